@@ -1,0 +1,1 @@
+"""Arithmetic blocks shared by the cores."""

@@ -1,0 +1,1 @@
+extern "C" int kronborg_native_abi(void) { return 0; }

@@ -1,0 +1,1 @@
+"""What stands in for the world: optics, boards without hardware, and benches."""
