@@ -1,0 +1,19 @@
+"""Errors that a person can act on: one line each, and an exit code that scripts can trust."""
+
+
+class KronborgError(ValueError):
+    """Base of all expected failures; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class InputError(KronborgError):
+    """A file, an option or metadata is wrong; the message says which and what to do."""
+
+    exit_code = 2
+
+
+class NoKeyError(KronborgError):
+    """No secret key can be had from this link; the message says why and what would help."""
+
+    exit_code = 3
