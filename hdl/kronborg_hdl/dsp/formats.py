@@ -61,7 +61,7 @@ class Format:
         return f"Q{self.integer}.{self.fraction}"
 
 
-def Q(integer: int, fraction: int) -> Format:  # noqa: N802 - the field writes Qm.n
+def Q(integer: int, fraction: int) -> Format:
     """The signed format Qm.n; see :class:`Format`."""
     return Format(integer, fraction)
 
