@@ -1,0 +1,1 @@
+"""Pilot-tone phase compensation."""

@@ -1,0 +1,1 @@
+"""From a real sample stream to complex baseband with the lasers' phase removed."""

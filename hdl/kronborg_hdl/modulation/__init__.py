@@ -1,0 +1,1 @@
+"""Transmitter cores: what turns symbols into converter samples."""

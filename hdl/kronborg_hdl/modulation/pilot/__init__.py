@@ -1,0 +1,1 @@
+"""Single-sideband shift and pilot tones."""

@@ -1,0 +1,1 @@
+"""Root-raised-cosine interpolation."""

@@ -1,0 +1,1 @@
+"""The assembly from converter samples to symbols."""

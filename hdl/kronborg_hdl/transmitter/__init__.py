@@ -1,0 +1,1 @@
+"""The assembly from symbols to converter samples."""

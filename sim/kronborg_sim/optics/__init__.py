@@ -1,0 +1,1 @@
+"""A physical model of light between two converters: modulator, lasers, fibre, detector."""
