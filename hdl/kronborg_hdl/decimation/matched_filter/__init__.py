@@ -1,0 +1,1 @@
+"""The decimating matched filter."""

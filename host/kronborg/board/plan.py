@@ -1,0 +1,98 @@
+"""What Alice's board plays: a frame in physical units, and the register values that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from kronborg_hdl.dsp.formats import SAMPLE
+from kronborg_hdl.dsp.nco import phase_word
+from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
+from kronborg_hdl.modulation.pilot.model import Pilot
+from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
+from kronborg_hdl.transmitter.model import Transmitter
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..link.frame_format import FrameFormat, zadoff_chu
+
+SYMBOL_DEVIATION = 4096.0
+"""Standard deviation of a payload quadrature in words: 8 sigma fit, and a word is 1/4096 of it."""
+
+SPAN_SYMBOLS = 32
+"""Root-raised-cosine span: with a roll-off of 0.2 its truncation adds 0.01 mSNU at V_A = 4."""
+
+SHAPER_SHIFT = 16
+"""Leaves room for a pilot 25 dB above the signal in a 16-bit word."""
+
+
+@dataclass(frozen=True)
+class FramePlan:
+    """One frame of Alice's.
+
+    Attributes:
+        frame_format: rates, frequencies, preamble and payload.
+        modulation_variance_snu: V_A, per quadrature, at the fibre's input.
+        pilot_to_signal_db: power of the pilot over the power of the signal.
+        sample_rate_hz: rate of both converters.
+        samples: length of a frame and of its capture.
+    """
+
+    frame_format: FrameFormat
+    modulation_variance_snu: float
+    pilot_to_signal_db: float
+    sample_rate_hz: float = 1e9
+    samples: int = 2**20
+
+    def __post_init__(self) -> None:
+        if not self.modulation_variance_snu > 0:
+            raise InputError(f"modulation variance {self.modulation_variance_snu:g} SNU is not positive")
+        if self.pilot_amplitude + 6 * self.signal_deviation * np.sqrt(2) > SAMPLE.maximum:
+            raise InputError(
+                f"a pilot {self.pilot_to_signal_db:.1f} dB above the signal does not fit into the converter's range;"
+                " lower --pilot-snr"
+            )
+
+    @property
+    def samples_per_symbol(self) -> int:
+        """M."""
+        return round(self.sample_rate_hz / self.frame_format.symbol_rate_hz)
+
+    @property
+    def snu_per_word(self) -> float:
+        """sqrt(SNU) at the fibre's input that one unit of a symbol word stands for."""
+        return float(np.sqrt(self.modulation_variance_snu)) / SYMBOL_DEVIATION
+
+    @property
+    def signal_deviation(self) -> float:
+        """Standard deviation of the shaped signal, words per rail."""
+        return SYMBOL_DEVIATION / float(np.sqrt(self.samples_per_symbol)) * 2.0 ** (SAMPLE.fraction - SHAPER_SHIFT)
+
+    @property
+    def pilot_amplitude(self) -> int:
+        """Amplitude of the pilot, words."""
+        return round(self.signal_deviation * np.sqrt(2) * 10 ** (self.pilot_to_signal_db / 20))
+
+    @cached_property
+    def preamble(self) -> NDArray[np.int16]:
+        """Words of the preamble's symbols, int16, shape (length, 2)."""
+        preamble = self.frame_format.preamble
+        chips = zadoff_chu(preamble.root, preamble.length)
+        amplitude = preamble.amplitude * np.sqrt(2) * SYMBOL_DEVIATION / SAMPLE.scale
+        return SAMPLE.quantise(np.stack([chips.real, chips.imag], axis=-1) * amplitude).astype(np.int16)
+
+    @cached_property
+    def transmitter(self) -> Transmitter:
+        """The gateware's settings."""
+        frame = self.frame_format
+        taps = quantise_taps(root_raised_cosine(self.samples_per_symbol, SPAN_SYMBOLS + 1, frame.roll_off))
+        return Transmitter(
+            shaper=PulseShaper(taps, self.samples_per_symbol, SHAPER_SHIFT),
+            shift_word=phase_word(frame.frequency_shift_hz, self.sample_rate_hz),
+            pilots=tuple(
+                Pilot(phase_word(frequency, self.sample_rate_hz), self.pilot_amplitude)
+                for frequency in frame.pilot_frequencies_hz
+            ),
+            leading=frame.leading_zeros_at_transmitter,
+        )

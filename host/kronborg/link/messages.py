@@ -1,0 +1,112 @@
+"""What Alice and Bob say to each other over the classical channel. Public: an eavesdropper reads every one.
+
+Bob leads, since the keys are his symbols (reverse reconciliation): each of his messages has one answer from Alice.
+The channel must be authenticated; here both ends live in one process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class FramesReceived:
+    """Bob found these frames; both drop all others, in this order."""
+
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class EstimationRequest:
+    """Bob asks for Alice's symbols at `count` positions that follow from a seed drawn after the frames had arrived."""
+
+    seed: bytes
+    count: int
+
+
+@dataclass(frozen=True)
+class EstimationSymbols:
+    """Alice's words at those positions, int16, shape (count, 2), in ascending order of position."""
+
+    words: NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class CodeChoice:
+    """Bob names the code and his estimate of the channel between her symbols and his digitised ones.
+
+    Attributes:
+        code: name of the code.
+        gain: Bob's quadrature is `gain` times Alice's plus noise, both in sqrt(SNU).
+        noise_variance_snu: variance of that noise.
+    """
+
+    code: str
+    gain: float
+    noise_variance_snu: float
+
+
+@dataclass(frozen=True)
+class CodeBlock:
+    """One block to correct: the multidimensional message (float32, shape (n / 8, 8)) and the syndrome (packed bits)."""
+
+    index: int
+    message: NDArray[np.float32]
+    syndrome: bytes
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Alice's decoder did, or did not, find a word with that syndrome."""
+
+    index: int
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Bob's universal hash of a block under a fresh public key."""
+
+    index: int
+    hash_key: bytes
+    tag: bytes
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Whether Alice's block has the same hash."""
+
+    index: int
+    equal: bool
+
+
+@dataclass(frozen=True)
+class Amplify:
+    """Hash these blocks, in order, to `key_bits` bits with the Toeplitz matrix of this seed (packed bits), and store."""
+
+    blocks: tuple[int, ...]
+    seed: bytes
+    key_bits: int
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class Done:
+    """Acknowledged and carried out."""
+
+
+Message = (
+    FramesReceived
+    | EstimationRequest
+    | EstimationSymbols
+    | CodeChoice
+    | CodeBlock
+    | Decoded
+    | Verify
+    | Verified
+    | Amplify
+    | Done
+)

@@ -1,0 +1,163 @@
+"""From a capture to symbols: acquire the frame in floating point, then run the gateware with the settings found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from kronborg_hdl.compensation.pilot_phase.model import PhaseSettings, pilot_phasors
+from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
+from kronborg_hdl.dsp.nco import phase_word
+from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
+from kronborg_hdl.receiver.model import Receiver
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .acquisition import Acquisition, acquire
+from .frame_format import FrameFormat, zadoff_chu
+
+SPAN_SYMBOLS = 32
+OUTPUT_SHIFT = 15
+WINDOW_LIMITS = (9, 1023)
+"""Hops. Shorter windows let the signal's own band into the pilot's; longer ones no steady laser needs."""
+
+
+@dataclass(frozen=True)
+class ReceivedFrame:
+    """One frame, received.
+
+    Attributes:
+        words: payload symbols as complex numbers in words, one static phase removed if the preamble tells it, their
+            mean removed; complex128, shape (n,).
+        acquisition: where and at which frequencies the frame was found.
+        window: length of the pilot's moving average, hops.
+        saturated: words that did not fit, anywhere in the chain.
+    """
+
+    words: NDArray[np.complex128]
+    acquisition: Acquisition
+    window: int
+    saturated: int
+
+
+def samples_per_symbol(frame: FrameFormat, sample_rate_hz: float) -> int:
+    """Samples of the capture in a symbol.
+
+    Raises:
+        InputError: not a whole number.
+    """
+    ratio = sample_rate_hz / frame.symbol_rate_hz
+    if abs(ratio - round(ratio)) > 1e-9 or round(ratio) < 2:
+        raise InputError(
+            f"{sample_rate_hz:g} samples/s are not a whole number (2 or more) of samples for each of"
+            f" {frame.symbol_rate_hz:g} symbols/s; resample the recording"
+        )
+    return round(ratio)
+
+
+def receiver_for(
+    frame: FrameFormat, sample_rate_hz: float, *, beat_frequency_hz: float, first_symbol: float, window: int
+) -> Receiver:
+    """The gateware's settings for a frame.
+
+    Args:
+        frame: the frame's format.
+        sample_rate_hz: rate of the capture.
+        beat_frequency_hz: Alice's optical frequency minus Bob's.
+        first_symbol: where the centre of the first wanted symbol lies, in samples, with its fraction.
+        window: the pilot's moving average, hops of one symbol.
+    """
+    m = samples_per_symbol(frame, sample_rate_hz)
+    # Tap j of the window that begins at `start` looks at sample start + j; an undelayed pulse is centred at M K / 2.
+    begin = first_symbol - m * (SPAN_SYMBOLS + 1) / 2
+    start = int(np.floor(begin))
+    taps = root_raised_cosine(m, SPAN_SYMBOLS + 1, frame.roll_off, delay=begin - start)
+    phase = PhaseSettings(
+        signal_word=phase_word(beat_frequency_hz + frame.frequency_shift_hz, sample_rate_hz),
+        pilot_word=phase_word(beat_frequency_hz + frame.pilot_frequencies_hz[0], sample_rate_hz),
+        hop=m,
+        window=window,
+    )
+    return Receiver(phase, MatchedFilter(quantise_taps(taps), m, OUTPUT_SHIFT), start)
+
+
+def choose_window(samples: NDArray[np.int16], phase: PhaseSettings) -> int:
+    """The moving average that fits the lasers and the pilot at hand: N = sqrt(12 r / q), odd.
+
+    The phase of the pilot, averaged over blocks of B hops, differs from block to block with variance
+    2/3 q B + 2 r / B, where q is the variance of the phase walk in a hop and r that of the pilot's noise. Two block
+    lengths give both.
+    """
+    i, q = pilot_phasors(samples, PhaseSettings(phase.signal_word, phase.pilot_word, phase.hop, 1))
+    phasors = i + 1j * q
+    design, variances = [], []
+    for block in (8, 16, 32, 64, 128):
+        means = phasors[: len(phasors) // block * block].reshape(-1, block).mean(axis=1)
+        steps = means[1:] * np.conj(means[:-1])
+        steps = np.angle(steps * np.conj(steps.sum()))  # what is left of the beat frequency removed
+        design.append((2 / 3 * block, 2 / block))
+        variances.append(float(np.var(steps)))
+    weights = 1 / np.asarray(variances)  # each is known to a like fraction of itself
+    walk, noise = np.linalg.lstsq(np.asarray(design) * weights[:, None], np.ones(len(weights)), rcond=None)[0]
+    low, high = WINDOW_LIMITS
+    if walk <= 0:
+        return high
+    return int(np.clip(np.sqrt(12 * max(noise, 0.0) / walk), low, high)) // 2 * 2 + 1
+
+
+def receive(
+    samples: NDArray[np.int16],
+    sample_rate_hz: float,
+    frame: FrameFormat,
+    acquisition: Acquisition | None = None,
+    *,
+    window: int | None = None,
+) -> ReceivedFrame:
+    """Recover the payload of one frame.
+
+    Args:
+        samples: the capture, int16, shape (n,).
+        sample_rate_hz: its rate.
+        frame: the frame's format.
+        acquisition: where the frame lies; None finds it.
+        window: the pilot's moving average in symbols; None fits it to the frame.
+
+    Raises:
+        InputError: no pilot or no preamble was found, or the capture ends before the frame does.
+    """
+    found = acquisition if acquisition is not None else acquire(samples, sample_rate_hz, frame)
+    m = samples_per_symbol(frame, sample_rate_hz)
+    preamble = frame.preamble.length if frame.preamble.shaped else 0
+
+    def settings(hops: int) -> Receiver:
+        return receiver_for(
+            frame,
+            sample_rate_hz,
+            beat_frequency_hz=found.beat_frequency_hz,
+            first_symbol=found.frame_start - preamble * m,
+            window=hops,
+        )
+
+    hops = window if window is not None else choose_window(samples, settings(1).phase)
+    receiver = settings(hops)
+    try:
+        received = receiver.process(samples, preamble + frame.symbols)
+    except ValueError:
+        raise InputError(
+            f"the frame's {frame.symbols} symbols from sample {found.frame_start:.0f} on do not lie within the"
+            f" {len(samples)} samples of the capture"
+        ) from None
+    words = received.words[:, 0] + 1j * received.words[:, 1].astype(np.float64)
+    payload = words[preamble:]
+    payload = payload - payload.mean()  # the pilot's residue, if it folds to zero frequency
+    if preamble:
+        gain = np.vdot(zadoff_chu(frame.preamble.root, frame.preamble.length), words[:preamble])
+        payload = payload * (np.conj(gain) / abs(gain))
+    return ReceivedFrame(payload, found, hops, received.saturated)
+
+
+def receive_noise(samples: NDArray[np.int16], receiver: Receiver) -> NDArray[np.int16]:
+    """What vacuum or electronic noise looks like behind the signal's own chain: all words of a capture, (n, 2)."""
+    m, taps = receiver.matched_filter.samples_per_symbol, len(receiver.matched_filter.taps)
+    whole = Receiver(receiver.phase, receiver.matched_filter, 0)
+    return whole.process(samples, (len(samples) - taps) // m + 1).words

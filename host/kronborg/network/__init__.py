@@ -1,0 +1,1 @@
+"""What keeps keys and hands them on."""

@@ -1,0 +1,95 @@
+"""A board whose gateware is the integer models and whose optics are simulated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from kronborg.board import Emission, FramePlan, Scenario
+from kronborg.board.plan import SYMBOL_DEVIATION
+from kronborg_hdl.dsp.formats import SAMPLE
+from numpy.typing import NDArray
+
+from ..optics.detector import RfHeterodyne
+from ..optics.fibre import delay
+from ..optics.lasers import LaserPair
+from ..optics.modulator import IQModulator
+
+FIBRE_GROUP_INDEX = 1.468
+SPEED_OF_LIGHT_KM_PER_S = 299792.458
+FRAME, VACUUM, DARK, WORLD = range(4)
+
+
+class ModelBoard:
+    """Alice's transmitter, a fibre and Bob's converter, each frame from its own seed.
+
+    Args:
+        plan: what Alice plays.
+        scenario: the world between and around the boards.
+        seed: everything random follows from it.
+    """
+
+    def __init__(self, plan: FramePlan, scenario: Scenario, seed: int) -> None:
+        self.plan = plan
+        self.scenario = scenario
+        self._seed = seed
+        self._modulator = IQModulator()
+        self._detector = RfHeterodyne(electronic_noise_snu=scenario.electronic_noise_snu)
+        world = np.random.default_rng([seed, WORLD])
+        spread = scenario.beat_spread_hz * world.uniform(-1, 1)
+        self._lasers = LaserPair(
+            scenario.beat_frequency_hz + spread, scenario.beat_drift_hz_per_s, scenario.linewidth_hz
+        )
+        # The receiver is triggered when the light should arrive; what is left is a fraction of a symbol and a few more.
+        arrival = scenario.distance_km * FIBRE_GROUP_INDEX / SPEED_OF_LIGHT_KM_PER_S * plan.sample_rate_hz
+        self._delay = arrival % plan.samples_per_symbol + world.uniform(0, plan.samples_per_symbol)
+
+    @cached_property
+    def _field_scale(self) -> float:
+        """From the modulator's field to sqrt(SNU) at the fibre's input.
+
+        Alice sets her attenuator so that the symbols leave with V_A. She measures it back to back: the gain from a
+        symbol's word to the matched-filtered field, with the pilot on, as the modulator compresses it.
+        """
+        plan = self.plan
+        symbols = self._symbols(np.random.default_rng([self._seed, WORLD, 1]), 4096)
+        transmitter = replace(plan.transmitter, leading=0)
+        words, _ = transmitter.frame(symbols, (len(symbols) + transmitter.shaper.span) * plan.samples_per_symbol)
+        wanted, _ = replace(transmitter, pilots=()).frame(symbols, len(words))
+        reference = wanted[:, 0] + 1j * wanted[:, 1]
+        gain = np.vdot(reference, self._modulator.field(words)) / np.vdot(reference, reference)
+        # `reference` has plan.signal_deviation per rail and sample; M samples of it carry one symbol.
+        per_symbol = abs(gain) * plan.signal_deviation * np.sqrt(plan.samples_per_symbol)
+        return float(np.sqrt(plan.modulation_variance_snu) / per_symbol)
+
+    @staticmethod
+    def _symbols(rng: np.random.Generator, count: int) -> NDArray[np.int16]:
+        """Gaussian words on the symbols' grid."""
+        drawn = rng.standard_normal((count, 2), dtype=np.float32) * np.float32(SYMBOL_DEVIATION)
+        return np.clip(np.rint(drawn), SAMPLE.minimum, SAMPLE.maximum).astype(np.int16)
+
+    def frame(self, index: int) -> Emission:
+        """Play frame `index` and record it."""
+        rng = np.random.default_rng([self._seed, FRAME, index])
+        plan, scenario = self.plan, self.scenario
+        payload = self._symbols(rng, plan.frame_format.symbols)
+        words, _ = plan.transmitter.frame(np.concatenate([plan.preamble, payload]), plan.samples)
+        # In RF heterodyne the image band brings a second vacuum: a quadrature is read with half the transmittance.
+        received = scenario.detector_efficiency * scenario.transmittance / 2
+        field = delay(self._modulator.field(words), self._delay)
+        field *= np.float32(self._field_scale * np.sqrt(received))
+        start_s = index * plan.samples / plan.sample_rate_hz
+        phase = self._lasers.beat_phase(start_s, plan.samples, plan.sample_rate_hz, rng)
+        thermal = received * scenario.excess_noise_snu
+        samples = self._detector.record(plan.samples, rng, field=field, phase=phase, thermal_snu=thermal)
+        return Emission(payload, samples)
+
+    def vacuum(self, index: int) -> NDArray[np.int16]:
+        """Record with Alice's light off."""
+        return self._detector.record(self.plan.samples, np.random.default_rng([self._seed, VACUUM, index]))
+
+    def dark(self, index: int) -> NDArray[np.int16]:
+        """Record with the local oscillator off."""
+        rng = np.random.default_rng([self._seed, DARK, index])
+        return self._detector.record(self.plan.samples, rng, local_oscillator=False)
