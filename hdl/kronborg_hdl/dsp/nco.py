@@ -1,8 +1,8 @@
 """Numerically controlled oscillator, numpy half: a 32-bit phase accumulator that addresses a sine table.
 
-The table holds one turn in ``2**TABLE_BITS`` points of ``TABLE`` format; the accumulator's lower bits are truncated. The
-spurs of phase truncation lie at ``-6.02 * TABLE_BITS`` dBc, -72 dBc here (Nicholas & Samueli 1987): beside a pilot 25 dB
-above the signal they add about 2e-5 of the signal's variance, 0.1 mSNU at V_A = 4.
+The table holds one turn in ``2**TABLE_BITS`` points of ``TABLE_FORMAT``; the accumulator's lower bits are truncated.
+The spurs of phase truncation lie at ``-6.02 * TABLE_BITS`` dBc, -72 dBc here (Nicholas & Samueli 1987): beside a pilot
+25 dB above the signal they add about 2e-5 of the signal's variance, 0.1 mSNU at V_A = 4.
 """
 
 from __future__ import annotations

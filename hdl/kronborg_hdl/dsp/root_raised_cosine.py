@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from .formats import SAMPLE
 
 
-def root_raised_cosine(
-    samples_per_symbol: int, span: int, roll_off: float, delay: float = 0.0
-) -> NDArray[np.float64]:
+def root_raised_cosine(samples_per_symbol: int, span: int, roll_off: float, delay: float = 0.0) -> NDArray[np.float64]:
     """Samples of a root-raised cosine of unit energy (Proakis, Digital Communications, eq. 9.2-39's square root).
 
     Args:

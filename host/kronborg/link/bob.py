@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NoKeyError
-from ..network.key_store import KeyBlock, KeyStore
-from ..postprocessing import privacy_amplification, verification
-from ..postprocessing.budget import Budget, Epsilons, key_budget
+from ..postprocessing import verification
+from ..postprocessing.budget import Epsilons
 from ..postprocessing.calibration import ShotNoise
 from ..postprocessing.digitisation import Digitiser
 from ..postprocessing.estimation import Estimate, estimate
@@ -92,7 +91,9 @@ class Bob:
         """Tell Alice which frames arrived."""
         frames = tuple(sorted(self._symbols))
         if not frames:
-            raise NoKeyError("no key: not one frame was found; check that Alice transmits and that the fibre is connected")
+            raise NoKeyError(
+                "no key: not one frame was found; check that Alice transmits and that the fibre is connected"
+            )
         self._ask(messages.FramesReceived(frames), messages.Done)
         self._received = np.concatenate([self._symbols[frame] for frame in frames])
 
@@ -159,9 +160,7 @@ class Bob:
             return False, False
         core = code.core_bits(bits)
         hash_key = self._randomness(verification.KEY_BYTES)
-        equal = self._ask(
-            messages.Verify(index, hash_key, verification.tag(core, hash_key)), messages.Verified
-        ).equal
+        equal = self._ask(messages.Verify(index, hash_key, verification.tag(core, hash_key)), messages.Verified).equal
         if equal:
             self._raw[index] = core
         return True, equal

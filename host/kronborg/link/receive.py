@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from kronborg_hdl.compensation.pilot_phase.model import PhaseSettings, pilot_phasors
 from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
 from kronborg_hdl.dsp.nco import phase_word
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
 from kronborg_hdl.receiver.model import Receiver
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from .acquisition import Acquisition, acquire

@@ -6,10 +6,11 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
+
 from kronborg.board import Emission, FramePlan, Scenario
 from kronborg.board.plan import SYMBOL_DEVIATION
 from kronborg_hdl.dsp.formats import SAMPLE
-from numpy.typing import NDArray
 
 from ..optics.detector import RfHeterodyne
 from ..optics.fibre import delay

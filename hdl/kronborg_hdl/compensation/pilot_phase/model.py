@@ -7,8 +7,8 @@ the same beat phase of the two lasers. Two oscillators bring each to baseband:
 
 The pilot is summed over hops of `hop` samples and then over a centred window of `window` hops: a zero-delay moving
 average, within 15 % of the best possible smoother for a phase that walks at random (physics of Wiener smoothing:
-residual variance q (N**2 - 1) / (12 N) + r / N for N symbols). Its phasor, brought to unit length without an arctangent,
-turns the signal back:
+residual variance q (N**2 - 1) / (12 N) + r / N for N symbols). Its phasor, brought to unit length without an
+arctangent, turns the signal back:
 
     y[n] = round(z[n] conj(u[hop of n]))
 

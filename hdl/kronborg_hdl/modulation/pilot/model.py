@@ -20,7 +20,13 @@ HALF = 1 << 14
 
 @dataclass(frozen=True)
 class Pilot:
-    """One tone: phase increment (2**-32 turns a sample), amplitude (word, 32767 is full scale), phase (2**-32 turns)."""
+    """One tone.
+
+    Attributes:
+        word: phase increment, 2**-32 turns a sample.
+        amplitude: word; 32767 is full scale.
+        phase: at the frame's first sample, 2**-32 turns.
+    """
 
     word: int
     amplitude: int

@@ -1,7 +1,7 @@
 """Bit-exact model of the pulse shaper: symbols in, root-raised-cosine samples out, M samples a symbol.
 
-``y[n M + j] = round(sum_k h[j + k M] a[n - k] / 2**shift)`` for each rail, with full-precision accumulation, one rounding
-(to nearest, ties towards plus infinity) and saturation. Symbols, taps and samples are 16-bit words.
+``y[n M + j] = round(sum_k h[j + k M] a[n - k] / 2**shift)`` for each rail, with full-precision accumulation, one
+rounding (to nearest, ties towards plus infinity) and saturation. Symbols, taps and samples are 16-bit words.
 """
 
 from __future__ import annotations

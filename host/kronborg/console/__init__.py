@@ -1,0 +1,1 @@
+"""What a person sees of a run: progress, the summary table and the report."""

@@ -1,0 +1,41 @@
+"""Write a file so that a reader sees all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from ..errors import InputError
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Replace the file `path` by `text` (UTF-8) in one step: a temporary file beside it, then a rename.
+
+    Raises:
+        InputError: the directory is missing or cannot be written.
+    """
+    target = Path(path)
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as file:
+            temporary = file.name
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # Temporary files are private; a report is as readable as any file the user makes.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+        temporary = None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(
+            f"cannot write {str(target)!r}: {reason}; name a file in a directory that you can write"
+        ) from None
+    finally:
+        if temporary is not None:
+            os.unlink(temporary)

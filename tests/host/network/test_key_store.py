@@ -1,0 +1,89 @@
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kronborg.errors import InputError
+from kronborg.network.key_store import KeyBlock, KeyStore
+
+
+def block(sequence: int, link: str = "a", byte: int = 7) -> KeyBlock:
+    return KeyBlock(link, sequence, 12, 1e-10, bytes([byte, 0x50]))
+
+
+def test_gives_back_what_was_added_in_order_and_by_link(tmp_path: Path) -> None:
+    with KeyStore(tmp_path / "keys.sqlite") as store:
+        for each in (block(2), block(1), block(1, link="b")):
+            store.add(each)
+        assert store.blocks("a") == [block(1), block(2)]
+        assert store.next_sequence("a") == 3
+        assert store.next_sequence("c") == 1
+
+
+def test_keeps_its_blocks_when_it_is_opened_again(tmp_path: Path) -> None:
+    with KeyStore(tmp_path / "keys.sqlite") as store:
+        store.add(block(1))
+    with KeyStore(tmp_path / "keys.sqlite") as store:
+        assert store.blocks("a") == [block(1)]
+
+
+def test_refuses_a_number_that_is_taken_and_keeps_the_first(tmp_path: Path) -> None:
+    with KeyStore(tmp_path / "keys.sqlite") as store:
+        store.add(block(1))
+        with pytest.raises(InputError, match="block 1 of link 'a' was not stored"):
+            store.add(block(1, byte=9))
+        assert store.blocks("a") == [block(1)]
+
+
+def test_refuses_a_key_of_the_wrong_length(tmp_path: Path) -> None:
+    with KeyStore(tmp_path / "keys.sqlite") as store, pytest.raises(InputError):
+        store.add(KeyBlock("a", 1, 100, 1e-10, b"short"))
+
+
+def test_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with KeyStore(tmp_path / "new" / "keys.sqlite") as store:
+        store.add(block(1))
+        for path in (tmp_path / "new").iterdir():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+        assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+def test_a_file_that_is_no_key_store_is_refused_in_one_line_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "keys.sqlite"
+    path.write_bytes(b"not a database, but a letter " * 100)
+    with pytest.raises(InputError, match="cannot open the key store") as caught:
+        KeyStore(path)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes().startswith(b"not a database")
+
+
+def test_the_key_is_not_in_the_repr() -> None:
+    assert "key=" not in repr(block(1))
+
+
+def test_a_writer_killed_at_any_moment_leaves_whole_blocks(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from kronborg.network.key_store import *\n"
+        "with KeyStore(Path(sys.argv[1])) as store:\n"
+        "    while True:\n"
+        "        store.add(KeyBlock('a', store.next_sequence('a'), 800_000, 1e-10, bytes(100_000)))\n"
+        "        print(flush=True)\n"
+    )
+    path = tmp_path / "keys.sqlite"
+    for pause in (0.0, 0.003, 0.011):
+        writer = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(pause)
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        with KeyStore(path) as store:
+            blocks = store.blocks("a")
+        assert [each.sequence for each in blocks] == list(range(1, len(blocks) + 1))
+        assert all(len(each.key) == 100_000 for each in blocks)
