@@ -53,7 +53,7 @@ _STYLE: dict[str, Any] = {
     "path.simplify": True,
 }
 
-_WIDE = (5.6, 3.5)
+_WIDE = (5.2, 3.3)
 _SQUARE = (4.0, 4.0)
 
 
@@ -210,8 +210,8 @@ def _constellation(name: str, pictures: Pictures, symbols: Any, when: str) -> st
         everything = np.concatenate([pictures.constellation_before, pictures.constellation_after])
         reach = 1.05 * float(np.max(np.abs(np.concatenate([everything.real, everything.imag])), initial=1.0))
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-        axes.set_xlabel("in-phase quadrature (√SNU)")
-        axes.set_ylabel("other quadrature (√SNU)")
+        axes.set_xlabel("q quadrature (√SNU)")
+        axes.set_ylabel("p quadrature (√SNU)")
         return picture.svg(f"Constellation of {len(symbols)} of Bob's symbols {when}, coloured by Alice's quadrant.")
 
 
@@ -241,6 +241,7 @@ def correlation(pictures: Pictures) -> str:
             aspect="auto",
             interpolation="nearest",
         )
+        axes.set_box_aspect(1)
         slope = regression_slope(pictures)
         ends = np.array([-reach_x, reach_x])
         axes.plot(ends, slope * ends, color=_RED, linewidth=1.6)
@@ -310,7 +311,7 @@ def excess_noise(result: RunResult, pictures: Pictures) -> str:
         low, high = axes.get_ylim()
         place = np.inf
         apart = 0.085 * (high - low)
-        for value, colour, _, name in lines:
+        for value, _, _, name in lines:
             place = min(place - apart, value * 1e3)
             axes.annotate(
                 f"{name} {value * 1e3:.1f}",
@@ -318,7 +319,6 @@ def excess_noise(result: RunResult, pictures: Pictures) -> str:
                 xycoords=("axes fraction", "data"),
                 va="center",
                 fontsize=9,
-                color=_INK if colour == _INK else colour,
                 annotation_clip=False,
             )
         axes.set_xlabel("frame")

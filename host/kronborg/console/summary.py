@@ -38,9 +38,9 @@ def sections(result: RunResult) -> list[Section]:
                 ("fibre", f"{result.distance_km:g} km, {result.loss_db:.2f} dB"),
                 (
                     "transmittance",
-                    f"{result.transmittance:.4f}, at least {result.transmittance_worst_case:.4f}",
+                    f"{result.transmittance:.4f}, at worst {result.transmittance_worst_case:.4f}",
                 ),
-                ("excess noise", f"{msnu(result.excess_noise_snu)} ± {msnu(result.excess_noise_std_snu)}"),
+                ("excess noise", f"{result.excess_noise_snu * 1e3:.1f} ± {msnu(result.excess_noise_std_snu)} (1 standard deviation)"),
                 ("excess noise, worst case", msnu(result.excess_noise_worst_case_snu)),
                 ("excess noise, limit for a key", msnu(result.null_key_excess_noise_snu)),
                 ("laser linewidths, sum", si(result.linewidth_hz, "Hz")),
@@ -69,7 +69,8 @@ def sections(result: RunResult) -> list[Section]:
             [
                 ("secret key", f"{si(result.key_bits, 'bit')} ({grouped(result.key_bits)} bit)"),
                 ("the two ends", "identical" if result.keys_identical else "DIFFERENT: do not use this key"),
-                ("per symbol", f"{result.key_rate_bit_per_symbol:.5f} bit, {percent(share)} of the PLOB bound"),
+                ("per symbol", f"{result.key_rate_bit_per_symbol:.5f} bit"),
+                ("share of the PLOB bound", percent(share)),
                 ("at the symbol rate", si(result.key_rate_bit_per_second, "bit/s")),
                 ("with endless symbols", f"{result.asymptotic_rate_bit_per_symbol:.5f} bit per symbol"),
                 ("security parameter epsilon", f"{result.epsilon:.2e}"),

@@ -1,0 +1,64 @@
+"""The arrays behind the report's pictures, from one frame and its calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+from kronborg_hdl.compensation.pilot_phase.model import PhaseSettings, mix, pilot_phasors
+from kronborg_hdl.receiver.model import Receiver
+from numpy.typing import NDArray
+
+POINTS = 2000
+SEGMENT = 4096
+
+
+def power_density(samples: NDArray[np.int16], sample_rate_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """One-sided power spectral density of real samples (Welch 1967, Hann window, half overlap).
+
+    Returns:
+        Frequencies in Hz and densities in words**2 / Hz, each of shape (SEGMENT / 2 + 1,).
+    """
+    window = np.hanning(SEGMENT)
+    pieces = np.lib.stride_tricks.sliding_window_view(samples, SEGMENT)[:: SEGMENT // 2]
+    density = np.zeros(SEGMENT // 2 + 1)
+    for piece in pieces:
+        density += np.abs(np.fft.rfft(piece * window)) ** 2
+    density *= 2 / (len(pieces) * sample_rate_hz * np.sum(window**2))
+    return np.fft.rfftfreq(SEGMENT, 1 / sample_rate_hz), density
+
+
+def uncompensated(samples: NDArray[np.int16], receiver: Receiver, first: int, count: int) -> NDArray[np.complex128]:
+    """Symbols as they would be without phase compensation: mixed and filtered alone.
+
+    Args:
+        samples: the capture.
+        receiver: the settings of its frame.
+        first: number of the first symbol wanted.
+        count: how many.
+
+    Returns:
+        complex128, shape (count,), in words.
+    """
+    m, taps = receiver.matched_filter.samples_per_symbol, len(receiver.matched_filter.taps)
+    begin = receiver.start + first * m
+    i, q = (rail[begin : begin + (count - 1) * m + taps] for rail in mix(samples, receiver.phase.signal_word))
+    filtered = receiver.matched_filter.process(np.stack([i, q], axis=-1).astype(np.int16))
+    words = filtered.words[taps // m - 1 :]
+    return words[:, 0] + 1j * words[:, 1].astype(np.float64)
+
+
+def phase_track(
+    samples: NDArray[np.int16], phase: PhaseSettings, sample_rate_hz: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """The smoothed pilot's phase through a frame.
+
+    Returns:
+        Time in s, unwrapped phase in rad less its straight line, both of at most POINTS points, and that line's slope
+        as a frequency in Hz: how far the pilot lay from the pilot oscillator.
+    """
+    i, q = pilot_phasors(samples, phase)
+    stride = -(-len(i) // POINTS)
+    time = np.arange(len(i)) * phase.hop / sample_rate_hz
+    angle = np.unwrap(np.angle(i + 1j * q))
+    slope, level = np.polyfit(time, angle, 1)
+    flat = angle - (slope * time + level)
+    return time[::stride], flat[::stride], float(slope / (2 * np.pi))
