@@ -53,7 +53,7 @@ _STYLE: dict[str, Any] = {
     "path.simplify": True,
 }
 
-_WIDE = (5.2, 3.3)
+_WIDE = (4.8, 3.2)
 _SQUARE = (4.0, 4.0)
 
 
@@ -114,7 +114,7 @@ def _label(axes: Axes, text: str, at: tuple[float, float], **options: Any) -> No
 
 
 def spectrum(pictures: Pictures) -> str:
-    """Power spectral density at Bob's ADC over shot noise: signal, vacuum and dark, with signal band and pilots marked."""
+    """Power spectral density at Bob's ADC over shot noise: Alice's light, vacuum and dark; signal and pilots marked."""
     with _Picture("spectrum", _WIDE) as picture:
         axes = picture.axes
         megahertz = pictures.spectrum_frequency_hz / 1e6
@@ -278,18 +278,17 @@ def phase_track(pictures: Pictures) -> str:
         reach = float(np.ptp(pictures.phase_rad))
         axes.margins(y=0.18)
         return picture.svg(
-            f"Pilot phase over one frame of {microseconds[-1] - microseconds[0]:.0f} µs: it wanders over {reach:.2f} rad "
-            f"after {pictures.phase_frequency_offset_hz / 1e6:.6f} MHz is taken out."
+            f"Pilot phase over one frame of {microseconds[-1] - microseconds[0]:.0f} µs: it wanders over {reach:.2f} "
+            f"rad after {pictures.phase_frequency_offset_hz / 1e6:.6f} MHz is taken out."
         )
 
 
 def excess_noise(result: RunResult, pictures: Pictures) -> str:
-    """Excess noise of each frame, the estimate over all of them, its worst case and the largest that gives a key."""
+    """Excess noise of each frame, with the estimate over all, its worst case and the largest that gives a key."""
     with _Picture("excess-noise", _WIDE) as picture:
         axes = picture.axes
-        frames = pictures.frame_number
         axes.errorbar(
-            frames,
+            pictures.frame_number,
             pictures.frame_excess_noise_snu * 1e3,
             yerr=pictures.frame_excess_noise_std_snu * 1e3,
             fmt="o",
@@ -298,35 +297,73 @@ def excess_noise(result: RunResult, pictures: Pictures) -> str:
             elinewidth=0.7,
             alpha=0.75,
         )
-        lines = (
-            (result.null_key_excess_noise_snu, _RED, "solid", "no key above"),
-            (result.excess_noise_worst_case_snu, _ORANGE, (0, (5, 2)), "worst case"),
-            (result.excess_noise_snu, _INK, "solid", "estimate"),
-        )
-        for value, colour, style, _ in lines:
-            axes.axhline(value * 1e3, color=colour, linewidth=1.2, linestyle=style)
-        first, last = float(np.min(frames)), float(np.max(frames))
-        axes.set_xlim(first - 0.5 - 0.01 * (last - first), last + 0.5 + 0.01 * (last - first))
-        # Labels stand beside the axes: on it they would hide the data; kept a line's height apart.
-        low, high = axes.get_ylim()
-        place = np.inf
-        apart = 0.085 * (high - low)
-        for value, _, _, name in lines:
-            place = min(place - apart, value * 1e3)
-            axes.annotate(
-                f"{name} {value * 1e3:.1f}",
-                (1.01, place),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                fontsize=9,
-                annotation_clip=False,
-            )
-        axes.set_xlabel("frame")
-        axes.set_ylabel("excess noise (mSNU)")
+        _noise_levels(axes, result, limit=True)
+        _frame_axis(axes, pictures)
         return picture.svg(
-            f"Excess noise of {len(frames)} frames with error bars; together {msnu(result.excess_noise_snu)}, at worst "
-            f"{msnu(result.excess_noise_worst_case_snu)}; above {msnu(result.null_key_excess_noise_snu)} there is no key."
+            f"Excess noise of {len(pictures.frame_number)} frames with error bars; together "
+            f"{msnu(result.excess_noise_snu)}, at worst {msnu(result.excess_noise_worst_case_snu)}; above "
+            f"{msnu(result.null_key_excess_noise_snu)} there is no key."
         )
+
+
+def running_excess_noise(result: RunResult, pictures: Pictures) -> str:
+    """The mean of all frames so far, weighted by their variances, within one standard deviation."""
+    with _Picture("running-excess-noise", _WIDE) as picture:
+        axes = picture.axes
+        weight = pictures.frame_excess_noise_std_snu**-2.0
+        together = np.cumsum(weight)
+        mean = np.cumsum(weight * pictures.frame_excess_noise_snu) / together * 1e3
+        std = together**-0.5 * 1e3
+        axes.fill_between(pictures.frame_number, mean - std, mean + std, color=_BLUE, alpha=0.22, linewidth=0)
+        axes.plot(pictures.frame_number, mean, color=_BLUE, linewidth=1.3)
+        # The first frames scatter so far that they would squeeze the rest: their band may leave the picture.
+        settled = slice(min(len(mean) // 10, len(mean) - 1), None)
+        worst = result.excess_noise_worst_case_snu * 1e3
+        low = min(float(np.min((mean - std)[settled])), result.excess_noise_snu * 1e3)
+        high = max(float(np.max((mean + std)[settled])), worst)
+        axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+        _noise_levels(axes, result, limit=False)
+        _frame_axis(axes, pictures)
+        return picture.svg(
+            f"Running mean of the excess noise: it settles at {mean[-1]:.1f} ± {std[-1]:.1f} mSNU; the worst case is "
+            f"{msnu(result.excess_noise_worst_case_snu)}."
+        )
+
+
+def _noise_levels(axes: Axes, result: RunResult, *, limit: bool) -> None:
+    """Lines at the estimate, its worst case and, if wanted, the limit, named beside the axes."""
+    lines = [
+        (result.excess_noise_worst_case_snu, _ORANGE, (0, (5, 2)), "worst case"),
+        (result.excess_noise_snu, _INK, "solid", "estimate"),
+    ]
+    if limit:
+        lines.insert(0, (result.null_key_excess_noise_snu, _RED, "solid", "limit"))
+    for value, colour, style, _ in lines:
+        axes.axhline(value * 1e3, color=colour, linewidth=1.2, linestyle=style)
+    # On the axes the names would hide data; beside them they keep a line's height apart, in the order of the lines.
+    low, high = axes.get_ylim()
+    place = np.inf
+    for value, _, _, name in lines:
+        place = min(place - 0.09 * (high - low), value * 1e3)
+        axes.annotate(
+            f"{name} {value * 1e3:.1f}",
+            (1.01, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=9,
+            annotation_clip=False,
+        )
+
+
+def _frame_axis(axes: Axes, pictures: Pictures) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    first, last = float(np.min(pictures.frame_number)), float(np.max(pictures.frame_number))
+    margin = 0.5 + 0.01 * (last - first)
+    axes.set_xlim(first - margin, last + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("frame")
+    axes.set_ylabel("excess noise (mSNU)")
 
 
 def _legend_above(axes: Axes) -> None:

@@ -8,7 +8,7 @@ from html import escape
 from . import atomic, plots
 from .result import Pictures, RunResult
 from .summary import sections
-from .units import grouped, msnu, percent, si
+from .units import grouped, megabaud, msnu, percent, si
 
 
 def write_report(path: str | os.PathLike[str], result: RunResult, pictures: Pictures) -> None:
@@ -73,8 +73,8 @@ def _standfirst(result: RunResult) -> str:
         else "Alice's and Bob's keys are not the same; nothing of this run may be used."
     )
     return (
-        f'<p class="standfirst">{grouped(result.symbols)} Gaussian symbols at {si(result.symbol_rate_hz, "Bd")} through '
-        f"{result.distance_km:g} km of fibre ({result.loss_db:.2f} dB), {where}. {ends}</p>"
+        f'<p class="standfirst">{grouped(result.symbols)} Gaussian symbols at {megabaud(result.symbol_rate_hz)} '
+        f"through {result.distance_km:g} km of fibre ({result.loss_db:.2f} dB), {where}. {ends}</p>"
     )
 
 
@@ -90,7 +90,9 @@ def _headline(result: RunResult) -> str:
         ),
         ("Of the PLOB bound", share, f"which is {result.plob_bound_bit_per_symbol:.4f} bit per symbol"),
     )
-    cells = "\n".join(f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>" for name, value, note in figures)
+    cells = "\n".join(
+        f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>" for name, value, note in figures
+    )
     return f'<dl class="headline">\n{cells}\n</dl>'
 
 
@@ -139,8 +141,8 @@ def _light(result: RunResult, pictures: Pictures) -> str:
             plots.spectrum(pictures),
             "Spectrum at Bob's converter.",
             f"The quantum signal is the low plateau from {low:.1f} to {high:.1f} MHz, the pilot a single line clear of "
-            f"it. Shot noise is flat at 0 dB and stands {plots.clearance_db(pictures):.1f} dB above the electronic noise "
-            "in the signal's band. Any other line in that band would count as excess noise.",
+            f"it. Shot noise is flat at 0 dB and stands {plots.clearance_db(pictures):.1f} dB above the electronic "
+            "noise in the signal's band. Any other line in that band would count as excess noise.",
         )
         + _figure(
             plots.phase_track(pictures),
@@ -178,13 +180,23 @@ def _symbols(result: RunResult, pictures: Pictures) -> str:
 
 
 def _noise(result: RunResult, pictures: Pictures) -> str:
-    return '<div class="beside">\n' + _figure(
-        plots.excess_noise(result, pictures),
-        "Frame by frame.",
-        "Bars are one standard deviation; about one frame in three lies farther from the estimate than its bar. A trend "
-        "would be a drift of the shot-noise calibration. One frame alone says little: the worst case holds for all "
-        "frames together, and it must stay below the limit, or there is no key.",
-    ) + "\n</div>"
+    return (
+        '<div class="two">\n'
+        + _figure(
+            plots.excess_noise(result, pictures),
+            "Frame by frame.",
+            "Bars are one standard deviation; about one frame in three lies farther from the estimate than its bar. A "
+            "trend would be a drift of the shot-noise calibration. One frame alone proves nothing: estimate and worst "
+            "case belong to all frames together.",
+        )
+        + _figure(
+            plots.running_excess_noise(result, pictures),
+            "All frames so far.",
+            "The running mean and its standard deviation: the band narrows with the root of the number of frames. It "
+            "ends at the estimate, well below the worst case that the key length is computed with.",
+        )
+        + "\n</div>"
+    )
 
 
 def _tables(result: RunResult) -> str:
@@ -202,7 +214,7 @@ def _assumptions(result: RunResult) -> str:
         (
             "Simulated light.",
             "Lasers, fibre and detector were a model, and so was the randomness: the figures show what transmitter, "
-            "receiver and post-processing do with such a channel. The key protects nothing; it can be made again from the seed.",
+            "receiver and post-processing do with such a channel. The key is for tests only: it must protect nothing.",
         )
         if result.simulated_board
         else ("Real light.", "Lasers, fibre and detector were hardware; the figures are measurements.")
@@ -216,15 +228,16 @@ def _assumptions(result: RunResult) -> str:
         ),
         (
             "Composable and finite.",
-            f"The key differs from a perfect one by at most ε = {_power(result.epsilon)}: the two ends differ, the key is "
-            "not secret, or the channel is worse than the worst case used, all counted together. The key length uses "
-            f"T = {result.transmittance_worst_case:.4f} and ξ = {msnu(result.excess_noise_worst_case_snu)}, not the estimates.",
+            f"The key differs from a perfect one by at most ε = {_power(result.epsilon)}: the two ends differ, the "
+            "key is not secret, or the channel is worse than the worst case used, all counted together. The key length "
+            f"uses T = {result.transmittance_worst_case:.4f} and ξ = {msnu(result.excess_noise_worst_case_snu)}, "
+            "not the estimates.",
         ),
         (
             "Trusted detector.",
             f"Bob's efficiency ({percent(result.detector_efficiency)}) and electronic noise "
-            f"({msnu(result.electronic_noise_snu)}) are his own: calibrated, stable, and out of reach of the eavesdropper. "
-            "So is the local oscillator: it is made at Bob's side.",
+            f"({msnu(result.electronic_noise_snu)}) are his own: calibrated, stable, and out of reach of the "
+            "eavesdropper. So is the local oscillator: it is made at Bob's side.",
         ),
         (
             "Gaussian modulation.",
@@ -236,37 +249,44 @@ def _assumptions(result: RunResult) -> str:
             "key that authentication itself uses up is not, unless a line of the budget names it.",
         ),
     )
-    return '<dl class="assumptions">\n' + "\n".join(
-        f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in assumptions
-    ) + "\n</dl>"
+    return (
+        '<dl class="assumptions">\n'
+        + "\n".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in assumptions)
+        + "\n</dl>"
+    )
 
 
 _STYLE = """
 :root {
   color-scheme: light dark;
-  --paper: #fdfcf9; --ink: #1d2229; --muted: #5d6570; --rule: #dcdad2; --accent: #1f5fa8; --key: #1c7a62; --spent: #b9bec6;
+  --paper: #fdfcf9; --ink: #1d2229; --muted: #5d6570; --rule: #dcdad2; --accent: #1f5fa8;
+    --key: #1c7a62; --spent: #b9bec6;
   --serif: "Iowan Old Style", "Palatino Linotype", Palatino, "URW Palladio L", P052, Charter, Georgia, serif;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif;
 }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #14171c; --ink: #e9e7e1; --muted: #a0a7b2; --rule: #333941; --accent: #7db4ee; --key: #4fc09f; --spent: #59616d; }
+  :root { --paper: #14171c; --ink: #e9e7e1; --muted: #a0a7b2; --rule: #333941; --accent: #7db4ee;
+    --key: #4fc09f; --spent: #59616d; }
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0 auto; max-width: 74rem; padding: 3.5rem 2rem 2rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.55 var(--sans); font-variant-numeric: lining-nums; }
 .name { margin: 0; color: var(--accent); font-size: .875rem; font-weight: 600; letter-spacing: .02em; }
-h1 { margin: .3rem 0 .6rem; font: 600 clamp(2rem, 5vw, 3.4rem)/1.08 var(--serif); letter-spacing: -.015em; text-wrap: balance; }
+h1 { margin: .3rem 0 .6rem; font: 600 clamp(2rem, 5vw, 3.4rem)/1.08 var(--serif);
+  letter-spacing: -.015em; text-wrap: balance; }
 h2 { margin: 0 0 1.2rem; font: 600 1.6rem/1.2 var(--serif); letter-spacing: -.005em; }
 .standfirst { max-width: 44rem; margin: 0; color: var(--muted); font-size: 1.125rem; }
 section { margin-top: 3.2rem; padding-top: 1.6rem; border-top: 1px solid var(--rule); }
-.headline { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: 1.6rem 2rem; margin: 2.4rem 0 0; }
+.headline { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr));
+  gap: 1.6rem 2rem; margin: 2.4rem 0 0; }
 .headline dt { color: var(--muted); font-size: .875rem; }
 .headline dd { margin: 0; font: 600 1.75rem/1.25 var(--serif); white-space: nowrap; }
 .headline small { display: block; font: .875rem/1.4 var(--sans); color: var(--muted); white-space: normal; }
 sup { font-size: .7em; line-height: 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: lining-nums tabular-nums; }
-th, td { padding: .34rem 0; text-align: left; font-weight: 400; vertical-align: baseline; border-top: 1px solid var(--rule); }
+th, td { padding: .34rem 0; text-align: left; font-weight: 400; vertical-align: baseline;
+  border-top: 1px solid var(--rule); }
 .number { text-align: right; white-space: nowrap; }
 .budget caption { margin-bottom: 1rem; max-width: 44rem; text-align: left; color: var(--muted); }
 .budget th, .budget td { padding: .5rem 0; }
@@ -274,7 +294,8 @@ th, td { padding: .34rem 0; text-align: left; font-weight: 400; vertical-align: 
 .budget thead th { border-top: 0; padding: 0 0 .4rem; color: var(--muted); font-size: .875rem; }
 .budget .share { color: var(--muted); }
 .budget .bar { width: 46%; padding-left: 2rem; }
-.budget i { display: block; height: 1.3rem; min-width: 2px; border-radius: 1px; background: var(--spent); vertical-align: middle; }
+.budget i { display: block; height: 1.3rem; min-width: 2px; border-radius: 1px;
+  background: var(--spent); vertical-align: middle; }
 .budget .given i { background: var(--accent); }
 .budget .key i { background: var(--key); }
 .budget td.bar { vertical-align: middle; }
@@ -287,13 +308,13 @@ figure svg text { font-family: var(--sans) !important; }
 figcaption { margin-top: .7rem; max-width: 40rem; color: var(--muted); font-size: .9375rem; }
 figcaption b { color: var(--ink); font-weight: 600; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); gap: 2.4rem; }
-.beside figure { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); gap: .7rem 2.4rem; }
 .three { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); gap: 2.4rem; }
 .tables { columns: 2 28rem; column-gap: 3rem; }
 .tables table { break-inside: avoid; margin-bottom: 1.8rem; }
 .tables caption { padding-bottom: .35rem; text-align: left; font-weight: 600; }
 .tables th { width: 44%; padding-right: 1rem; color: var(--muted); }
-.assumptions { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1.4rem 3rem; margin: 0; }
+.assumptions { display: grid;
+  grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1.4rem 3rem; margin: 0; }
 .assumptions dt { font-weight: 600; }
 .assumptions dd { margin: 0; color: var(--muted); }
 footer { margin-top: 3rem; color: var(--muted); font-size: .8125rem; }
@@ -303,12 +324,14 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .8125rem; }
   .headline { grid-template-columns: 1fr 1fr; gap: 1.2rem 1rem; }
   .headline dd { font-size: 1.3rem; white-space: normal; }
   .budget thead { display: none; }
-  .budget tr { display: grid; grid-template-columns: 1fr auto auto; border-top: 1px solid var(--rule); padding: .45rem 0; }
+  .budget tr { display: grid; grid-template-columns: 1fr auto auto;
+    border-top: 1px solid var(--rule); padding: .45rem 0; }
   .budget tr.key { border-top: 2px solid var(--ink); }
   .budget tr th, .budget tr td, .budget .key th, .budget .key td { border: 0; padding: 0; }
   .budget td.number { padding-left: .8rem; }
   .budget td.share { min-width: 5.2rem; }
-  .budget td.bar { grid-column: 1 / -1; width: 100%; margin-top: .3rem; }
+  .budget tr td.bar { grid-column: 1 / -1; width: 100%; margin-top: .3rem; padding-left: 0; }
+  figure svg { width: calc(100% + 1rem); margin-left: -.5rem; }
   .budget i { height: .5rem; }
 }
 @media print { body { max-width: none; padding: 0; } section { break-inside: avoid; } }

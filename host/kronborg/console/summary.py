@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .result import RunResult
-from .units import grouped, msnu, percent, si
+from .units import grouped, megabaud, msnu, percent, si
 
 Section = tuple[str, list[tuple[str, str]]]
 """A heading and its (quantity, value) rows."""
@@ -27,7 +27,7 @@ def sections(result: RunResult) -> list[Section]:
         (
             "Sent",
             [
-                ("symbols", f"{grouped(result.symbols)} at {si(result.symbol_rate_hz, 'Bd')}"),
+                ("symbols", f"{grouped(result.symbols)} at {megabaud(result.symbol_rate_hz)}"),
                 ("frames received", f"{grouped(result.frames_received)} of {grouped(result.frames_sent)}"),
                 ("modulation variance", f"{result.modulation_variance_snu:.2f} SNU"),
             ],
@@ -40,7 +40,10 @@ def sections(result: RunResult) -> list[Section]:
                     "transmittance",
                     f"{result.transmittance:.4f}, at worst {result.transmittance_worst_case:.4f}",
                 ),
-                ("excess noise", f"{result.excess_noise_snu * 1e3:.1f} ± {msnu(result.excess_noise_std_snu)} (1 standard deviation)"),
+                (
+                    "excess noise",
+                    f"{result.excess_noise_snu * 1e3:.1f} ± {msnu(result.excess_noise_std_snu)} (1 standard deviation)",
+                ),
                 ("excess noise, worst case", msnu(result.excess_noise_worst_case_snu)),
                 ("excess noise, limit for a key", msnu(result.null_key_excess_noise_snu)),
                 ("laser linewidths, sum", si(result.linewidth_hz, "Hz")),

@@ -8,7 +8,7 @@ _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"
 
 
 def si(value: float, unit: str, digits: int = 3) -> str:
-    """`value` with an SI prefix before `unit`, rounded to `digits` significant digits: si(1.5e6, "bit") is "1.50 Mbit"."""
+    """`value` to `digits` significant digits, with an SI prefix before `unit`: si(1.5e6, "bit") is "1.50 Mbit"."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
     # Round first: 999.9 to three digits is 1.00 k, not 1000.
@@ -17,6 +17,11 @@ def si(value: float, unit: str, digits: int = 3) -> str:
     scaled = rounded / 10**exponent
     decimals = max(digits - 1 - math.floor(math.log10(abs(scaled))), 0)
     return f"{scaled:.{decimals}f} {_PREFIXES[exponent]}{unit}"
+
+
+def megabaud(symbol_rate_hz: float) -> str:
+    """A symbol rate in full: 31.25 MBd."""
+    return f"{symbol_rate_hz / 1e6:.10g} MBd"
 
 
 def msnu(value_snu: float) -> str:
