@@ -128,7 +128,9 @@ def spectrum(pictures: Pictures) -> str:
         for decibels, colour, label in curves:
             axes.plot(megahertz, decibels, color=colour, linewidth=0.9, label=label)
         everything = np.concatenate([decibels for decibels, _, _ in curves])
-        bottom, top = float(np.min(everything)), float(np.max(everything))
+        # A detector without noise has a density of 0, minus infinity in dB, as has an empty bin at DC.
+        everything = everything[np.isfinite(everything)]
+        bottom, top = float(np.percentile(everything, 0.5)), float(np.max(everything))
         room = 0.17 * (top - bottom)
         axes.set_ylim(bottom - 0.05 * (top - bottom), top + 1.3 * room)
         axes.set_xlim(megahertz[0], megahertz[-1])
@@ -168,7 +170,7 @@ def spectrum(pictures: Pictures) -> str:
 
 
 def clearance_db(pictures: Pictures) -> float:
-    """Shot noise over electronic noise in the signal's band, dB."""
+    """Shot noise over electronic noise in the signal's band, dB; infinite for a detector without noise."""
     low, high = pictures.signal_band_hz
     band = (pictures.spectrum_frequency_hz >= low) & (pictures.spectrum_frequency_hz <= high)
     if not band.any():
@@ -361,7 +363,7 @@ def _frame_axis(axes: Axes, pictures: Pictures) -> None:
     first, last = float(np.min(pictures.frame_number)), float(np.max(pictures.frame_number))
     margin = 0.5 + 0.01 * (last - first)
     axes.set_xlim(first - margin, last + margin)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.set_xlabel("frame")
     axes.set_ylabel("excess noise (mSNU)")
 

@@ -45,7 +45,7 @@ class RunProgress:
         if self._stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown") and not plain:
             self._bars = Progress(
                 TextColumn("{task.description:<24}", markup=False),
-                BarColumn(bar_width=28, complete_style="cyan", finished_style="green"),
+                BarColumn(bar_width=28, complete_style="cyan", finished_style="green", pulse_style="cyan"),
                 TaskProgressColumn(),
                 TimeElapsedColumn(),
                 console=Console(file=self._stream),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from html import escape
+from math import isfinite
 
 from . import atomic, plots
 from .result import Pictures, RunResult
@@ -140,9 +141,8 @@ def _light(result: RunResult, pictures: Pictures) -> str:
         + _figure(
             plots.spectrum(pictures),
             "Spectrum at Bob's converter.",
-            f"The quantum signal is the low plateau from {low:.1f} to {high:.1f} MHz, the pilot a single line clear of "
-            f"it. Shot noise is flat at 0 dB and stands {plots.clearance_db(pictures):.1f} dB above the electronic "
-            "noise in the signal's band. Any other line in that band would count as excess noise.",
+            f"The quantum signal is the low plateau from {low:.1f} to {high:.1f} MHz; the pilot should be a line clear of "
+            f"it. Shot noise is flat at 0 dB, {_clearance(pictures)} in the signal's band. Any other line in that band would count as excess noise.",
         )
         + _figure(
             plots.phase_track(pictures),
@@ -152,6 +152,11 @@ def _light(result: RunResult, pictures: Pictures) -> str:
         )
         + "\n</div>"
     )
+
+
+def _clearance(pictures: Pictures) -> str:
+    decibels = plots.clearance_db(pictures)
+    return f"{decibels:.1f} dB above the electronic noise" if isfinite(decibels) else "above a detector without noise"
 
 
 def _symbols(result: RunResult, pictures: Pictures) -> str:
@@ -166,7 +171,7 @@ def _symbols(result: RunResult, pictures: Pictures) -> str:
         + _figure(
             plots.constellation_after(pictures),
             "After compensation.",
-            f"The same {grouped(len(pictures.constellation_after))} symbols: each colour now has its own corner. They "
+            f"The same {grouped(len(pictures.constellation_after))} symbols: each colour should now have its own corner. They "
             f"overlap, as they must at an SNR of {result.snr:.2f}.",
         )
         + _figure(
@@ -185,18 +190,26 @@ def _noise(result: RunResult, pictures: Pictures) -> str:
         + _figure(
             plots.excess_noise(result, pictures),
             "Frame by frame.",
-            "Bars are one standard deviation; about one frame in three lies farther from the estimate than its bar. A "
+            "Bars are one standard deviation; about one frame in three should lie farther from the estimate than its bar. A "
             "trend would be a drift of the shot-noise calibration. One frame alone proves nothing: estimate and worst "
             "case belong to all frames together.",
         )
         + _figure(
             plots.running_excess_noise(result, pictures),
             "All frames so far.",
-            "The running mean and its standard deviation: the band narrows with the root of the number of frames. It "
-            "ends at the estimate, well below the worst case that the key length is computed with.",
+            "The running mean and its standard deviation: the band should narrow with the root of the number of frames. It "
+            f"should end at the estimate. The key length is computed with the worst case, {_margin(result)} higher.",
         )
         + "\n</div>"
     )
+
+
+def _margin(result: RunResult) -> str:
+    """How far the worst case lies above the estimate."""
+    above = result.excess_noise_worst_case_snu - result.excess_noise_snu
+    if result.excess_noise_std_snu <= 0:
+        return msnu(above)
+    return f"{above / result.excess_noise_std_snu:.1f} standard deviations"
 
 
 def _tables(result: RunResult) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TextIO
 
 from rich import box
@@ -16,12 +17,12 @@ Section = tuple[str, list[tuple[str, str]]]
 """A heading and its (quantity, value) rows."""
 
 _PLAIN_SPACES = str.maketrans({"\N{NARROW NO-BREAK SPACE}": " "})
-_ASCII = str.maketrans({"±": "+/-", "µ": "u"})
+_ASCII = str.maketrans({"±": "+/-", "µ": "u", "σ": "sigma"})
 
 
 def sections(result: RunResult) -> list[Section]:
     """Every figure of the run that a person asks for, in the order of its way from light to key."""
-    blocks = f"{grouped(result.code_blocks_failed)} of {grouped(result.code_blocks)} blocks dropped"
+    blocks = f"{grouped(result.code_blocks_failed)} of {grouped(result.code_blocks)} blocks"
     share = result.key_rate_bit_per_symbol / result.plob_bound_bit_per_symbol
     return [
         (
@@ -42,16 +43,16 @@ def sections(result: RunResult) -> list[Section]:
                 ),
                 (
                     "excess noise",
-                    f"{result.excess_noise_snu * 1e3:.1f} ± {msnu(result.excess_noise_std_snu)} (1 standard deviation)",
+                    f"{result.excess_noise_snu * 1e3:.1f} ± {msnu(result.excess_noise_std_snu)} (1 σ)",
                 ),
                 ("excess noise, worst case", msnu(result.excess_noise_worst_case_snu)),
-                ("excess noise, limit for a key", msnu(result.null_key_excess_noise_snu)),
+                ("excess noise, key up to", msnu(result.null_key_excess_noise_snu)),
                 ("laser linewidths, sum", si(result.linewidth_hz, "Hz")),
                 ("pilot SNR", f"{result.pilot_snr_db:.1f} dB"),
             ],
         ),
         (
-            "Detector, trusted",
+            "Trusted detector",
             [
                 ("efficiency", percent(result.detector_efficiency)),
                 ("electronic noise", msnu(result.electronic_noise_snu)),
@@ -76,7 +77,7 @@ def sections(result: RunResult) -> list[Section]:
                 ("share of the PLOB bound", percent(share)),
                 ("at the symbol rate", si(result.key_rate_bit_per_second, "bit/s")),
                 ("with endless symbols", f"{result.asymptotic_rate_bit_per_symbol:.5f} bit per symbol"),
-                ("security parameter epsilon", f"{result.epsilon:.2e}"),
+                ("security epsilon", f"{result.epsilon:.2e}"),
             ],
         ),
         (
@@ -93,13 +94,13 @@ def write_summary(result: RunResult, stream: TextIO) -> None:
     """Print the table on `stream`, 80 columns wide: bold and ruled on a terminal, plain text elsewhere."""
     terminal = stream.isatty()
     try:
-        "±µ".encode(stream.encoding or "utf-8")
+        "±µσ".encode(stream.encoding or "utf-8")
         spelling = _PLAIN_SPACES
     except UnicodeEncodeError:
         spelling = _PLAIN_SPACES | _ASCII
     table = Table(box=box.SIMPLE if terminal else None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(min_width=18, style="bold cyan" if terminal else "")
-    table.add_column(min_width=29)
+    table.add_column(min_width=16, style="bold cyan" if terminal else "")
+    table.add_column(min_width=24)
     table.add_column()
     for heading, rows in sections(result):
         for position, (quantity, value) in enumerate(rows):
@@ -109,5 +110,9 @@ def write_summary(result: RunResult, stream: TextIO) -> None:
                 *(Text(cell.translate(spelling)) for cell in cells),
                 end_section=position == len(rows) - 1,
             )
-    console = Console(file=stream, width=80, force_terminal=terminal, no_color=not terminal, highlight=False)
-    console.print(table)
+    console = Console(file=io.StringIO(), width=80, force_terminal=terminal, no_color=not terminal, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    # rich fills each line up with blanks, which a log file has no use for.
+    stream.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
+    stream.flush()

@@ -135,31 +135,33 @@ class Bob:
             )
         self._ask(messages.CodeChoice(code.name, channel.gain, noise), messages.Done)
 
+        # Drawn here, in order: blocks are corrected side by side, and a seeded simulation must not depend on who is first.
+        drawn = [(self._randomness(-(-code.length // 8)), self._randomness(verification.KEY_BYTES)) for _ in range(count)]
+
         def correct(index: int) -> tuple[bool, bool]:
-            done = self._correct(index)
+            outcome = self._correct(index, *drawn[index])
             advance()
-            return done
+            return outcome
 
         with ThreadPoolExecutor(threads) as pool:
-            outcome = list(pool.map(correct, range(count)))
-        verified = tuple(index for index, (_, equal) in enumerate(outcome) if equal)
-        failed = sum(not converged for converged, _ in outcome)
+            outcomes = list(pool.map(correct, range(count)))
+        verified = tuple(index for index, (_, equal) in enumerate(outcomes) if equal)
+        failed = sum(not converged for converged, _ in outcomes)
         return Reconciled(code, verified, failed, count - failed - len(verified))
 
     def blocks_available(self, code: Code) -> int:
         """Whole blocks in what estimation left."""
         return len(self._quadratures) // code.length
 
-    def _correct(self, index: int) -> tuple[bool, bool]:
+    def _correct(self, index: int, uniform: bytes, hash_key: bytes) -> tuple[bool, bool]:
         code = self._code
         digits = self._digitiser.digitise(self._quadratures[index * code.length : (index + 1) * code.length])
-        bits = np.unpackbits(np.frombuffer(self._randomness(-(-code.length // 8)), np.uint8), count=code.length)
+        bits = np.unpackbits(np.frombuffer(uniform, np.uint8), count=code.length)
         syndrome = np.packbits(Decoder(code).syndrome(bits)).tobytes()
         block = messages.CodeBlock(index, bob_message(digits, bits), syndrome)
         if not self._ask(block, messages.Decoded).converged:
             return False, False
         core = code.core_bits(bits)
-        hash_key = self._randomness(verification.KEY_BYTES)
         equal = self._ask(messages.Verify(index, hash_key, verification.tag(core, hash_key)), messages.Verified).equal
         if equal:
             self._raw[index] = core

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,17 +83,33 @@ def receiver_for(
     return Receiver(phase, MatchedFilter(quantise_taps(taps), m, OUTPUT_SHIFT), start)
 
 
-def choose_window(samples: NDArray[np.int16], phase: PhaseSettings) -> int:
-    """The moving average that fits the lasers and the pilot at hand: N = sqrt(12 r / q), odd.
+def choose_window(samples: NDArray[np.int16], phase: PhaseSettings, spacings: Sequence[float] = ()) -> int:
+    """The moving average that fits the lasers and the pilots at hand: the odd number of hops with the least phase error.
 
-    The phase of the pilot, averaged over blocks of B hops, differs from block to block with variance
-    2/3 q B + 2 r / B, where q is the variance of the phase walk in a hop and r that of the pilot's noise. Two block
-    lengths give both.
+    Over N hops the phase walk leaves q (N**2 - 1) / (12 N) and the pilot's noise r / N, where q is the variance of the
+    walk in a hop and r that of the noise. Both are measured: means over blocks of B hops differ from block to block by
+    2/3 q B + 2 r / B. Other pilots reach through the side lobes of the average, which has nulls: blocks and window are
+    chosen with regard to them.
+
+    Args:
+        samples: a stretch of the capture in which the pilot is on.
+        phase: oscillators and hop; its own window is not used.
+        spacings: how far other pilots lie from this one, in cycles a sample.
     """
     i, q = pilot_phasors(samples, PhaseSettings(phase.signal_word, phase.pilot_word, phase.hop, 1))
     phasors = i + 1j * q
+
+    def side_lobes(hops: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Power of the other pilots behind an average of so many hops, relative to theirs."""
+        total = np.zeros(len(hops))
+        for spacing in spacings:
+            total += (np.sin(np.pi * spacing * hops * phase.hop) / (hops * phase.hop * np.sin(np.pi * spacing))) ** 2
+        return total
+
+    blocks = np.arange(8, 33)
+    blind = int(blocks[np.argmin(side_lobes(blocks))])
     design, variances = [], []
-    for block in (8, 16, 32, 64, 128):
+    for block in (blind, 2 * blind, 4 * blind, 8 * blind):
         means = phasors[: len(phasors) // block * block].reshape(-1, block).mean(axis=1)
         steps = means[1:] * np.conj(means[:-1])
         steps = np.angle(steps * np.conj(steps.sum()))  # what is left of the beat frequency removed
@@ -100,10 +117,9 @@ def choose_window(samples: NDArray[np.int16], phase: PhaseSettings) -> int:
         variances.append(float(np.var(steps)))
     weights = 1 / np.asarray(variances)  # each is known to a like fraction of itself
     walk, noise = np.linalg.lstsq(np.asarray(design) * weights[:, None], np.ones(len(weights)), rcond=None)[0]
-    low, high = WINDOW_LIMITS
-    if walk <= 0:
-        return high
-    return int(np.clip(np.sqrt(12 * max(noise, 0.0) / walk), low, high)) // 2 * 2 + 1
+    windows = np.arange(WINDOW_LIMITS[0], WINDOW_LIMITS[1] + 1, 2)
+    error = max(walk, 0.0) * (windows**2 - 1) / (12 * windows) + max(noise, 0.0) / windows + side_lobes(windows) / 2
+    return int(windows[np.argmin(error)])
 
 
 def receive(
@@ -139,8 +155,15 @@ def receive(
             window=hops,
         )
 
-    hops = window if window is not None else choose_window(samples, settings(1).phase)
-    receiver = settings(hops)
+    if window is None:
+        first = max(int(found.frame_start), 0)
+        pilot, *others = frame.pilot_frequencies_hz
+        window = choose_window(
+            samples[first : first + frame.symbols * m],
+            settings(1).phase,
+            [(other - pilot) / sample_rate_hz for other in others],
+        )
+    receiver = settings(window)
     try:
         received = receiver.process(samples, preamble + frame.symbols)
     except ValueError:
@@ -154,7 +177,7 @@ def receive(
     if preamble:
         gain = np.vdot(zadoff_chu(frame.preamble.root, frame.preamble.length), words[:preamble])
         payload = payload * (np.conj(gain) / abs(gain))
-    return ReceivedFrame(payload, found, hops, received.saturated)
+    return ReceivedFrame(payload, found, window, received.saturated)
 
 
 def receive_noise(samples: NDArray[np.int16], receiver: Receiver) -> NDArray[np.int16]:
