@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Placeholders for the colours that change between light and dark; the page defines the variables.
-_INK, _MUTED, _GRID, _PAPER = "#010203", "#040506", "#070809", "#0a0b0c"
-_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _GRID: "var(--rule)", _PAPER: "var(--paper)"}
+_INK, _MUTED, _GRID = "#010203", "#040506", "#070809"
+_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _GRID: "var(--rule)"}
 
 # Readable on both, and told apart by people who see red and green alike.
 _BLUE, _ORANGE, _RED, _GREY = "#3d86d6", "#dd7a1c", "#d43f5b", "#8b919a"
@@ -105,14 +105,6 @@ def _attribute(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
-def _label(axes: Axes, text: str, at: tuple[float, float], **options: Any) -> None:
-    """A note on the picture itself, with a halo of paper so that lines below do not disturb it."""
-    from matplotlib import patheffects
-
-    halo = [patheffects.withStroke(linewidth=3, foreground=_PAPER)]
-    axes.annotate(text, at, fontsize=9, path_effects=halo, **options)
-
-
 def spectrum(pictures: Pictures) -> str:
     """Power spectral density at Bob's ADC over shot noise: Alice's light, vacuum and dark; signal and pilots marked."""
     with _Picture("spectrum", _WIDE) as picture:
@@ -134,14 +126,13 @@ def spectrum(pictures: Pictures) -> str:
         room = 0.17 * (top - bottom)
         axes.set_ylim(bottom - 0.05 * (top - bottom), top + 1.3 * room)
         axes.set_xlim(megahertz[0], megahertz[-1])
-        _label(axes, "signal", ((low + high) / 2, _level(pictures, low, high) + 0.25 * room), ha="center", va="bottom")
+        axes.annotate("signal", ((low + high) / 2, _level(pictures, low, high) + 0.25 * room), ha="center", va="bottom")
         right_half = megahertz[-1] / 2
         for frequency in pictures.pilot_frequencies_hz:
             near = np.abs(pictures.spectrum_frequency_hz - frequency) <= 3 * _bin(pictures.spectrum_frequency_hz)
             peak = float(np.max(pictures.spectrum_signal_db[near], initial=0.0))
             left = frequency / 1e6 > right_half
-            _label(
-                axes,
+            axes.annotate(
                 f"pilot {si(frequency, 'Hz')}",
                 (frequency / 1e6, peak),
                 xytext=(-7 if left else 7, 0),
@@ -150,8 +141,7 @@ def spectrum(pictures: Pictures) -> str:
                 va="center",
             )
         axes.axvline(pictures.beat_frequency_hz / 1e6, color=_MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
-        _label(
-            axes,
+        axes.annotate(
             "beat of the lasers",
             (pictures.beat_frequency_hz / 1e6, 1),
             xycoords=("data", "axes fraction"),
@@ -247,8 +237,7 @@ def correlation(pictures: Pictures) -> str:
         slope = regression_slope(pictures)
         ends = np.array([-reach_x, reach_x])
         axes.plot(ends, slope * ends, color=_RED, linewidth=1.6)
-        _label(
-            axes,
+        axes.annotate(
             f"slope {slope:.3f}",
             (0.97, 0.05),
             xycoords="axes fraction",
@@ -269,8 +258,7 @@ def phase_track(pictures: Pictures) -> str:
         axes.set_xlim(microseconds[0], microseconds[-1])
         axes.set_xlabel("time in the frame (µs)")
         axes.set_ylabel("pilot phase (rad)")
-        _label(
-            axes,
+        axes.annotate(
             f"{pictures.phase_frequency_offset_hz / 1e6:.6f} MHz taken out",
             (0.98, 0.97),
             xycoords="axes fraction",

@@ -141,8 +141,9 @@ def _light(result: RunResult, pictures: Pictures) -> str:
         + _figure(
             plots.spectrum(pictures),
             "Spectrum at Bob's converter.",
-            f"The quantum signal is the low plateau from {low:.1f} to {high:.1f} MHz; the pilot should be a line clear of "
-            f"it. Shot noise is flat at 0 dB, {_clearance(pictures)} in the signal's band. Any other line in that band would count as excess noise.",
+            f"The quantum signal is the low plateau from {low:.1f} to {high:.1f} MHz; the pilot should be a line "
+            f"clear of it. Shot noise is flat at 0 dB, {_clearance(pictures)} in the signal's band. Any other line in "
+            "that band would count as excess noise.",
         )
         + _figure(
             plots.phase_track(pictures),
@@ -171,8 +172,8 @@ def _symbols(result: RunResult, pictures: Pictures) -> str:
         + _figure(
             plots.constellation_after(pictures),
             "After compensation.",
-            f"The same {grouped(len(pictures.constellation_after))} symbols: each colour should now have its own corner. They "
-            f"overlap, as they must at an SNR of {result.snr:.2f}.",
+            f"The same {grouped(len(pictures.constellation_after))} symbols: each colour should now have a corner. "
+            f"They overlap, as they must at an SNR of {result.snr:.2f}.",
         )
         + _figure(
             plots.correlation(pictures),
@@ -190,15 +191,15 @@ def _noise(result: RunResult, pictures: Pictures) -> str:
         + _figure(
             plots.excess_noise(result, pictures),
             "Frame by frame.",
-            "Bars are one standard deviation; about one frame in three should lie farther from the estimate than its bar. A "
-            "trend would be a drift of the shot-noise calibration. One frame alone proves nothing: estimate and worst "
-            "case belong to all frames together.",
+            "Bars are one standard deviation; about one frame in three should lie farther off than its bar is long. "
+            "A trend would be a drift of the shot-noise calibration. One frame alone proves nothing: estimate and "
+            "worst case belong to all frames together.",
         )
         + _figure(
             plots.running_excess_noise(result, pictures),
             "All frames so far.",
-            "The running mean and its standard deviation: the band should narrow with the root of the number of frames. It "
-            f"should end at the estimate. The key length is computed with the worst case, {_margin(result)} higher.",
+            "The running mean and its standard deviation: the band should narrow with the root of the frames' number. "
+            f"It should end at the estimate. The key length is computed with the worst case, {_margin(result)} higher.",
         )
         + "\n</div>"
     )
@@ -317,7 +318,8 @@ th, td { padding: .34rem 0; text-align: left; font-weight: 400; vertical-align: 
 .budget .key th, .budget .key td.number { font-weight: 700; }
 figure { margin: 0; }
 figure svg { display: block; width: 100%; height: auto; overflow: visible; }
-figure svg text { font-family: var(--sans) !important; }
+figure svg text { font-family: var(--sans) !important;
+  paint-order: stroke; stroke: var(--paper); stroke-width: 3; stroke-linejoin: round; }
 figcaption { margin-top: .7rem; max-width: 40rem; color: var(--muted); font-size: .9375rem; }
 figcaption b { color: var(--ink); font-weight: 600; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); gap: 2.4rem; }
