@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,31 +61,12 @@ _WIDE = (4.8, 3.2)
 _SQUARE = (4.0, 4.0)
 
 
+@dataclass(frozen=True)
 class _Picture:
-    """One figure with one pair of axes in the house style; `svg()` after the drawing is done."""
+    """One figure with one pair of axes."""
 
-    def __init__(self, name: str, size: tuple[float, float]) -> None:
-        import matplotlib
-
-        self._name = name
-        self._context = matplotlib.rc_context()
-        self._size = size
-
-    def __enter__(self) -> _Picture:
-        import matplotlib
-        from matplotlib.figure import Figure
-
-        self._context.__enter__()
-        # A user's own matplotlibrc must not change the report.
-        matplotlib.rcdefaults()
-        # The name in the salt keeps ids apart when several pictures share one page.
-        matplotlib.rcParams.update(_STYLE | {"svg.hashsalt": self._name})
-        self.figure: Figure = Figure(figsize=self._size, layout="constrained")
-        self.axes: Axes = self.figure.add_subplot()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._context.__exit__(None, None, None)
+    figure: Figure
+    axes: Axes
 
     def svg(self, description: str) -> str:
         """The figure as an <svg> element for an HTML page, announced to screen readers as `description`."""
@@ -90,24 +75,34 @@ class _Picture:
             buffer, format="svg", dpi=180, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
         drawing = buffer.getvalue()
-        drawing = drawing[drawing.index("<svg") :]
-        # In HTML an <svg> needs no namespaces, and groups need no ids.
-        drawing = re.sub(r'<svg[^>]*?viewBox="([^"]*)"[^>]*>', "", drawing, count=1)
+        # In HTML an <svg> needs neither prolog nor namespaces, and groups need no ids.
+        drawing = drawing[drawing.index(">", drawing.index("<svg")) + 1 :]
         drawing = re.sub(r'<g id="[^"]*"', "<g", drawing)
         for colour, variable in _VARIABLES.items():
             drawing = drawing.replace(colour, variable)
-        width, height = (72 * side for side in self._size)
-        head = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{_attribute(description)}">'
+        width, height = 72 * self.figure.get_size_inches()
+        head = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(description)}">'
         return head + drawing.strip()
 
 
-def _attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+@contextmanager
+def _picture(name: str, size: tuple[float, float]) -> Iterator[_Picture]:
+    """An empty picture of `size` inches in the house style; draw it and take its `svg()` within the context."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context():
+        # A user's own matplotlibrc must not change the report.
+        matplotlib.rcdefaults()
+        # The name in the salt keeps ids apart when several pictures share one page.
+        matplotlib.rcParams.update(_STYLE | {"svg.hashsalt": name})
+        figure = Figure(figsize=size, layout="constrained")
+        yield _Picture(figure, figure.add_subplot())
 
 
 def spectrum(pictures: Pictures) -> str:
     """Power spectral density at Bob's ADC over shot noise: Alice's light, vacuum and dark; signal and pilots marked."""
-    with _Picture("spectrum", _WIDE) as picture:
+    with _picture("spectrum", _WIDE) as picture:
         axes = picture.axes
         megahertz = pictures.spectrum_frequency_hz / 1e6
         low, high = (edge / 1e6 for edge in pictures.signal_band_hz)
@@ -190,7 +185,7 @@ def constellation_after(pictures: Pictures) -> str:
 
 
 def _constellation(name: str, pictures: Pictures, symbols: Any, when: str) -> str:
-    with _Picture(name, _SQUARE) as picture:
+    with _picture(name, _SQUARE) as picture:
         axes = picture.axes
         alice = pictures.constellation_alice
         # One colour for each quadrant of Alice's: the eye sees whether Bob shares her axes.
@@ -217,7 +212,7 @@ def correlation(pictures: Pictures) -> str:
     """Bob's quadratures against Alice's as a two-dimensional histogram, with the regression line."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    with _Picture("correlation", _SQUARE) as picture:
+    with _picture("correlation", _SQUARE) as picture:
         axes = picture.axes
         alice = np.concatenate([pictures.constellation_alice.real, pictures.constellation_alice.imag])
         bob = np.concatenate([pictures.constellation_after.real, pictures.constellation_after.imag])
@@ -250,7 +245,7 @@ def correlation(pictures: Pictures) -> str:
 
 def phase_track(pictures: Pictures) -> str:
     """Phase of the pilot over one frame, less its straight line."""
-    with _Picture("phase", _WIDE) as picture:
+    with _picture("phase", _WIDE) as picture:
         axes = picture.axes
         microseconds = pictures.phase_time_s * 1e6
         axes.plot(microseconds, pictures.phase_rad, color=_BLUE, linewidth=1.1)
@@ -275,7 +270,7 @@ def phase_track(pictures: Pictures) -> str:
 
 def excess_noise(result: RunResult, pictures: Pictures) -> str:
     """Excess noise of each frame, with the estimate over all, its worst case and the largest that gives a key."""
-    with _Picture("excess-noise", _WIDE) as picture:
+    with _picture("excess-noise", _WIDE) as picture:
         axes = picture.axes
         axes.errorbar(
             pictures.frame_number,
@@ -298,7 +293,7 @@ def excess_noise(result: RunResult, pictures: Pictures) -> str:
 
 def running_excess_noise(result: RunResult, pictures: Pictures) -> str:
     """The mean of all frames so far, weighted by their variances, within one standard deviation."""
-    with _Picture("running-excess-noise", _WIDE) as picture:
+    with _picture("running-excess-noise", _WIDE) as picture:
         axes = picture.axes
         weight = pictures.frame_excess_noise_std_snu**-2.0
         together = np.cumsum(weight)

@@ -138,7 +138,7 @@ def test_the_waterfall_falls_from_bar_to_bar(example, html):
 
 def test_the_same_run_gives_the_same_bytes_in_another_process(example, html, tmp_path):
     # Another process, another hash seed, and a user with a matplotlib style of his own.
-    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nsvg.fonttype: path\n")
+    (tmp_path / "matplotlibrc").write_text("xtick.major.size: 20\nsvg.fonttype: path\n")
     code = (
         "import runpy, sys; from kronborg.console.report import report_html; made = runpy.run_path(sys.argv[1]);"
         "sys.stdout.buffer.write(report_html(made['result'](), made['pictures']()).encode())"
