@@ -136,7 +136,9 @@ class Bob:
         self._ask(messages.CodeChoice(code.name, channel.gain, noise), messages.Done)
 
         # Drawn here, in order: blocks are corrected side by side, and a seeded simulation must not depend on who is first.
-        drawn = [(self._randomness(-(-code.length // 8)), self._randomness(verification.KEY_BYTES)) for _ in range(count)]
+        drawn = [
+            (self._randomness(-(-code.length // 8)), self._randomness(verification.KEY_BYTES)) for _ in range(count)
+        ]
 
         def correct(index: int) -> tuple[bool, bool]:
             outcome = self._correct(index, *drawn[index])

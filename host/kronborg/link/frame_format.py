@@ -1,0 +1,168 @@
+"""What a frame looks like: rates, frequencies, preamble and payload, as data.
+
+A recording carries its format in the SigMF fields ``cvqkd:...``; the simulated link uses the same object. A frame is
+silence, then a preamble, then the payload; pilots run alongside. Frequencies are relative to the beat of the two lasers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+MOST_SYMBOLS = 1 << 28
+
+
+@dataclass(frozen=True)
+class Preamble:
+    """A Zadoff-Chu sequence before the payload.
+
+    Attributes:
+        root: its root, coprime to the length.
+        length: chips.
+        rate_hz: chips per second.
+        shaped: True: the chips are symbols like the payload's, through the same root-raised cosine and frequency shift,
+            and the payload is the next symbol. False: the chips are sent as they are, at the beat frequency, and the
+            payload's first symbol period begins where the last chip ends.
+        amplitude: of a shaped chip, relative to the rms of the payload's symbols.
+    """
+
+    root: int
+    length: int
+    rate_hz: float
+    shaped: bool = False
+    amplitude: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 3 <= self.length <= 1 << 20:
+            raise InputError(f"a preamble of {self.length} chips is outside 3 to {1 << 20}")
+        if not 0 < self.root < self.length or math.gcd(self.root, self.length) != 1:
+            raise InputError(f"root {self.root} of the preamble is not coprime to its length {self.length}")
+        if not (math.isfinite(self.rate_hz) and self.rate_hz > 0):
+            raise InputError(f"a preamble of {self.rate_hz:g} chips per second cannot be")
+        if not (math.isfinite(self.amplitude) and self.amplitude > 0):
+            raise InputError(f"a preamble of amplitude {self.amplitude:g} cannot be")
+
+
+@dataclass(frozen=True)
+class FrameFormat:
+    """One frame.
+
+    Attributes:
+        symbol_rate_hz: payload symbols per second.
+        symbols: payload symbols in a frame.
+        roll_off: of the root-raised cosine.
+        frequency_shift_hz: centre of the signal.
+        pilot_frequencies_hz: one or more tones.
+        preamble: what marks the frame's beginning.
+        transmitter_sample_rate_hz: rate of Alice's converters.
+        leading_zeros_at_transmitter: samples of silence there before the preamble.
+    """
+
+    symbol_rate_hz: float
+    symbols: int
+    roll_off: float
+    frequency_shift_hz: float
+    pilot_frequencies_hz: tuple[float, ...]
+    preamble: Preamble
+    transmitter_sample_rate_hz: float
+    leading_zeros_at_transmitter: int
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.symbol_rate_hz) and self.symbol_rate_hz > 0):
+            raise InputError(f"a symbol rate of {self.symbol_rate_hz:g} Hz cannot be")
+        if not 1 <= self.symbols <= MOST_SYMBOLS:
+            raise InputError(f"{self.symbols} symbols a frame are outside 1 to {MOST_SYMBOLS}")
+        if not 0 < self.roll_off <= 1:
+            raise InputError(f"a roll-off of {self.roll_off:g} is outside (0, 1]")
+        if not math.isfinite(self.frequency_shift_hz):
+            raise InputError("the frequency shift is not a number")
+        if not self.pilot_frequencies_hz or not all(map(math.isfinite, self.pilot_frequencies_hz)):
+            raise InputError("the frame has no pilot: its frequencies must be a list of one number or more")
+        if len(set(self.pilot_frequencies_hz)) != len(self.pilot_frequencies_hz):
+            raise InputError("two pilots have the same frequency")
+        edge = self.symbol_rate_hz * (1 + self.roll_off) / 2
+        if any(abs(pilot - self.frequency_shift_hz) <= edge for pilot in self.pilot_frequencies_hz):
+            raise InputError("a pilot lies within the signal's band; the metadata contradicts itself")
+        if not (math.isfinite(self.transmitter_sample_rate_hz) and self.transmitter_sample_rate_hz > 0):
+            raise InputError(f"a transmitter sample rate of {self.transmitter_sample_rate_hz:g} Hz cannot be")
+        if self.leading_zeros_at_transmitter < 0:
+            raise InputError(f"{self.leading_zeros_at_transmitter} leading zeros cannot be")
+
+    @classmethod
+    def from_metadata(cls, fields: Mapping[str, Any]) -> FrameFormat:
+        """The format that a recording's global SigMF fields describe.
+
+        Raises:
+            InputError: a field is missing, has the wrong type or contradicts another.
+        """
+        preamble = _field(fields, "cvqkd:preamble", dict)
+        if _field(preamble, "type", str) != "zadoff-chu":
+            raise InputError(f"preamble {preamble['type']!r} is unknown: only zadoff-chu is")
+        pilots = _field(fields, "cvqkd:pilot_frequencies_hz", list)
+        return cls(
+            symbol_rate_hz=_field(fields, "cvqkd:symbol_rate_hz", float),
+            symbols=_field(fields, "cvqkd:symbols", int),
+            roll_off=_field(fields, "cvqkd:roll_off", float),
+            frequency_shift_hz=_field(fields, "cvqkd:frequency_shift_hz", float),
+            pilot_frequencies_hz=tuple(_field({"pilot frequency": each}, "pilot frequency", float) for each in pilots),
+            preamble=Preamble(
+                root=_field(preamble, "root", int),
+                length=_field(preamble, "length", int),
+                rate_hz=_field(preamble, "rate_hz", float),
+                shaped=_field(preamble, "shaped", bool) if "shaped" in preamble else False,
+                amplitude=_field(preamble, "amplitude", float) if "amplitude" in preamble else 1.0,
+            ),
+            transmitter_sample_rate_hz=_field(fields, "cvqkd:transmitter_sample_rate_hz", float),
+            leading_zeros_at_transmitter=_field(fields, "cvqkd:leading_zeros_at_transmitter", int),
+        )
+
+    def to_metadata(self) -> dict[str, Any]:
+        """The global SigMF fields that :meth:`from_metadata` reads back."""
+        return {
+            "cvqkd:symbol_rate_hz": self.symbol_rate_hz,
+            "cvqkd:symbols": self.symbols,
+            "cvqkd:roll_off": self.roll_off,
+            "cvqkd:frequency_shift_hz": self.frequency_shift_hz,
+            "cvqkd:pilot_frequencies_hz": list(self.pilot_frequencies_hz),
+            "cvqkd:preamble": {
+                "type": "zadoff-chu",
+                "root": self.preamble.root,
+                "length": self.preamble.length,
+                "rate_hz": self.preamble.rate_hz,
+                "shaped": self.preamble.shaped,
+                "amplitude": self.preamble.amplitude,
+            },
+            "cvqkd:transmitter_sample_rate_hz": self.transmitter_sample_rate_hz,
+            "cvqkd:leading_zeros_at_transmitter": self.leading_zeros_at_transmitter,
+        }
+
+
+def _field(fields: Mapping[str, Any], name: str, kind: type) -> Any:
+    """A field of a JSON object, of the type asked for (a whole number serves as a float, a bool never as a number)."""
+    if name not in fields:
+        raise InputError(f"the metadata has no field {name!r}")
+    value = fields[name]
+    if isinstance(value, bool) and kind is not bool:
+        raise InputError(f"field {name!r} of the metadata is not of type {kind.__name__}")
+    if kind is float and isinstance(value, int):
+        if abs(value) > 1e18:
+            raise InputError(f"field {name!r} of the metadata is out of range")
+        return float(value)
+    if not isinstance(value, kind):
+        raise InputError(f"field {name!r} of the metadata is not of type {kind.__name__}")
+    return value
+
+
+def zadoff_chu(root: int, length: int) -> NDArray[np.complex128]:
+    """The sequence exp(-i pi root k (k + length mod 2) / length), k = 0 ... length - 1 (Chu 1972). complex128."""
+    k = np.arange(length, dtype=np.int64)
+    # The phase repeats with 2 * length: reducing it first keeps long sequences exact.
+    phase = (root * k * (k + length % 2)) % (2 * length)
+    return np.asarray(np.exp(-1j * np.pi * phase / length))
