@@ -1,0 +1,1 @@
+"""From symbols to secret bits: calibration, estimation, reconciliation, verification, privacy amplification."""

@@ -1,0 +1,118 @@
+"""The key budget: from uniform code bits to the secret key, with a line for everything that is taken away."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..errors import InputError, NoKeyError
+from . import verification
+from .security import Link, aep_penalty, holevo_bound
+
+
+@dataclass(frozen=True)
+class Epsilons:
+    """Failure probabilities; together the key is `total` from ideal (composable).
+
+    Attributes:
+        correctness: both ends hold different keys although every hash agreed.
+        smoothing: of the smooth min-entropy.
+        hashing: of privacy amplification.
+        estimation: the true transmittance, or the true excess noise, lies beyond its worst case; each.
+    """
+
+    correctness: float
+    smoothing: float
+    hashing: float
+    estimation: float
+
+    @classmethod
+    def within(cls, total: float) -> Epsilons:
+        """Equal shares of a total. Raises InputError outside (1e-30, 1)."""
+        if not 1e-30 < total < 1:
+            raise InputError(f"epsilon = {total:g} is outside (1e-30, 1)")
+        return cls(total / 5, total / 5, total / 5, total / 5)
+
+    @property
+    def total(self) -> float:
+        """eps_cor + eps_s + eps_h + 2 eps_pe."""
+        return self.correctness + self.smoothing + self.hashing + 2 * self.estimation
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Lines (label, bits) from the uniform code bits through what is subtracted (negative) to the key's length."""
+
+    lines: tuple[tuple[str, int], ...]
+    key_bits: int
+    disclosed_bits: int
+
+
+def key_budget(
+    *,
+    blocks: int,
+    block_bits: int,
+    syndrome_bits: int,
+    hashed_bits: int,
+    bits_per_quadrature: int,
+    worst_case: Link,
+    epsilons: Epsilons,
+) -> Budget:
+    """The length of the composable key from verified blocks, collective attacks.
+
+    With n symbols (two code bits each) in the verified blocks,
+
+        l = n (2 - leak) - n chi_BE(T_wc, xi_wc) - sqrt(n) Delta_aep + Theta,   Theta = log2(2 eps_h**2 eps_cor)
+
+    (Pirandola & Papanastasiou, arXiv:2301.10270; beta I_AB is the code bits less all syndromes). Blocks that failed are
+    left out with their symbols. The paper weighs the whole bracket with the success probability p; here n counts the
+    surviving symbols, so that the penalty is sqrt(p N) rather than p sqrt(N): the larger of the two. Every term is
+    rounded against the key.
+
+    Args:
+        blocks: verified blocks.
+        block_bits: code bits in each, two a symbol.
+        syndrome_bits: disclosed of each.
+        hashed_bits: of each that enter verification and privacy amplification.
+        bits_per_quadrature: to which Bob's symbols were digitised.
+        worst_case: the channel at its worst.
+        epsilons: the failure probabilities.
+
+    Raises:
+        NoKeyError: nothing is left; the message says what took it and what would help.
+    """
+    if blocks == 0:
+        raise NoKeyError(
+            "no key: not one block was corrected; the SNR is below the code's threshold, or the phase was lost"
+        )
+    if blocks * verification.collision_probability(hashed_bits) > epsilons.correctness:
+        raise NoKeyError(f"no key: epsilon is too small for a {verification.TAG_BITS}-bit tag; allow a larger one")
+    symbols = blocks * block_bits // 2
+    syndromes, tags = blocks * syndrome_bits, blocks * verification.TAG_BITS
+    chi = holevo_bound(worst_case)
+    subtracted = (
+        ("error-correction syndromes", syndromes),
+        ("verification tags", tags),
+        ("Holevo bound at the worst case", math.ceil(symbols * chi)),
+        (
+            "finite size (smooth min-entropy)",
+            math.ceil(math.sqrt(symbols) * aep_penalty(bits_per_quadrature, epsilons.smoothing)),
+        ),
+        ("hashing and correctness", math.ceil(-math.log2(2 * epsilons.hashing**2 * epsilons.correctness))),
+    )
+    uniform = blocks * block_bits
+    key_bits = uniform - sum(bits for _, bits in subtracted)
+    if key_bits <= 0:
+        corrected = uniform - syndromes
+        raise NoKeyError(_why(corrected / symbols, chi, worst_case.excess_noise_snu, -key_bits))
+    lines = (("uniform code bits", uniform), *((label, -bits) for label, bits in subtracted), ("secret key", key_bits))
+    return Budget(lines, key_bits, syndromes + tags)
+
+
+def _why(corrected: float, chi: float, excess_noise: float, missing: int) -> str:
+    if chi >= corrected:
+        return (
+            f"no key: at worst an eavesdropper knows {chi:.3f} of the {corrected:.3f} bit per symbol that error correction"
+            f" leaves (excess noise up to {excess_noise:.3f} SNU); lower the excess noise, or estimate it from more symbols"
+        )
+    return f"no key: finite-size terms take {missing} bits more than there are; send more symbols in one run"
