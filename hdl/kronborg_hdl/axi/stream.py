@@ -1,0 +1,52 @@
+"""Streams between cores: complex words, several per clock, with the end of a frame marked.
+
+Inside, streams are Amaranth's (payload, valid, ready); the names of AXI4-Stream appear at the edge only (``axi.skin``).
+A payload's bits are already in the order of AXI: the oldest word lowest, I below Q, so that memory holds int16 I, Q, I,
+Q, ... in little-endian order.
+"""
+
+from __future__ import annotations
+
+from amaranth import Module, Signal
+from amaranth.hdl import Elaboratable, ShapeLike
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..dsp.arithmetic import word_shape
+from ..dsp.formats import SAMPLE, Format
+
+
+def complex_words(count: int, of: Format = SAMPLE) -> data.StructLayout:
+    """Payload of `count` complex words per clock, word 0 the oldest, and ``last``: the frame ends with this beat."""
+    word = data.StructLayout({"i": word_shape(of), "q": word_shape(of)})
+    return data.StructLayout({"words": data.ArrayLayout(word, count), "last": 1})
+
+
+class SkidBuffer(wiring.Component):
+    """Two places of storage that cut the path from ``o.ready`` to ``i.ready``: both are registers, as AXI asks for.
+
+    Latency one clock; a payload each clock; nothing is lost whenever `o` pauses.
+
+    Members:
+        i: stream of the payload given.
+        o: the same stream, later.
+    """
+
+    def __init__(self, payload: ShapeLike) -> None:
+        super().__init__({"i": In(stream.Signature(payload)), "o": Out(stream.Signature(payload))})
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        """The hardware."""
+        m = Module()
+        spare = Signal.like(self.i.payload)
+        full = Signal()
+        m.d.comb += self.i.ready.eq(~full)
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += self.o.valid.eq(full | self.i.valid), full.eq(0)
+            with m.If(full):
+                m.d.sync += self.o.payload.eq(spare)
+            with m.Else():
+                m.d.sync += self.o.payload.eq(self.i.payload)
+        with m.Elif(self.i.valid & ~full):
+            m.d.sync += full.eq(1), spare.eq(self.i.payload)
+        return m

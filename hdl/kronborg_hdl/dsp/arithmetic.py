@@ -1,0 +1,55 @@
+"""Rounding and saturation in Amaranth: the same functions as in ``formats``, bit for bit.
+
+Nothing here truncates or wraps unsaid: widths follow from the arguments.
+"""
+
+from __future__ import annotations
+
+from amaranth import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import ValueLike
+
+from .formats import Format
+
+
+def drop_bits(word: ValueLike, shift: ValueLike) -> Value:
+    """First half of a rounding shift: the signed word shifted right by `shift`, with one bit kept below the point.
+
+    Followed by :func:`round_last_bit` it equals ``formats.round_shift(word, shift)``; a register may stand between
+    the two, so that neither the shifter nor the adder after it waits for the other.
+    """
+    value = Value.cast(word)
+    return (value << 1) >> shift
+
+
+def round_last_bit(word: ValueLike) -> Value:
+    """Second half of a rounding shift: drop one bit, to nearest, ties towards plus infinity."""
+    return (Value.cast(word) + 1) >> 1
+
+
+def saturate(word: ValueLike, to: Format) -> tuple[Value, Value]:
+    """Clip a signed word to the range of `to`: the clipped word (signed, of the format's width) and whether it was."""
+    value = Value.cast(word)
+    if len(value) <= to.width:
+        raise ValueError(f"a word of {len(value)} bits always fits {to}: there is nothing to saturate")
+    sign = value[-1]
+    # The word fits when all bits above the format's sign bit repeat it.
+    above = value[to.width - 1 :]
+    overflow = above.any() & ~above.all()
+    clipped = Cat((~sign).replicate(to.width - 1), sign)
+    return Mux(overflow, clipped, value[: to.width]).as_signed(), overflow
+
+
+def word_shape(of: Format) -> Shape:
+    """The Amaranth shape of a format's words."""
+    return Shape(of.width, signed=True)
+
+
+def event_counter(m: Module, bits: int, increment: ValueLike, clear: ValueLike) -> Signal:
+    """A counter that rises by `increment` every clock and stays at its largest value: it never starts over unsaid.
+
+    What happens in the clock of `clear` is counted.
+    """
+    count = Signal(bits)
+    total = Mux(clear, 0, count) + Value.cast(increment)
+    m.d.sync += count.eq(Mux(total[bits:].any(), (1 << bits) - 1, total))
+    return count
