@@ -1,7 +1,17 @@
 """What a frame looks like: rates, frequencies, preamble and payload, as data.
 
 A recording carries its format in the SigMF fields ``cvqkd:...``; the simulated link uses the same object. A frame is
-silence, then a preamble, then the payload; pilots run alongside. Frequencies are relative to the beat of the two lasers.
+silence, then a preamble, then the payload. Frequencies are relative to the beat of the two lasers: where Alice's laser
+would be seen if she sent it bare. A positive one is a higher frequency in the recording; nothing is conjugated.
+
+There are two kinds of preamble, and they differ in more than their shape:
+
+* shaped: its chips are symbols. They pass the payload's own pulse shaper and shift, and the pilots are on all the time.
+* not shaped: what other software sends. Measured on its recordings: the chips lie around the beat frequency itself,
+  without shift or filter, each held for a whole number of the transmitter's samples; the pilots are off until the
+  last chip has gone. The payload follows at once: symbol k's pulse is centred on sample ``k S + S // 2`` after the last
+  chip, S being the transmitter's samples a symbol. The payload itself is found there
+  to a few hundredths of a sample.
 """
 
 from __future__ import annotations
@@ -27,9 +37,8 @@ class Preamble:
         root: its root, coprime to the length.
         length: chips.
         rate_hz: chips per second.
-        shaped: True: the chips are symbols like the payload's, through the same root-raised cosine and frequency shift,
-            and the payload is the next symbol. False: the chips are sent as they are, at the beat frequency, and the
-            payload's first symbol period begins where the last chip ends.
+        shaped: the chips are symbols like the payload's, and the payload is the next symbol; else they are sent as they
+            are, at the beat frequency, before the pilots and the payload (see above).
         amplitude: of a shaped chip, relative to the rms of the payload's symbols.
     """
 
@@ -94,6 +103,12 @@ class FrameFormat:
             raise InputError(f"a transmitter sample rate of {self.transmitter_sample_rate_hz:g} Hz cannot be")
         if self.leading_zeros_at_transmitter < 0:
             raise InputError(f"{self.leading_zeros_at_transmitter} leading zeros cannot be")
+        if self.preamble.shaped:
+            if self.preamble.rate_hz != self.symbol_rate_hz:
+                raise InputError("a shaped preamble has the payload's symbol rate; the metadata contradicts itself")
+        else:
+            _whole(self.transmitter_sample_rate_hz / self.preamble.rate_hz, "samples of the transmitter for each chip")
+            _whole(self.transmitter_sample_rate_hz / self.symbol_rate_hz, "samples of the transmitter for each symbol")
 
     @classmethod
     def from_metadata(cls, fields: Mapping[str, Any]) -> FrameFormat:
@@ -104,7 +119,7 @@ class FrameFormat:
         """
         preamble = _field(fields, "cvqkd:preamble", dict)
         if _field(preamble, "type", str) != "zadoff-chu":
-            raise InputError(f"preamble {preamble['type']!r} is unknown: only zadoff-chu is")
+            raise InputError(f"preamble {preamble['type'][:40]!r} is unknown: only zadoff-chu is")
         pilots = _field(fields, "cvqkd:pilot_frequencies_hz", list)
         return cls(
             symbol_rate_hz=_field(fields, "cvqkd:symbol_rate_hz", float),
@@ -151,13 +166,19 @@ def _field(fields: Mapping[str, Any], name: str, kind: type) -> Any:
     value = fields[name]
     if isinstance(value, bool) and kind is not bool:
         raise InputError(f"field {name!r} of the metadata is not of type {kind.__name__}")
+    if isinstance(value, int) and abs(value) > 1e18:
+        raise InputError(f"field {name!r} of the metadata is out of range")
     if kind is float and isinstance(value, int):
-        if abs(value) > 1e18:
-            raise InputError(f"field {name!r} of the metadata is out of range")
         return float(value)
     if not isinstance(value, kind):
         raise InputError(f"field {name!r} of the metadata is not of type {kind.__name__}")
     return value
+
+
+def _whole(ratio: float, what: str) -> None:
+    """Refuse a ratio that is not a whole number, 1 or more."""
+    if not 1 <= ratio < 1e9 or abs(ratio - round(ratio)) > 1e-9 * ratio:
+        raise InputError(f"{ratio:g} {what} are not a whole number; the metadata contradicts itself")
 
 
 def zadoff_chu(root: int, length: int) -> NDArray[np.complex128]:

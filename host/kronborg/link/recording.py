@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +43,8 @@ class Recording:
         name = self.metadata.get(field)
         if not isinstance(name, str) or not name:
             raise InputError(f"{self.path.name} names no recording in field {field!r}")
-        if name != Path(name).name or name.startswith("."):
+        # What cannot be printed (a zero byte, half a surrogate pair) cannot be a file's name either.
+        if name != Path(name).name or name.startswith(".") or not name.isprintable():
             raise InputError(f"{self.path.name} names {name[:80]!r} in {field!r}, which is not a plain file name")
         return read(self.path.parent / (name + META))
 
@@ -63,8 +63,10 @@ def read(path: Path) -> Recording:
         raise InputError(
             f"{path.name} holds samples of type {str(datatype)[:40]!r}; only real ones, 'ri16_le', are read"
         )
+    if fields.get("core:num_channels", 1) != 1:
+        raise InputError(f"{path.name} holds several channels in one file; only one is read: split it")
     rate = fields.get("core:sample_rate")
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not math.isfinite(rate) or not 0 < rate < 1e15:
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 1 <= rate < 1e15:
         raise InputError(f"{path.name} has no usable core:sample_rate")
     data = path.with_suffix(DATA)
     try:
@@ -76,6 +78,8 @@ def read(path: Path) -> Recording:
         samples = np.fromfile(data, "<i2").astype(np.int16, copy=False)
     except OSError as error:
         raise InputError(f"cannot read {data}: {error.strerror or error}") from None
+    except MemoryError:
+        raise InputError(f"{data.name} does not fit into memory; cut it to one frame") from None
     return Recording(samples, float(rate), fields, path)
 
 
@@ -116,12 +120,14 @@ def read_symbols(path: Path) -> NDArray[np.complex128]:
         InputError: anything else.
     """
     try:
-        symbols = np.load(path, allow_pickle=False)
+        # Not np.load: that also opens archives and pickles.
+        with path.open("rb") as file:
+            symbols = np.lib.format.read_array(file, allow_pickle=False)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or 'not a .npy file'}") from None
-    except (ValueError, EOFError, MemoryError, SyntaxError, TypeError, OverflowError):
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except Exception:  # numpy promises no particular exception for a broken file
         raise InputError(f"{path.name} is not a .npy file of numbers, or it is cut short") from None
-    if not isinstance(symbols, np.ndarray) or symbols.ndim != 1 or not np.issubdtype(symbols.dtype, np.complexfloating):
+    if symbols.ndim != 1 or not np.issubdtype(symbols.dtype, np.complexfloating):
         raise InputError(f"{path.name} must hold one row of complex symbols")
     symbols = symbols.astype(np.complex128)
     if not len(symbols) or not np.all(np.isfinite(symbols)) or not np.any(symbols):
