@@ -32,7 +32,7 @@ class Alice:
         self._symbols = symbols
         self._snu_per_word = snu_per_word
         self._store = store
-        self._link = link
+        self.link = link
         self._words = np.zeros((0, 2), np.int16)
         self._x = np.zeros(0)
         self._code: Code | None = None
@@ -82,6 +82,6 @@ class Alice:
         seed = np.unpackbits(np.frombuffer(message.seed, np.uint8), count=seed_bits)
         key = privacy_amplification.hash_bits(raw, seed, message.key_bits)
         with KeyStore(self._store) as store:
-            sequence = store.next_sequence(self._link)
-            store.add(KeyBlock(self._link, sequence, message.key_bits, message.epsilon, np.packbits(key).tobytes()))
+            sequence = store.next_sequence(self.link)
+            store.add(KeyBlock(self.link, sequence, message.key_bits, message.epsilon, np.packbits(key).tobytes()))
         return messages.Done()

@@ -12,14 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NoKeyError
-from ..postprocessing import verification
-from ..postprocessing.budget import Epsilons
+from ..network.key_store import KeyBlock, KeyStore
+from ..postprocessing import privacy_amplification, verification
+from ..postprocessing.budget import Budget, Epsilons, key_budget
 from ..postprocessing.calibration import ShotNoise
 from ..postprocessing.digitisation import Digitiser
 from ..postprocessing.estimation import Estimate, estimate
 from ..postprocessing.reconciliation import Code, Decoder, bob_message, choose_code
 from . import messages
-from .positions import estimation_mask
+from .positions import complex_symbols, estimation_mask
+
+DIGITISER_BITS = 5
+"""Bits a quadrature of the raw key: with 1e7 symbols the longest key."""
 
 Answer = TypeVar("Answer")
 Randomness = Callable[[int], bytes]
@@ -44,11 +48,15 @@ class Reconciled:
 
 
 class Bob:
-    """Bob's end of the classical channel. Call its methods in order: announce, estimate, reconcile, distil.
+    """Bob's end of the classical channel.
+
+    Call its methods in order: announce, estimate, choose_code, reconcile, distil.
 
     Args:
         ask: sends a message to Alice and returns her answer.
         symbols: what he received, frame number to complex symbols in sqrt(SNU) (complex128, shape (n,)).
+        modulation_variance_snu: V_A, which Alice has told.
+        snu_per_word: sqrt(SNU) at the channel's input that one unit of Alice's words stands for, likewise.
         shot_noise: the calibration that fixed the unit.
         detector_efficiency: trusted efficiency of his detector.
         epsilons: the failure probabilities to spend.
@@ -62,6 +70,7 @@ class Bob:
         ask: Callable[[messages.Message], messages.Message],
         symbols: Mapping[int, NDArray[np.complex128]],
         *,
+        modulation_variance_snu: float,
         snu_per_word: float,
         shot_noise: ShotNoise,
         detector_efficiency: float,
@@ -72,13 +81,15 @@ class Bob:
     ) -> None:
         self._send = ask
         self._symbols = symbols
+        self.frames = tuple(sorted(symbols))
+        self._modulation_variance_snu = modulation_variance_snu
         self._snu_per_word = snu_per_word
         self._shot_noise = shot_noise
         self._detector_efficiency = detector_efficiency
         self._epsilons = epsilons
         self._store = store
         self._randomness = randomness
-        self._link = link
+        self.link = link
         self._raw: dict[int, NDArray[np.uint8]] = {}
 
     def _ask(self, message: messages.Message, answer: type[Answer]) -> Answer:
@@ -89,13 +100,12 @@ class Bob:
 
     def announce(self) -> None:
         """Tell Alice which frames arrived."""
-        frames = tuple(sorted(self._symbols))
-        if not frames:
+        if not self.frames:
             raise NoKeyError(
                 "no key: not one frame was found; check that Alice transmits and that the fibre is connected"
             )
-        self._ask(messages.FramesReceived(frames), messages.Done)
-        self._received = np.concatenate([self._symbols[frame] for frame in frames])
+        self._ask(messages.FramesReceived(self.frames), messages.Done)
+        self._received = np.concatenate([self._symbols[frame] for frame in self.frames])
 
     def estimate(self, fraction: float) -> Estimate:
         """Sacrifice a random fraction of the symbols to learn what the channel did, at worst."""
@@ -103,41 +113,59 @@ class Bob:
         request = messages.EstimationRequest(self._randomness(32), count)
         words = self._ask(request, messages.EstimationSymbols).words
         mask = estimation_mask(request.seed, len(self._received), count)
-        sent = (words[:, 0] + 1j * words[:, 1]) * self._snu_per_word
+        sent = complex_symbols(words) * self._snu_per_word
         self.estimated = estimate(
             sent,
             self._received[mask],
+            modulation_variance_snu=self._modulation_variance_snu,
+            shot_noise=self._shot_noise,
             detector_efficiency=self._detector_efficiency,
-            electronic_noise_snu=self._shot_noise.electronic_noise_snu,
             epsilon=self._epsilons.estimation,
-            shot_noise_relative_std=self._shot_noise.relative_std,
         )
+        self._note_frames(sent, self._received[mask], mask)
         kept = self._received[~mask]
         self._quadratures = np.stack([kept.real, kept.imag], axis=-1).reshape(-1)
         return self.estimated
 
-    def reconcile(self, advance: Callable[[], None] = lambda: None, threads: int = 2) -> Reconciled:
-        """Choose a code, and let Alice correct block after block; verify each.
+    def _note_frames(
+        self, sent: NDArray[np.complex128], received: NDArray[np.complex128], mask: NDArray[np.bool_]
+    ) -> None:
+        """Excess noise of each frame on its own, for a look at how steady the link is."""
+        lengths = [len(self._symbols[frame]) for frame in self.frames]
+        frame = np.repeat(np.arange(len(lengths)), lengths)[mask]
+        channel, count = self.estimated, np.bincount(frame, minlength=len(lengths))
+        residual = np.abs(received - channel.gain * sent) ** 2
+        noise = np.bincount(frame, residual, minlength=len(lengths)) / np.maximum(count, 1) / 2
+        self.frame_excess_noise_snu = (noise - 1 - self._shot_noise.electronic_noise_snu) / channel.gain**2
+        self.frame_excess_noise_std_snu = noise / np.sqrt(np.maximum(count, 1)) / channel.gain**2
+
+    def choose_code(self) -> int:
+        """Choose the code for the measured SNR and tell Alice; returns how many blocks there are to correct.
 
         Raises:
-            NoKeyError: no code works at the measured SNR, or there are too few symbols for one block.
+            NoKeyError: no code works at this SNR, or there are too few symbols for one block.
         """
-        self._digitiser = Digitiser.for_variance(float(np.mean(self._quadratures**2)))
+        self._digitiser = Digitiser.for_variance(float(np.mean(self._quadratures**2)), DIGITISER_BITS)
         channel = self.estimated
         noise = channel.noise_variance_snu + self._digitiser.noise_variance_snu
         self.snr = channel.gain**2 * channel.modulation_variance_snu / noise
-        self._code = code = choose_code(self.snr)
-        count = self.blocks_available(code)
-        if count == 0:
+        self._code = choose_code(self.snr)
+        blocks = len(self._quadratures) // self._code.length
+        if blocks == 0:
             raise NoKeyError(
-                f"no key: {len(self._quadratures) // 2} symbols are left of which a block of code {code.name} takes"
-                f" {code.length // 2}; send more symbols"
+                f"no key: {len(self._quadratures) // 2} symbols are left, and one block of code {self._code.name} takes"
+                f" {self._code.length // 2}; send more symbols"
             )
-        self._ask(messages.CodeChoice(code.name, channel.gain, noise), messages.Done)
+        self._ask(messages.CodeChoice(self._code.name, channel.gain, noise), messages.Done)
+        return blocks
 
-        # Drawn here, in order: blocks are corrected side by side, and a seeded simulation must not depend on who is first.
+    def reconcile(self, advance: Callable[[], None] = lambda: None, threads: int = 2) -> Reconciled:
+        """Let Alice correct block after block with the chosen code, and verify each. `advance` is called after each."""
+        count = len(self._quadratures) // self._code.length
+        # Drawn here, in order: blocks are corrected side by side, and a seeded run must not depend on who is first.
         drawn = [
-            (self._randomness(-(-code.length // 8)), self._randomness(verification.KEY_BYTES)) for _ in range(count)
+            (self._randomness(-(-self._code.length // 8)), self._randomness(verification.KEY_BYTES))
+            for _ in range(count)
         ]
 
         def correct(index: int) -> tuple[bool, bool]:
@@ -149,11 +177,7 @@ class Bob:
             outcomes = list(pool.map(correct, range(count)))
         verified = tuple(index for index, (_, equal) in enumerate(outcomes) if equal)
         failed = sum(not converged for converged, _ in outcomes)
-        return Reconciled(code, verified, failed, count - failed - len(verified))
-
-    def blocks_available(self, code: Code) -> int:
-        """Whole blocks in what estimation left."""
-        return len(self._quadratures) // code.length
+        return Reconciled(self._code, verified, failed, count - failed - len(verified))
 
     def _correct(self, index: int, uniform: bytes, hash_key: bytes) -> tuple[bool, bool]:
         code = self._code
@@ -168,3 +192,30 @@ class Bob:
         if equal:
             self._raw[index] = core
         return True, equal
+
+    def distil(self, reconciled: Reconciled) -> Budget:
+        """Agree on the key's length, hash to it, and store it; Alice stores hers first.
+
+        Raises:
+            NoKeyError: nothing is left.
+        """
+        code, blocks = reconciled.code, reconciled.verified
+        budget = key_budget(
+            blocks=len(blocks),
+            block_bits=code.length,
+            syndrome_bits=code.length - code.dimension,
+            hashed_bits=code.core_length,
+            bits_per_quadrature=self._digitiser.bits,
+            worst_case=self.estimated.worst_case,
+            epsilons=self._epsilons,
+        )
+        raw = np.concatenate([self._raw[index] for index in blocks])
+        seed_bits = privacy_amplification.seed_length(len(raw), budget.key_bits)
+        seed = self._randomness(-(-seed_bits // 8))
+        self._ask(messages.Amplify(blocks, seed, budget.key_bits, self._epsilons.total), messages.Done)
+        matrix = np.unpackbits(np.frombuffer(seed, np.uint8), count=seed_bits)
+        key = privacy_amplification.hash_bits(raw, matrix, budget.key_bits)
+        with KeyStore(self._store) as store:
+            sequence = store.next_sequence(self.link)
+            store.add(KeyBlock(self.link, sequence, budget.key_bits, self._epsilons.total, np.packbits(key).tobytes()))
+        return budget

@@ -85,7 +85,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class Amplify:
-    """Hash these blocks, in order, to `key_bits` bits with the Toeplitz matrix of this seed (packed bits), and store."""
+    """Hash these blocks, in order, to `key_bits` bits with this seed (packed bits), and store the key."""
 
     blocks: tuple[int, ...]
     seed: bytes

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
 from kronborg_hdl.compensation.pilot_phase.model import PhaseSettings, mix, pilot_phasors
 from kronborg_hdl.receiver.model import Receiver
-from numpy.typing import NDArray
+
+from .positions import complex_symbols
 
 POINTS = 2000
 SEGMENT = 4096
@@ -19,11 +22,11 @@ def power_density(samples: NDArray[np.int16], sample_rate_hz: float) -> tuple[ND
     """
     window = np.hanning(SEGMENT)
     pieces = np.lib.stride_tricks.sliding_window_view(samples, SEGMENT)[:: SEGMENT // 2]
-    density = np.zeros(SEGMENT // 2 + 1)
+    density: NDArray[np.float64] = np.zeros(SEGMENT // 2 + 1)
     for piece in pieces:
         density += np.abs(np.fft.rfft(piece * window)) ** 2
     density *= 2 / (len(pieces) * sample_rate_hz * np.sum(window**2))
-    return np.fft.rfftfreq(SEGMENT, 1 / sample_rate_hz), density
+    return np.asarray(np.fft.rfftfreq(SEGMENT, 1 / sample_rate_hz)), density
 
 
 def uncompensated(samples: NDArray[np.int16], receiver: Receiver, first: int, count: int) -> NDArray[np.complex128]:
@@ -42,8 +45,7 @@ def uncompensated(samples: NDArray[np.int16], receiver: Receiver, first: int, co
     begin = receiver.start + first * m
     i, q = (rail[begin : begin + (count - 1) * m + taps] for rail in mix(samples, receiver.phase.signal_word))
     filtered = receiver.matched_filter.process(np.stack([i, q], axis=-1).astype(np.int16))
-    words = filtered.words[taps // m - 1 :]
-    return words[:, 0] + 1j * words[:, 1].astype(np.float64)
+    return complex_symbols(filtered.words[taps // m - 1 :])
 
 
 def phase_track(

@@ -1,4 +1,4 @@
-"""Which symbols serve which purpose, the same at both ends."""
+"""Which symbols serve which purpose and in which order, the same at both ends."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def estimation_mask(seed: bytes, symbols: int, count: int) -> NDArray[np.bool_]:
 def quadratures(words: NDArray[np.int16]) -> NDArray[np.float64]:
     """Real quadratures in the order both ends use: I, Q, I, Q... float64, shape (2 n,), from words of shape (n, 2)."""
     return words.reshape(-1).astype(np.float64)
+
+
+def complex_symbols(words: NDArray[np.int16]) -> NDArray[np.complex128]:
+    """I + iQ, complex128, shape (n,), from words of shape (n, 2)."""
+    return np.asarray(words[:, 0] + 1j * words[:, 1], np.complex128)

@@ -17,6 +17,7 @@ from kronborg_hdl.receiver.model import Receiver
 from ..errors import InputError
 from .acquisition import Acquisition, acquire
 from .frame_format import FrameFormat, zadoff_chu
+from .positions import complex_symbols
 
 SPAN_SYMBOLS = 32
 OUTPUT_SHIFT = 15
@@ -84,7 +85,7 @@ def receiver_for(
 
 
 def choose_window(samples: NDArray[np.int16], phase: PhaseSettings, spacings: Sequence[float] = ()) -> int:
-    """The moving average that fits the lasers and the pilots at hand: the odd number of hops with the least phase error.
+    """The moving average that fits lasers and pilots: the odd number of hops with the least phase error.
 
     Over N hops the phase walk leaves q (N**2 - 1) / (12 N) and the pilot's noise r / N, where q is the variance of the
     walk in a hop and r that of the noise. Both are measured: means over blocks of B hops differ from block to block by
@@ -171,7 +172,7 @@ def receive(
             f"the frame's {frame.symbols} symbols from sample {found.frame_start:.0f} on do not lie within the"
             f" {len(samples)} samples of the capture"
         ) from None
-    words = received.words[:, 0] + 1j * received.words[:, 1].astype(np.float64)
+    words = complex_symbols(received.words)
     payload = words[preamble:]
     payload = payload - payload.mean()  # the pilot's residue, if it folds to zero frequency
     if preamble:

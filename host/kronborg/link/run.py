@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
-import secrets
+import hmac
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from kronborg_hdl.receiver.model import Receiver
 from numpy.typing import NDArray
 
-from ..board import Board, FramePlan, Scenario, open_board
+from kronborg_hdl.receiver.model import Receiver
+
+from ..board import Board, Emission, FramePlan, Scenario, open_board
 from ..console.progress import RunProgress, Stage
-from ..errors import InputError
+from ..console.result import Pictures, RunResult
+from ..errors import InputError, NoKeyError
 from ..network.key_store import KeyStore
+from ..postprocessing.budget import Epsilons
 from ..postprocessing.calibration import ShotNoise, calibrate
+from ..postprocessing.reconciliation import available_codes
+from ..postprocessing.security import asymptotic_rate, null_key_excess_noise, plob_bound
+from .acquisition import acquire
+from .alice import Alice
+from .bob import DIGITISER_BITS, Bob
+from .frame_format import FrameFormat, Preamble
+from .pictures import phase_track, power_density, uncompensated
+from .planning import choose_modulation, expected_link
+from .positions import complex_symbols
 from .receive import ReceivedFrame, receive, receive_noise, receiver_for
 
 THREADS = 2
 """numpy and the decoder let go of the interpreter's lock: threads are enough."""
+
+SEARCH_SAMPLES = 8192
+"""The capture is triggered; the frame begins within so many samples."""
+
+POINTS = 2000
+"""Symbols in a constellation."""
+
+DARK_CAPTURES = 4
+"""Of electronic noise: at 13 dB below shot noise it need not be known as well."""
+
+FRAME = FrameFormat(
+    symbol_rate_hz=125e6,
+    symbols=128_000,
+    roll_off=0.2,
+    frequency_shift_hz=125e6,
+    # One symbol rate above the signal: what the matched filter lets through folds to zero frequency and is taken off.
+    pilot_frequencies_hz=(250e6,),
+    preamble=Preamble(root=17, length=2039, rate_hz=125e6, shaped=True, amplitude=4.0),
+    transmitter_sample_rate_hz=1e9,
+    leading_zeros_at_transmitter=4096,
+)
+"""The frame that `kronborg run` sends: about a millisecond, 2**20 samples with its silence."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -40,7 +74,7 @@ class RunSettings:
         estimation_fraction: share of the symbols that is disclosed to estimate the channel.
         epsilon: composable security parameter to stay within.
         board: name of the board.
-        seed: of everything random in the simulation; the keys of a simulated board are no secrets.
+        seed: of everything random in a simulation, whose keys are therefore no secrets.
         store: folder with the two ends' key stores.
     """
 
@@ -54,6 +88,21 @@ class RunSettings:
     seed: int
     store: Path
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.symbols <= 10**10:
+            raise InputError(f"{self.symbols} symbols are outside 1 to 1e10")
+        if not 0 < self.estimation_fraction < 1:
+            raise InputError(f"an estimation fraction of {self.estimation_fraction:g} is outside (0, 1)")
+        if not -20 <= self.pilot_snr_db <= 60:
+            raise InputError(f"a pilot SNR of {self.pilot_snr_db:g} dB is outside -20 to 60")
+        if self.seed < 0:
+            raise InputError(f"a seed cannot be negative: {self.seed}")
+
+    @property
+    def frames(self) -> int:
+        """Frames to send."""
+        return -(-self.symbols // FRAME.symbols)
+
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], stage: Stage) -> list[Result]:
     """Map in threads, in order, with progress."""
@@ -64,11 +113,198 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], stage: S
         return result
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(step, items))
+        try:
+            return list(pool.map(step, items))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
-def calibrate_board(board: Board, receiver: Receiver, vacuum: int, dark: int, stage: Stage) -> ShotNoise:
-    """The shot-noise unit and the electronic noise behind the signal's own chain, from so many captures of each."""
-    dark_words = side_by_side(lambda index: receive_noise(board.dark(index), receiver), range(dark), stage)
-    vacuum_words = side_by_side(lambda index: receive_noise(board.vacuum(index), receiver), range(vacuum), stage)
-    return calibrate(np.concatenate(vacuum_words), np.concatenate(dark_words))
+def plan_frame(settings: RunSettings, epsilons: Epsilons) -> FramePlan:
+    """What Alice plays on this link: V_A for the code that promises most, and the pilot that its SNR asks for."""
+    variance = settings.modulation_variance_snu
+    if variance is None:
+        variance = choose_modulation(
+            available_codes(),
+            settings.scenario,
+            settings.frames * FRAME.symbols,
+            settings.estimation_fraction,
+            epsilons,
+            DIGITISER_BITS,
+        ).modulation_variance_snu
+    link = expected_link(settings.scenario, variance)
+    return FramePlan(FRAME, variance, settings.pilot_snr_db - 10 * np.log10(link.snr))
+
+
+def receive_emission(emission: Emission, plan: FramePlan) -> ReceivedFrame:
+    """Bob's side of one frame. Raises InputError where it is not found, or where a word did not fit."""
+    found = acquire(emission.samples, plan.sample_rate_hz, plan.frame_format, search=SEARCH_SAMPLES)
+    received = receive(emission.samples, plan.sample_rate_hz, plan.frame_format, found)
+    if received.saturated:
+        raise InputError(f"{received.saturated} words saturated in the receiver")
+    return received
+
+
+def exchange_frame(board: Board, plan: FramePlan, index: int) -> tuple[NDArray[np.int16], ReceivedFrame | None]:
+    """Play and receive one frame: Alice's words, and Bob's symbols, or None where he has to drop it."""
+    emission = board.frame(index)
+    try:
+        return emission.symbols, receive_emission(emission, plan)
+    except InputError:
+        return emission.symbols, None
+
+
+def calibrate_board(board: Board, receiver: Receiver, vacuum: int, stage: Stage) -> ShotNoise:
+    """The shot-noise unit and the electronic noise behind the signal's own chain."""
+    dark = side_by_side(lambda index: receive_noise(board.dark(index), receiver), range(DARK_CAPTURES), stage)
+    shot = side_by_side(lambda index: receive_noise(board.vacuum(index), receiver), range(vacuum), stage)
+    return calibrate(np.concatenate(shot), np.concatenate(dark))
+
+
+def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictures]:
+    """Run one link to the end.
+
+    Raises:
+        NoKeyError: the link gives no secret key; the stores are as they were.
+        InputError: settings that cannot be, or a key store that cannot be written.
+    """
+    started = time.perf_counter()
+    epsilons = Epsilons.within(settings.epsilon)
+    stores = {end: settings.store / f"{end}.sqlite" for end in ("alice", "bob")}
+    for path in stores.values():
+        with KeyStore(path):
+            pass  # a folder that cannot be written is better found before the light is on
+    plan = plan_frame(settings, epsilons)
+    board = open_board(settings.board, plan, settings.scenario, settings.seed)
+
+    # One frame more than the key needs: its symbols are public, it sets the receiver up and makes the pictures.
+    shown = board.frame(settings.frames)
+    try:
+        first = receive_emission(shown, plan)
+    except InputError as error:
+        raise NoKeyError(f"no key: the first frame was lost: {error}") from None
+    receiver = receiver_for(
+        FRAME,
+        plan.sample_rate_hz,
+        beat_frequency_hz=first.acquisition.beat_frequency_hz,
+        first_symbol=first.acquisition.frame_start,
+        window=first.window,
+    )
+    with progress.stage("calibration", settings.frames + DARK_CAPTURES) as stage:
+        shot_noise = calibrate_board(board, receiver, settings.frames, stage)
+    with progress.stage("light", settings.frames) as stage:
+        frames = side_by_side(lambda index: exchange_frame(board, plan, index), range(settings.frames), stage)
+
+    scale = 1 / np.sqrt(shot_noise.unit)
+    randomness = np.random.default_rng([settings.seed, 0x6B6579]).bytes
+    alice = Alice({index: words for index, (words, _) in enumerate(frames)}, plan.snu_per_word, stores["alice"])
+    bob = Bob(
+        alice.handle,
+        {index: received.words * scale for index, (_, received) in enumerate(frames) if received is not None},
+        modulation_variance_snu=plan.modulation_variance_snu,
+        snu_per_word=plan.snu_per_word,
+        shot_noise=shot_noise,
+        detector_efficiency=settings.scenario.detector_efficiency,
+        epsilons=epsilons,
+        store=stores["bob"],
+        randomness=randomness,
+    )
+    frames_received = sum(received is not None for _, received in frames)
+    del frames
+    with progress.stage("estimation"):
+        bob.announce()
+        estimated = bob.estimate(settings.estimation_fraction)
+    with progress.stage("reconciliation", bob.choose_code()) as stage:
+        reconciled = bob.reconcile(stage.advance, THREADS)
+    with progress.stage("privacy amplification"):
+        budget = bob.distil(reconciled)
+    with KeyStore(stores["alice"]) as hers, KeyStore(stores["bob"]) as his:
+        identical = hmac.compare_digest(hers.blocks(alice.link)[-1].key, his.blocks(bob.link)[-1].key)
+
+    scenario, code = settings.scenario, reconciled.code
+    symbols = frames_received * FRAME.symbols
+    blocks = len(reconciled.verified) + reconciled.failed + reconciled.unequal
+    beta = 2 * code.rate / float(np.log2(1 + bob.snr))
+    link = replace(
+        estimated.worst_case,
+        transmittance=min(estimated.transmittance, 1.0),
+        excess_noise_snu=max(estimated.excess_noise_snu, 0.0),
+    )
+    result = RunResult(
+        seed=settings.seed,
+        simulated_board=settings.board == "model",
+        distance_km=scenario.distance_km,
+        loss_db=scenario.loss_db,
+        linewidth_hz=scenario.linewidth_hz,
+        symbol_rate_hz=FRAME.symbol_rate_hz,
+        frames_sent=settings.frames,
+        frames_received=frames_received,
+        symbols=symbols,
+        modulation_variance_snu=plan.modulation_variance_snu,
+        pilot_snr_db=first.acquisition.pilot_snr_db,
+        transmittance=estimated.transmittance,
+        transmittance_worst_case=estimated.worst_case.transmittance,
+        excess_noise_snu=estimated.excess_noise_snu,
+        excess_noise_std_snu=estimated.excess_noise_std_snu,
+        excess_noise_worst_case_snu=estimated.worst_case.excess_noise_snu,
+        null_key_excess_noise_snu=null_key_excess_noise(link, min(beta, 1.0)),
+        detector_efficiency=scenario.detector_efficiency,
+        electronic_noise_snu=shot_noise.electronic_noise_snu,
+        snr=bob.snr,
+        code_rate=code.rate,
+        reconciliation_efficiency=beta,
+        code_blocks=blocks,
+        code_blocks_failed=reconciled.failed + reconciled.unequal,
+        frame_error_rate=(reconciled.failed + reconciled.unequal) / blocks,
+        disclosed_bits=budget.disclosed_bits,
+        budget=budget.lines,
+        key_bits=budget.key_bits,
+        keys_identical=identical,
+        key_rate_bit_per_symbol=budget.key_bits / symbols,
+        key_rate_bit_per_second=budget.key_bits / symbols * FRAME.symbol_rate_hz,
+        asymptotic_rate_bit_per_symbol=asymptotic_rate(link, min(beta, 1.0)),
+        plob_bound_bit_per_symbol=plob_bound(link.transmittance),
+        epsilon=epsilons.total,
+        wall_seconds=time.perf_counter() - started,
+        stage_seconds=progress.seconds,
+    )
+    return result, draw(board, plan, shown, first, receiver, shot_noise, bob)
+
+
+def draw(
+    board: Board,
+    plan: FramePlan,
+    emission: Emission,
+    received: ReceivedFrame,
+    receiver: Receiver,
+    shot_noise: ShotNoise,
+    bob: Bob,
+) -> Pictures:
+    """The arrays behind the report's pictures, from the public frame."""
+    rate, scale = plan.sample_rate_hz, 1 / np.sqrt(shot_noise.unit)
+    frequency, signal = power_density(emission.samples, rate)
+    vacuum, dark = power_density(board.vacuum(0), rate)[1], power_density(board.dark(0), rate)[1]
+    shot = float(np.mean(vacuum - dark))
+    beat = received.acquisition.beat_frequency_hz
+    centre, half = beat + FRAME.frequency_shift_hz, FRAME.symbol_rate_hz * (1 + FRAME.roll_off) / 2
+    time_s, phase, offset = phase_track(emission.samples, receiver.phase, rate)
+    sent = emission.symbols[:POINTS]
+    raw = uncompensated(emission.samples, receiver, 0, POINTS)
+    return Pictures(
+        spectrum_frequency_hz=frequency,
+        spectrum_signal_db=10 * np.log10(signal / shot),
+        spectrum_vacuum_db=10 * np.log10(vacuum / shot),
+        spectrum_dark_db=10 * np.log10(dark / shot),
+        beat_frequency_hz=beat,
+        signal_band_hz=(centre - half, centre + half),
+        pilot_frequencies_hz=tuple(beat + pilot for pilot in FRAME.pilot_frequencies_hz),
+        constellation_before=(raw - raw.mean()) * scale,
+        constellation_after=received.words[:POINTS] * scale,
+        constellation_alice=complex_symbols(sent) * plan.snu_per_word,
+        phase_time_s=time_s,
+        phase_rad=phase,
+        phase_frequency_offset_hz=offset,
+        frame_number=np.asarray(sorted(bob.frames), np.int64),
+        frame_excess_noise_snu=bob.frame_excess_noise_snu,
+        frame_excess_noise_std_snu=bob.frame_excess_noise_std_snu,
+    )

@@ -1,0 +1,69 @@
+"""How strongly to modulate: the V_A at which the channel's SNR meets a code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ..board import Scenario
+from ..postprocessing.budget import Epsilons
+from ..postprocessing.digitisation import Digitiser
+from ..postprocessing.reconciliation import Code
+from ..postprocessing.security import Link, aep_penalty, chernoff_tail, holevo_bound, worst_case
+
+SNR_MARGIN = 1.02
+"""Aim this far above a code's threshold: what estimation, drift and the receiver's own noise may cost."""
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """A choice of V_A.
+
+    Attributes:
+        modulation_variance_snu: V_A.
+        code: the code that its SNR is meant for.
+        expected_bit_per_symbol: composable key per symbol that the formula promises at it; negative: no key.
+    """
+
+    modulation_variance_snu: float
+    code: Code
+    expected_bit_per_symbol: float
+
+
+def expected_link(scenario: Scenario, modulation_variance_snu: float) -> Link:
+    """The link that a scenario describes."""
+    return Link(
+        modulation_variance_snu,
+        scenario.transmittance,
+        scenario.excess_noise_snu,
+        scenario.detector_efficiency,
+        scenario.electronic_noise_snu,
+    )
+
+
+def modulation_for(scenario: Scenario, snr: float, digitiser_bits: int) -> float:
+    """V_A that gives this SNR behind the digitiser, per quadrature."""
+    link = expected_link(scenario, 1.0)
+    # The digitiser's noise is a fixed share of the variance that it digitises: signal and noise alike.
+    share = Digitiser.for_variance(1.0, digitiser_bits).noise_variance_snu
+    noise = link.noise_variance_snu * snr * (1 + share) / (1 - snr * share)
+    return noise / link.gain_squared
+
+
+def choose_modulation(
+    codes: Iterable[Code], scenario: Scenario, symbols: int, estimation_fraction: float, epsilons: Epsilons, bits: int
+) -> Modulation:
+    """The code, and the V_A for it, that promise the longest composable key."""
+    choices = []
+    for code in codes:
+        variance = modulation_for(scenario, code.threshold_snr * SNR_MARGIN, bits)
+        link = expected_link(scenario, variance)
+        disclosed = estimation_fraction * symbols
+        at_worst = worst_case(link, 2 * disclosed, chernoff_tail(epsilons.estimation))
+        # A noise so high that it leaves [0, 1e9] has no key in any case.
+        chi = holevo_bound(replace(at_worst, excess_noise_snu=min(at_worst.excess_noise_snu, 1e3)))
+        kept = symbols - disclosed
+        rate = 2 * code.rate - chi - aep_penalty(bits, epsilons.smoothing) / math.sqrt(kept)
+        choices.append(Modulation(variance, code, rate * kept / symbols))
+    return max(choices, key=lambda choice: choice.expected_bit_per_symbol)
