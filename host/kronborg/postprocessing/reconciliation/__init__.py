@@ -1,0 +1,17 @@
+"""Reverse reconciliation: Alice corrects her quadratures to Bob's, with an eight-dimensional map and LDPC codes."""
+
+from .codes import Code, available_codes, choose_code, code_named
+from .decoder import Decoded, Decoder, native_available
+from .multidimensional import alice_llr, bob_message
+
+__all__ = [
+    "Code",
+    "Decoded",
+    "Decoder",
+    "alice_llr",
+    "available_codes",
+    "bob_message",
+    "choose_code",
+    "code_named",
+    "native_available",
+]

@@ -1,0 +1,61 @@
+"""A quasi-cyclic parity-check matrix, and its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+STORED = Path(__file__).parent
+"""Folder of the stored graphs."""
+
+
+@dataclass(frozen=True)
+class BaseGraph:
+    """A quasi-cyclic parity-check matrix: rows of circulants, core rows first.
+
+    Check k of a row is tied to variable ``(k + shift) mod lifting`` of each of its columns. Leaf row i has, besides,
+    variable k of leaf i.
+
+    Attributes:
+        lifting: size of a circulant.
+        core_columns: core variables, in circulants.
+        core_rows: checks without a leaf, in circulants.
+        row_degrees: core edges of each row, int64, shape (rows,).
+        columns: core column of each edge, row after row, int32.
+        shifts: shift of each edge, int32.
+    """
+
+    lifting: int
+    core_columns: int
+    core_rows: int
+    row_degrees: NDArray[np.int64]
+    columns: NDArray[np.int32]
+    shifts: NDArray[np.int32]
+
+
+def save(graph: BaseGraph, path: Path) -> None:
+    """Write a graph as .npz of integers."""
+    np.savez_compressed(
+        path,
+        size=np.array([graph.lifting, graph.core_columns, graph.core_rows], np.int32),
+        row_degrees=graph.row_degrees.astype(np.uint8),
+        columns=graph.columns.astype(np.uint16),
+        shifts=graph.shifts.astype(np.uint16),
+    )
+
+
+def load(path: Path) -> BaseGraph:
+    """Read a graph that `save` wrote."""
+    with np.load(path) as stored:
+        lifting, core_columns, core_rows = map(int, stored["size"])
+        return BaseGraph(
+            lifting,
+            core_columns,
+            core_rows,
+            stored["row_degrees"].astype(np.int64),
+            stored["columns"].astype(np.int32),
+            stored["shifts"].astype(np.int32),
+        )
