@@ -1,8 +1,8 @@
 """Secret-key rates of Gaussian-modulated coherent states, reverse reconciliation, trusted detector.
 
-Collective attacks. V_A is the modulation variance per quadrature in shot-noise units (SNU), V = V_A + 1; the channel has
-transmittance T and excess noise xi at its input; the detector efficiency eta and electronic noise v_el, per quadrature in
-SNU of each measured quadrature. Rates are in bits per symbol (two quadratures for heterodyne, one for homodyne).
+Collective attacks. V_A is the modulation variance per quadrature in shot-noise units (SNU), V = V_A + 1; the channel
+has transmittance T and excess noise xi at its input; the detector efficiency eta and electronic noise v_el, in SNU of each
+measured quadrature. Rates are in bits per symbol (two quadratures for heterodyne, one for homodyne).
 
 Sources: Lodewyck et al., Phys. Rev. A 76, 042305 (2007); Fossier et al., J. Phys. B 42, 114014 (2009) for the Holevo
 bound; Leverrier, Grosshans & Grangier, Phys. Rev. A 81, 062343 (2010) for finite size; Pirandola & Papanastasiou,
@@ -12,11 +12,11 @@ arXiv:2301.10270 (2024) for composable rates.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal
 
-from ..errors import InputError
+from ..errors import InputError, NoKeyError
 
 Detection = Literal["heterodyne", "homodyne"]
 
@@ -103,28 +103,44 @@ def mutual_information(link: Link) -> float:
     return bits if link.detection == "heterodyne" else bits / 2
 
 
-def _roots(trace: float, determinant: float) -> tuple[float, float]:
-    """Symplectic eigenvalues from the two invariants: lambda**2 = (trace +- sqrt(trace**2 - 4 determinant)) / 2."""
-    larger = (trace + math.sqrt(max(trace**2 - 4 * determinant, 0.0))) / 2
-    # Their product is the determinant: dividing is stable where subtracting would cancel.
-    return math.sqrt(larger), math.sqrt(determinant / larger)
+def _pair(total: float, difference: float, product: float) -> tuple[float, float]:
+    """Two eigenvalues, the larger first. The smaller comes from the product: subtracting would cancel."""
+    larger = (total + difference) / 2
+    return max(larger, 1.0), max(product / larger, 1.0)
 
 
 def symplectic_eigenvalues(link: Link) -> tuple[float, float, float, float]:
-    """lambda_1 ... lambda_4 of the Holevo bound: Eve's state, and her state given Bob's result."""
-    v, t = link.modulation_variance_snu + 1, link.transmittance
-    line, detector, total = link.chi_line, link.chi_detector, link.chi_total
-    a = v**2 * (1 - 2 * t) + 2 * t + (t * (v + line)) ** 2
-    root_b = t * (v * line + 1)
+    """lambda_1 ... lambda_4 of the Holevo bound: Eve's state, and her state given Bob's result. Each is at least 1.
+
+    The published lambda**4 - A lambda**2 + B = 0 and lambda**4 - C lambda**2 + D = 0 (Fossier 2009) lose their digits
+    where two eigenvalues meet: at T -> 1, at V_A -> 0, at high V_A. These are the same roots, with every difference
+    taken by hand. Alice's mode has the variance a = V, Bob's b, their correlation is c. Then lambda_1,2 have the sum
+    sqrt((a + b)**2 - 4 c**2), the difference |a - b| and the product sqrt(B) = a b - c**2; for heterodyne detection
+    sum, difference and product of lambda_3,4 are as simple.
+    """
+    v_a, t, xi, chi = link.modulation_variance_snu, link.transmittance, link.excess_noise_snu, link.chi_detector
+    a = v_a + 1
+    vacuum = 1 - t + t * xi  # what the channel adds
+    b = t * a + vacuum
+    c_squared = t * v_a * (a + 1)
+    root_b = a * vacuum + t
+    root_b_less_1 = (1 - t) * v_a + t * xi * a
+    difference = (1 - t) * v_a - t * xi  # a - b
+    sum_squared = (a * (1 - t)) ** 2 + 2 * a * (1 + t) * vacuum + vacuum**2 + 4 * t  # (a + b)**2 - 4 c**2
+    first, second = _pair(math.sqrt(sum_squared), abs(difference), root_b)
+    bob = b + chi
     if link.detection == "heterodyne":
-        c = (a * detector**2 + root_b**2 + 1 + 2 * detector * (v * root_b + t * (v + line)) + 2 * t * (v**2 - 1)) / (
-            t * (v + total)
-        ) ** 2
-        d = ((v + root_b * detector) / (t * (v + total))) ** 2
+        both = chi**2 * sum_squared + 2 * chi * (a + b) * (root_b + 1) + (root_b + 1) ** 2 + 4 * c_squared
+        third, fourth = _pair(
+            math.sqrt(both) / bob, abs(chi * difference + root_b_less_1) / bob, (a + root_b * chi) / bob
+        )
     else:
-        c = (a * detector + v * root_b + t * (v + line)) / (t * (v + total))
-        d = root_b * (v + root_b * detector) / (t * (v + total))
-    return (*_roots(a, root_b**2), *_roots(c, d))
+        # lambda_3**2 - 1 and lambda_4**2 - 1 have this sum (C - 2) and this product (D - C + 1).
+        total = (chi * (difference**2 + 2 * root_b_less_1) + v_a * (a + 1) * vacuum) / bob
+        product = chi * (a + 1) * t * xi * v_a * (2 * (1 - t) + t * xi) / bob
+        larger = (total + math.sqrt(max(total**2 - 4 * product, 0.0))) / 2
+        third, fourth = math.sqrt(1 + larger), math.sqrt(1 + product / larger if larger else 1.0)
+    return first, second, third, fourth
 
 
 def holevo_bound(link: Link) -> float:
@@ -148,6 +164,23 @@ def asymptotic_rate(link: Link, beta: float) -> float:
     return check_efficiency(beta) * mutual_information(link) - holevo_bound(link)
 
 
+def null_key_excess_noise(link: Link, beta: float) -> float:
+    """The excess noise, SNU, at which this link's asymptotic rate is zero; 0 if it has no key even without any."""
+
+    def rate(excess_noise: float) -> float:
+        return asymptotic_rate(replace(link, excess_noise_snu=excess_noise), beta)
+
+    if rate(0.0) <= 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    while rate(high) > 0:
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rate(middle) > 0 else (low, middle)
+    return low
+
+
 def plob_bound(transmittance: float) -> float:
     """-log2(1 - T): what no protocol without repeaters exceeds, bits per use (Pirandola et al. 2017). inf at T = 1."""
     return math.inf if transmittance >= 1 else -math.log2(1 - transmittance)
@@ -168,7 +201,7 @@ def check_probability(name: str, value: float) -> float:
 
 
 def gaussian_tail(epsilon: float) -> float:
-    """z = sqrt(2) erfc^-1(epsilon): a normal variable is further out than z sigma, either side, with this probability."""
+    """z = sqrt(2) erfc^-1(epsilon): a normal variable is more than z sigma out, either side, with this probability."""
     return -NormalDist().inv_cdf(check_probability("epsilon", epsilon) / 2)
 
 
@@ -180,21 +213,21 @@ def chernoff_tail(epsilon: float) -> float:
 def worst_case(link: Link, pairs: float, sigmas: float) -> Link:
     """The link as the estimates from so many real pairs allow at worst: lower T, higher xi, `sigmas` deviations each.
 
-    t_min = t - w sqrt(s2 / (m' V_A)), s2_max = s2 (1 + w sqrt(2 / m')), T = t_min**2 / (eta / 2), xi = (s2_max - 1 -
-    v_el) / t_min**2 (Leverrier et al. 2010; homodyne without the 2). Raises InputError when t_min is not positive.
+    t_min = t - w sqrt(s2 / (m' V_A)) and s2_max = s2 (1 + w sqrt(2 / m')), with s2 the noise variance and m' the pairs:
+    two a symbol for heterodyne, one for homodyne. T goes with t_min**2, and xi = (s2_max - 1 - v_el) / t_min**2
+    (Leverrier et al. 2010).
+
+    Raises:
+        NoKeyError: too few pairs to bound the transmittance away from zero.
     """
     gain, noise = math.sqrt(link.gain_squared), link.noise_variance_snu
     gain_min = gain - sigmas * math.sqrt(noise / (pairs * link.modulation_variance_snu))
-    if gain_min <= 0:
-        raise InputError("too few symbols to bound the transmittance away from zero: use more")
-    noise_max = noise * (1 + sigmas * math.sqrt(2 / pairs))
-    return Link(
-        link.modulation_variance_snu,
-        link.transmittance * (gain_min / gain) ** 2,
-        (noise_max - 1 - link.electronic_noise_snu) / gain_min**2,
-        link.detector_efficiency,
-        link.electronic_noise_snu,
-        link.detection,
+    if gain_min <= 1e-3 * gain:
+        raise NoKeyError("no key: too few symbols to bound the transmittance away from zero; send more symbols")
+    # s2_max - 1 - v_el as a sum: the small difference keeps its digits.
+    added = link.gain_squared * link.excess_noise_snu + noise * sigmas * math.sqrt(2 / pairs)
+    return replace(
+        link, transmittance=link.transmittance * (gain_min / gain) ** 2, excess_noise_snu=added / gain_min**2
     )
 
 
@@ -202,30 +235,46 @@ def _pairs(link: Link, symbols: float) -> float:
     return symbols * (2 if link.detection == "heterodyne" else 1)
 
 
+def finite_size_penalty(symbols: float, epsilon: float) -> float:
+    """Delta(n) = 7 sqrt(log2(2 / eps) / n) + (2 / n) log2(1 / eps), bits per key symbol, of n (Leverrier et al. 2010)."""
+    return 7 * math.sqrt(math.log2(2 / epsilon) / symbols) + 2 / symbols * math.log2(1 / epsilon)
+
+
 def finite_size_rate(
     link: Link,
     beta: float,
     symbols: float,
     *,
-    key_fraction: float = 0.5,
-    epsilon: float = 1e-10,
+    estimation_fraction: float = 0.5,
     frame_error_rate: float = 0.0,
+    epsilon: float = 1e-10,
 ) -> float:
     """Leverrier, Grosshans & Grangier 2010, bits per symbol sent; negative means no key.
 
-    K = (1 - FER) (n / N) (beta I_AB - chi_BE(T_min, xi_max) - Delta(n)), with n = key_fraction N and the rest for the
-    estimation; Delta(n) = 7 sqrt(log2(2 / eps) / n) + (2 / n) log2(1 / eps), all eps equal.
+    K = (1 - FER) (n / N) (beta I_AB - chi_BE(T_min, xi_max) - Delta(n)), where N - n symbols are disclosed to estimate
+    the channel, and all eps are equal. Not composable: the 7 is that of a binary alphabet.
+
+    Raises:
+        InputError: an argument that is impossible.
+        NoKeyError: too few symbols to estimate the channel.
     """
-    n = key_fraction * symbols
+    n = _key_symbols(symbols, estimation_fraction, frame_error_rate)
     estimated = worst_case(link, _pairs(link, symbols - n), gaussian_tail(epsilon))
-    delta = 7 * math.sqrt(math.log2(2 / epsilon) / n) + 2 / n * math.log2(1 / epsilon)
-    rate = check_efficiency(beta) * mutual_information(link) - holevo_bound(estimated) - delta
-    return (1 - frame_error_rate) * key_fraction * rate
+    rate = check_efficiency(beta) * mutual_information(link) - holevo_bound(estimated) - finite_size_penalty(n, epsilon)
+    return (1 - frame_error_rate) * (n / symbols) * rate
 
 
-def aep_penalty(bits_per_quadrature: float, epsilon_smoothing: float) -> float:
-    """Delta_aep = 4 log2(sqrt(d) + 2) sqrt(log2(2 / eps_s**2)), d = 4**bits; bits times sqrt(symbols)."""
-    return 4 * math.log2(2**bits_per_quadrature + 2) * math.sqrt(math.log2(2 / epsilon_smoothing**2))
+def aep_penalty(bits_per_quadrature: float, epsilon: float) -> float:
+    """Delta_aep = 4 log2(sqrt(d) + 2) sqrt(log2(2 / eps_s**2)), d = 4**bits letters a symbol; bits times sqrt(symbols)."""
+    letters_root = 2.0**bits_per_quadrature
+    return 4 * math.log2(letters_root + 2) * math.sqrt(1 - 2 * math.log2(check_probability("epsilon", epsilon)))
+
+
+def hashing_term(hashing: float, correctness: float) -> float:
+    """Theta = log2(2 eps_h**2 eps_cor), bits; negative. A sum of logarithms: the product could underflow."""
+    return (
+        1 + 2 * math.log2(check_probability("epsilon", hashing)) + math.log2(check_probability("epsilon", correctness))
+    )
 
 
 def composable_rate(
@@ -234,22 +283,38 @@ def composable_rate(
     symbols: float,
     *,
     estimation_fraction: float = 0.1,
-    success_probability: float = 0.9,
+    frame_error_rate: float = 0.1,
     bits_per_quadrature: float = 6,
     epsilon: float = 2.0**-32,
 ) -> float:
     """Pirandola & Papanastasiou 2024, bits per symbol sent; negative means no key.
 
-    R = p_ec (n / N) (beta I_AB - chi_BE(T_wc, xi_wc) - Delta_aep / sqrt(n) + Theta / n) with n = (1 - r_pe) N, Theta =
-    log2(2 eps_h**2 eps_cor), all eps equal: the key is 5 epsilon from ideal.
+    R = (1 - FER) (n / N) (beta I_AB - chi_BE(T_wc, xi_wc) - Delta_aep / sqrt(n) + Theta / n), all eps equal: the key is
+    5 epsilon from ideal.
+
+    Raises:
+        InputError: an argument that is impossible.
+        NoKeyError: too few symbols to estimate the channel.
     """
-    n = (1 - estimation_fraction) * symbols
+    n = _key_symbols(symbols, estimation_fraction, frame_error_rate)
+    if not 0 < bits_per_quadrature <= 64:
+        raise InputError(f"{bits_per_quadrature:g} bits per quadrature are outside (0, 64]")
     estimated = worst_case(link, _pairs(link, symbols - n), chernoff_tail(epsilon))
-    letters = bits_per_quadrature if link.detection == "heterodyne" else bits_per_quadrature / 2
+    # A homodyne symbol is one quadrature: its alphabet is the square root of the heterodyne one.
+    bits = bits_per_quadrature if link.detection == "heterodyne" else bits_per_quadrature / 2
     rate = (
         check_efficiency(beta) * mutual_information(link)
         - holevo_bound(estimated)
-        - aep_penalty(letters, epsilon) / math.sqrt(n)
-        + math.log2(2 * epsilon**3) / n
+        - aep_penalty(bits, epsilon) / math.sqrt(n)
+        + hashing_term(epsilon, epsilon) / n
     )
-    return success_probability * (n / symbols) * rate
+    return (1 - frame_error_rate) * (n / symbols) * rate
+
+
+def _key_symbols(symbols: float, estimation_fraction: float, frame_error_rate: float) -> float:
+    if not 1 <= symbols <= 1e18:
+        raise InputError(f"{symbols:g} symbols are outside [1, 1e18]")
+    check_probability("the share of symbols for the estimation", estimation_fraction)
+    if not 0 <= frame_error_rate < 1:
+        raise InputError(f"a frame error rate of {frame_error_rate:g} is outside [0, 1)")
+    return (1 - estimation_fraction) * symbols

@@ -1,0 +1,287 @@
+"""Calculate the secret-key rate of a link."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..console.atomic import write_text
+from ..errors import InputError, NoKeyError
+from ..postprocessing.security import (
+    Link,
+    asymptotic_rate,
+    composable_rate,
+    finite_size_rate,
+    holevo_bound,
+    mutual_information,
+    plob_bound,
+)
+
+FINITE_DEFAULTS = {
+    "finite": {"estimation_fraction": 0.5, "frame_error_rate": 0.0, "epsilon": 1e-10},
+    "composable": {
+        "estimation_fraction": 0.1,
+        "frame_error_rate": 0.1,
+        "epsilon": 2.0**-32,
+        "bits_per_quadrature": 6.0,
+    },
+}
+"""Options that each finite-size proof knows, and what they are unless given: the conventions of its authors."""
+
+PICTURE_FORMATS = ("png", "svg")
+FURTHEST_KM = 500.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    channel = parser.add_argument_group("link")
+    channel.add_argument("--distance", type=float, metavar="KM", help="length of the fibre")
+    channel.add_argument(
+        "--attenuation", type=float, metavar="DB/KM", help="of the fibre, for --distance and --sweep (default 0.2)"
+    )
+    channel.add_argument("--transmittance", type=float, metavar="T", help="of the channel, instead of a distance")
+    for name, default, text in (
+        ("modulation-variance", 4.0, "V_A per quadrature, SNU"),
+        ("excess-noise", 0.01, "at the channel's input, SNU"),
+        ("detector-efficiency", 0.6, "trusted"),
+        ("electronic-noise", 0.05, "trusted, per measured quadrature, SNU"),
+        ("beta", 0.95, "reconciliation efficiency"),
+    ):
+        channel.add_argument(
+            f"--{name}", type=float, default=default, metavar="X", help=f"{text} (default {default:g})"
+        )
+    channel.add_argument("--detection", choices=("heterodyne", "homodyne"), default="heterodyne")
+
+    proof = parser.add_argument_group("security proof, all against collective attacks")
+    proof.add_argument(
+        "--proof",
+        choices=("asymptotic", "finite", "composable"),
+        default="asymptotic",
+        help="asymptotic; finite: Leverrier et al. 2010; composable: Pirandola & Papanastasiou 2024",
+    )
+    proof.add_argument("--symbols", type=float, metavar="N", help="symbols sent; needed unless asymptotic")
+    proof.add_argument(
+        "--estimation-fraction", type=float, metavar="X", help="share of them disclosed (finite 0.5, composable 0.1)"
+    )
+    proof.add_argument("--frame-error-rate", type=float, metavar="X", help="(finite 0, composable 0.1)")
+    proof.add_argument(
+        "--epsilon", type=float, metavar="X", help="each failure probability (finite 1e-10, composable 2^-32)"
+    )
+    proof.add_argument(
+        "--bits-per-quadrature", type=float, metavar="P", help="to which Bob's result is digitised (composable 6)"
+    )
+
+    output = parser.add_argument_group("output")
+    output.add_argument("--sweep", type=Path, metavar="FILE.png|svg", help="plot the rate against distance")
+    output.add_argument("--json", metavar="FILE", help="write the figures as JSON (- for standard output)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry the command out; returns the exit code."""
+    rate, proof = _rate_function(options)
+    distance, transmittance = _channel(options)
+    if transmittance is None and (options.sweep is None or options.json):
+        raise InputError("how far? Give --distance or --transmittance")
+    if options.sweep is not None and options.sweep.suffix[1:].lower() not in PICTURE_FORMATS:
+        raise InputError(f"cannot plot to {str(options.sweep)!r}: name a file that ends in .png or .svg")
+    link = Link(
+        options.modulation_variance,
+        1.0 if transmittance is None else transmittance,
+        options.excess_noise,
+        options.detector_efficiency,
+        options.electronic_noise,
+        options.detection,
+    )
+    if transmittance is not None:
+        figures = _figures(link, rate(link), distance, options, proof)
+        if options.json:
+            text = json.dumps(figures, indent=2, allow_nan=False) + "\n"
+            if options.json == "-":
+                print(text, end="")
+            else:
+                write_text(options.json, text)
+        if options.json != "-":
+            _print(figures)
+    if options.sweep is not None:
+        _plot(options.sweep, rate, link, distance, options)
+    return 0
+
+
+def _channel(options: argparse.Namespace) -> tuple[float | None, float | None]:
+    """Distance in km, if the user speaks of one, and transmittance."""
+    if options.distance is not None and options.transmittance is not None:
+        raise InputError("--distance and --transmittance say the same thing: give one of them")
+    if options.attenuation is None:
+        options.attenuation = 0.2
+    elif options.transmittance is not None and options.sweep is None:
+        raise InputError("--attenuation goes with --distance or --sweep, not with --transmittance alone")
+    if not 0 < options.attenuation <= 100:
+        raise InputError(f"an attenuation of {options.attenuation:g} dB/km is outside (0, 100]")
+    if options.distance is None:
+        return None, options.transmittance
+    if not 0 <= options.distance <= 10000:
+        raise InputError(f"a distance of {options.distance:g} km is outside [0, 10000]")
+    return options.distance, _transmittance(options.distance, options.attenuation)
+
+
+def _transmittance(distance_km: float, attenuation_db_per_km: float) -> float:
+    return 10 ** (-attenuation_db_per_km * distance_km / 10)
+
+
+def _rate_function(options: argparse.Namespace) -> tuple[Callable[[Link], float], dict[str, float]]:
+    """The rate of a link under the chosen proof, and what the proof assumes."""
+    names = {name for defaults in FINITE_DEFAULTS.values() for name in defaults} | {"symbols"}
+    defaults = FINITE_DEFAULTS.get(options.proof, {})
+    known = {*defaults, "symbols"} if defaults else set()
+    for name in sorted(names - known):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')} means nothing to --proof {options.proof}: leave it out")
+    if not defaults:
+        return lambda link: asymptotic_rate(link, options.beta), {}
+    if options.symbols is None:
+        raise InputError(f"--proof {options.proof} depends on how many symbols are sent: give --symbols")
+    proof = {
+        name: value if getattr(options, name) is None else getattr(options, name) for name, value in defaults.items()
+    }
+    proof["symbols"] = options.symbols
+    compute = finite_size_rate if options.proof == "finite" else composable_rate
+    return lambda link: compute(link, options.beta, **proof), proof
+
+
+def _figures(
+    link: Link, rate: float, distance: float | None, options: argparse.Namespace, proof: dict[str, float]
+) -> dict[str, Any]:
+    plob = plob_bound(link.transmittance)
+    return {
+        "key_rate_bit_per_symbol": rate,
+        "plob_bound": plob if math.isfinite(plob) else None,
+        "mutual_information": mutual_information(link),
+        "holevo_bound": holevo_bound(link),
+        "snr": link.snr,
+        "proof": options.proof,
+        "detection": link.detection,
+        "distance_km": distance,
+        "loss_db": -10 * math.log10(link.transmittance) + 0.0,
+        "transmittance": link.transmittance,
+        "modulation_variance_snu": link.modulation_variance_snu,
+        "excess_noise_snu": link.excess_noise_snu,
+        "detector_efficiency": link.detector_efficiency,
+        "electronic_noise_snu": link.electronic_noise_snu,
+        "reconciliation_efficiency": options.beta,
+        **proof,
+    }
+
+
+def _print(figures: dict[str, Any]) -> None:
+    rate, plob = figures["key_rate_bit_per_symbol"], figures["plob_bound"]
+    remark = "no key" if rate <= 0 else f"{figures['proof']}, {figures['detection']}"
+    share = f"   the key rate is {100 * rate / plob:.1f} % of it" if plob and rate > 0 else ""
+    print(f"key rate              {rate:.9f} bit/symbol   {remark}")
+    print(f"PLOB bound            {'unlimited' if plob is None else f'{plob:.9f} bit/symbol'}{share}")
+    print(f"mutual information    {figures['mutual_information']:.9f} bit/symbol")
+    print(f"Holevo bound          {figures['holevo_bound']:.9f} bit/symbol")
+    print(f"SNR                   {figures['snr']:.6g} ({10 * math.log10(figures['snr']):.2f} dB)")
+    where = "" if figures["distance_km"] is None else f", {figures['distance_km']:g} km"
+    print(f"channel               T = {figures['transmittance']:.6g}, {figures['loss_db']:.2f} dB{where}")
+
+
+def _curve(
+    rate: Callable[[Link], float], link: Link, attenuation: float, points: int
+) -> tuple[list[float], list[float]]:
+    """Distances in km from 0 to where the key ends, and the rates there."""
+
+    def at(distance: float) -> float:
+        try:
+            return rate(replace(link, transmittance=_transmittance(distance, attenuation)))
+        except NoKeyError:
+            return 0.0  # the symbols do not even bound the transmittance
+
+    if at(0.0) <= 0:
+        raise NoKeyError("no key at any distance, so there is no curve to plot; lower the noise or send more symbols")
+    # The rate falls with distance until it is gone: find that end.
+    low, high = 0.0, FURTHEST_KM
+    if at(high) > 0:
+        low = high
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if at(middle) > 0 else (low, middle)
+    distances = [low * index / (points - 1) for index in range(points)]
+    return distances, [at(distance) for distance in distances]
+
+
+def _plot(
+    path: Path, rate: Callable[[Link], float], link: Link, distance: float | None, options: argparse.Namespace
+) -> None:
+    """Draw the rate against distance, with the PLOB bound above it."""
+    distances, rates = _curve(rate, link, options.attenuation, 400)
+
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    blue, grey, ink = "#3d86d6", "#8b919a", "#23272e"
+    style = {
+        "font.family": ["DejaVu Sans"],
+        "font.size": 10,
+        "text.color": ink,
+        "axes.labelcolor": ink,
+        "axes.edgecolor": grey,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "xtick.color": ink,
+        "ytick.color": ink,
+        "svg.hashsalt": "rate",
+    }
+    end = distances[-1]
+    floor = 10 ** math.floor(math.log10(max(min(rates[: int(0.97 * len(rates))]), 1e-9)))
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(style)
+        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+        axes = figure.add_subplot()
+        far = [1.08 * end * (index + 0.25) / 400 for index in range(400)]
+        bound = [plob_bound(_transmittance(km, options.attenuation)) for km in far]
+        axes.semilogy(far, bound, color=grey, linewidth=1.4, linestyle=(0, (5, 3)), label="PLOB bound")
+        # The last point is where the key ends: let the curve fall to the axis there.
+        shown = [*rates[:-1], floor / 10]
+        label = options.proof if options.symbols is None else f"{options.proof}, {options.symbols:.3g} symbols"
+        axes.semilogy(distances, [max(value, floor / 10) for value in shown], color=blue, linewidth=2.2, label=label)
+        axes.fill_between(distances, floor / 10, [max(value, floor / 10) for value in shown], color=blue, alpha=0.1)
+        if distance is not None and distance <= end:
+            here = rate(link)
+            axes.plot([distance], [here], "o", color=blue, markersize=7, markeredgecolor="white", zorder=3)
+            axes.annotate(
+                f"{distance:g} km: {here:.3g} bit/symbol",
+                (distance, here),
+                xytext=(9, 8),
+                textcoords="offset points",
+            )
+        axes.set_xlim(0, 1.08 * end)
+        axes.set_ylim(floor, 10)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.grid(True, which="major", color=grey, alpha=0.3, linewidth=0.6)
+        axes.grid(True, which="minor", color=grey, alpha=0.12, linewidth=0.5)
+        axes.set_axisbelow(True)
+        axes.set_xlabel(f"fibre length (km, {options.attenuation:g} dB/km)")
+        axes.set_ylabel("secret-key rate (bit/symbol)")
+        axes.set_title(
+            f"{link.detection}   $V_A$ = {link.modulation_variance_snu:g} SNU   "
+            f"$\\xi$ = {1e3 * link.excess_noise_snu:g} mSNU   $\\eta$ = {link.detector_efficiency:g}   "
+            f"$v_{{el}}$ = {link.electronic_noise_snu:g} SNU   $\\beta$ = {options.beta:g}",
+            fontsize=9.5,
+            loc="left",
+        )
+        axes.legend(frameon=False, loc="upper right")
+        picture = io.BytesIO()
+        form = path.suffix[1:].lower()
+        figure.savefig(picture, format=form, dpi=200, metadata={"Date": None} if form == "svg" else None)
+    try:
+        path.write_bytes(picture.getvalue())
+    except OSError as error:
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror or type(error).__name__}") from None
