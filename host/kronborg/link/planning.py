@@ -7,10 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..board import Scenario
+from ..errors import NoKeyError
 from ..postprocessing.budget import Epsilons
 from ..postprocessing.digitisation import Digitiser
 from ..postprocessing.reconciliation import Code
-from ..postprocessing.security import Link, aep_penalty, chernoff_tail, holevo_bound, worst_case
+from ..postprocessing.security import (
+    Link,
+    aep_penalty,
+    asymptotic_rate,
+    chernoff_tail,
+    holevo_bound,
+    worst_case,
+)
 
 SNR_MARGIN = 1.02
 """Aim this far above a code's threshold: what estimation, drift and the receiver's own noise may cost."""
@@ -60,10 +68,23 @@ def choose_modulation(
         variance = modulation_for(scenario, code.threshold_snr * SNR_MARGIN, bits)
         link = expected_link(scenario, variance)
         disclosed = estimation_fraction * symbols
-        at_worst = worst_case(link, 2 * disclosed, chernoff_tail(epsilons.estimation))
-        # A noise so high that it leaves [0, 1e9] has no key in any case.
-        chi = holevo_bound(replace(at_worst, excess_noise_snu=min(at_worst.excess_noise_snu, 1e3)))
         kept = symbols - disclosed
+        try:
+            chi = holevo_bound(worst_case(link, disclosed, chernoff_tail(epsilons.estimation)))
+        except NoKeyError:
+            chi = math.inf  # so few symbols that the channel could be anything
         rate = 2 * code.rate - chi - aep_penalty(bits, epsilons.smoothing) / math.sqrt(kept)
         choices.append(Modulation(variance, code, rate * kept / symbols))
     return max(choices, key=lambda choice: choice.expected_bit_per_symbol)
+
+
+def null_key_excess_noise(link: Link, beta: float) -> float:
+    """The excess noise at which the asymptotic rate is zero, SNU; 0.0 when there is no key even without any."""
+    low, high = 0.0, 10.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if asymptotic_rate(replace(link, excess_noise_snu=middle), beta) > 0:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -23,13 +23,13 @@ from ..network.key_store import KeyStore
 from ..postprocessing.budget import Epsilons
 from ..postprocessing.calibration import ShotNoise, calibrate
 from ..postprocessing.reconciliation import available_codes
-from ..postprocessing.security import asymptotic_rate, null_key_excess_noise, plob_bound
+from ..postprocessing.security import asymptotic_rate, plob_bound
 from .acquisition import acquire
 from .alice import Alice
 from .bob import DIGITISER_BITS, Bob
 from .frame_format import FrameFormat, Preamble
 from .pictures import phase_track, power_density, uncompensated
-from .planning import choose_modulation, expected_link
+from .planning import choose_modulation, expected_link, null_key_excess_noise
 from .positions import complex_symbols
 from .receive import ReceivedFrame, receive, receive_noise, receiver_for
 
