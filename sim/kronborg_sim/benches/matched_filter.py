@@ -20,8 +20,7 @@ from .skin_bench import SkinBench
 
 PARAMETERS = parameters()
 LANES, M, SPAN = PARAMETERS["lanes"], PARAMETERS["samples_per_symbol"], PARAMETERS["span"]
-CLOCKS_PER_SYMBOL, SYMBOLS_PER_CLOCK = max(1, M // LANES), max(1, LANES // M)
-BEATS_OF_A_SYMBOL = CLOCKS_PER_SYMBOL
+CLOCKS_PER_SYMBOL = max(1, M // LANES)
 
 crossed_with_pauses = cocotb.parametrize(idle=[False, True], back_pressure=[False, True])
 
@@ -67,8 +66,7 @@ class Bench(SkinBench):
 
     async def nothing_more_comes_out(self) -> None:
         """The core and the sink are empty."""
-        self.sink.clear_pause_generator()
-        self.sink.pause = False
+        self.release_output()
         await ClockCycles(self.dut.aclk, PARAMETERS["latency"] + 4 * CLOCKS_PER_SYMBOL + 8)
         assert self.sink.empty(), "symbols came out that the model does not have"
         assert self.sink.idle(), "a frame was begun and not ended"
@@ -83,7 +81,7 @@ async def frames_of_all_lengths_equal_the_model(dut: Any, idle: bool, back_press
     await bench.reset()
     matched_filter = random_filter(rng)
     await bench.load(matched_filter)
-    lengths = [*range(1, 2 * BEATS_OF_A_SYMBOL + 2), 3 * SPAN * BEATS_OF_A_SYMBOL + 1, 1, 1, *rng.integers(1, 60, 12)]
+    lengths = [*range(1, 2 * CLOCKS_PER_SYMBOL + 2), 3 * SPAN * CLOCKS_PER_SYMBOL + 1, 1, 1, *rng.integers(1, 60, 12)]
     frames = [random_frame(rng, int(beats)) for beats in lengths]
     for samples in frames:
         bench.send(samples)
@@ -155,12 +153,12 @@ async def a_reset_within_a_frame_leaves_nothing_behind(dut: Any, idle: bool, bac
     bench = Bench(dut, idle=idle, back_pressure=back_pressure)
     await bench.reset()
     await bench.load(random_filter(rng))
-    bench.send(random_frame(rng, 50 * BEATS_OF_A_SYMBOL))
-    await ClockCycles(dut.aclk, 20 * BEATS_OF_A_SYMBOL + 1)
+    bench.send(random_frame(rng, 50 * CLOCKS_PER_SYMBOL))
+    await ClockCycles(dut.aclk, 20 * CLOCKS_PER_SYMBOL + 1)
     await bench.reset()
     assert await bench.read_word("status") == 0
     assert await bench.read("control", "loaded") == 0
-    matched_filter, samples = random_filter(rng), random_frame(rng, 30 * BEATS_OF_A_SYMBOL)
+    matched_filter, samples = random_filter(rng), random_frame(rng, 30 * CLOCKS_PER_SYMBOL)
     bench.send(samples)
     await ClockCycles(dut.aclk, 40)
     assert bench.sink.empty()
@@ -175,44 +173,70 @@ async def a_reset_within_a_frame_leaves_nothing_behind(dut: Any, idle: bool, bac
 @cocotb.test()
 @crossed_with_pauses
 async def new_taps_and_shift_take_effect_between_frames(dut: Any, idle: bool, back_pressure: bool) -> None:
-    """Also while the old frame is stuck in the pipeline: its taps are not touched before it has left them."""
+    """Ordered within a frame, they wait for its end; until then no tap is stored."""
     rng = np.random.default_rng(4)
     bench = Bench(dut, idle=idle, back_pressure=back_pressure)
     await bench.reset()
-    filters = [random_filter(rng, shift=15 + n) for n in range(4)]
-    frames = [random_frame(rng, 30 * BEATS_OF_A_SYMBOL) for _ in filters]
+    filters = [random_filter(rng, shift=15 + n) for n in range(3)]
+    frames = [random_frame(rng, 30 * CLOCKS_PER_SYMBOL) for _ in filters]
     await bench.load(filters[0])
-
-    # The first frame is held within the core when new taps are ordered.
-    bench.sink.clear_pause_generator()
-    bench.sink.pause = True
+    bench.hold_output()
     bench.send(frames[0])
-    await ClockCycles(dut.aclk, 40 * BEATS_OF_A_SYMBOL)
+    bench.send(frames[1])
     await bench.write_taps(filters[1])
     await bench.write("control", apply=1)
     assert await bench.read("control", "apply") == 1, "taps changed within a frame"
     assert await bench.read("status", "tap_refused") == 0
     await bench.write("tap", symbol=0, sample=0, value=1)
     assert await bench.read("status", "tap_refused") == 1, "a tap was stored while apply was pending"
-    bench.sink.pause = False
-    bench.pause_at_random()
+    bench.release_output()
     await bench.expect(filters[0], frames[0])
-    await bench.applied()
-
-    # A frame of one beat is in the pipeline's first stages, and stuck there, when the next taps are ordered.
-    bench.sink.clear_pause_generator()
-    bench.sink.pause = True
-    for samples in frames[1:3]:
-        bench.send(samples)
-    await bench.write_taps(filters[2])
-    await bench.write("control", apply=1)
-    bench.sink.pause = False
-    bench.pause_at_random()
     await bench.expect(filters[1], frames[1])
+    await bench.load(filters[2])
+    bench.send(frames[2])
     await bench.expect(filters[2], frames[2])
-    await bench.load(filters[3])
-    bench.send(frames[3])
-    await bench.expect(filters[3], frames[3])
+    await bench.nothing_more_comes_out()
+
+
+@cocotb.test()
+async def taps_are_safe_while_a_beat_in_the_pipeline_needs_them(dut: Any) -> None:
+    """The pipeline is stuck and full; the last beat in it ends a frame, so that new taps may be put to use."""
+    rng = np.random.default_rng(7)
+    bench = Bench(dut)
+    filters = [random_filter(rng, shift=15 + n) for n in range(3)]
+    frames = [random_frame(rng, CLOCKS_PER_SYMBOL) for _ in range(64)]
+    await bench.reset()
+    bench.hold_output()
+    taken_at = bench.watch("s_axis")
+    await bench.load(filters[0])
+    for samples in frames:
+        bench.send(samples)
+    await ClockCycles(dut.aclk, 200)
+    capacity = len(taken_at)
+    assert 0 < capacity < 64 * CLOCKS_PER_SYMBOL, "the core does not hold its input back"
+
+    await bench.reset()
+    await bench.load(filters[0])
+    whole, rest = divmod(capacity, CLOCKS_PER_SYMBOL)
+    for samples in frames[:whole]:
+        bench.send(samples)
+    if rest:
+        bench.send(frames[whole][: rest * LANES])
+    await ClockCycles(dut.aclk, 200)
+    assert len(taken_at) == 2 * capacity
+    await bench.write_taps(filters[1])
+    await bench.write("control", apply=1)
+    # Only with one lane has every beat already read its taps.
+    assert await bench.read("control", "apply") == (LANES > 1)
+    await bench.write_taps(filters[2])
+    assert await bench.read("status", "tap_refused") == (LANES > 1)
+    await bench.write("shift", amount=filters[1].shift)
+    bench.release_output()
+    for samples in frames[:whole]:
+        await bench.expect(filters[0], samples)
+    await bench.applied()
+    bench.send(frames[-1])
+    await bench.expect(filters[1], frames[-1])
     await bench.nothing_more_comes_out()
 
 
@@ -222,7 +246,7 @@ async def taps_that_do_not_exist_are_refused(dut: Any) -> None:
     rng = np.random.default_rng(5)
     bench = Bench(dut)
     await bench.reset()
-    matched_filter, samples = random_filter(rng), random_frame(rng, 20 * BEATS_OF_A_SYMBOL)
+    matched_filter, samples = random_filter(rng), random_frame(rng, 20 * CLOCKS_PER_SYMBOL)
     await bench.write_taps(matched_filter)
     assert await bench.read("status", "tap_refused") == 0
     for symbol, sample in ((SPAN, 0), (0, M), (255, 255)):
@@ -242,21 +266,18 @@ async def one_beat_is_taken_every_clock_and_symbols_come_after_the_latency(dut: 
     await bench.reset()
     matched_filter = random_filter(rng)
     await bench.load(matched_filter)
-    symbols_each = 40 * SYMBOLS_PER_CLOCK
     beats_each = 40 * CLOCKS_PER_SYMBOL
     frames = [random_frame(rng, beats_each) for _ in range(2)]
-    taken = cocotb.start_soon(bench.beats("s_axis", 2 * beats_each))
-    given = cocotb.start_soon(bench.beats("m_axis", 2 * symbols_each // SYMBOLS_PER_CLOCK))
+    taken_at, given_at = bench.watch("s_axis"), bench.watch("m_axis")
     for samples in frames:
         bench.send(samples)
-    taken_at, given_at = await taken, await given
+    for samples in frames:
+        await bench.expect(matched_filter, samples)
     assert taken_at == list(range(taken_at[0], taken_at[0] + 2 * beats_each)), "the core paused"
     completed_at = taken_at[CLOCKS_PER_SYMBOL - 1 :: CLOCKS_PER_SYMBOL]
     if CLOCKS_PER_SYMBOL > 1:  # a symbol waits for its successor, the frame's last one for one clock
         completed_at = [at + 1 if n % 40 == 39 else completed_at[n + 1] for n, at in enumerate(completed_at)]
     assert given_at == [at + PARAMETERS["latency"] for at in completed_at]
-    for samples in frames:
-        await bench.expect(matched_filter, samples)
 
 
 @cocotb.test()

@@ -32,8 +32,15 @@ _MAKE_VARIABLES = {
     "OPT_GLOBAL": "-O0",
 }
 
-WAIVED = ("-Wno-fatal", "-Wno-lint")
-"""Amaranth's Verilog widens and narrows by assignment, which Verilator's lint reports line by line."""
+WAIVED = {
+    "ASCRANGE": "a signal of no bits is declared [-1:0]",
+    "DECLFILENAME": "all modules of a core are in one file",
+    "PROCASSINIT": "a register has its initial value beside its reset",
+    "UNUSEDSIGNAL": "each field of a structure has a name, used or not",
+    "WIDTHEXPAND": "assignments widen",
+    "WIDTHTRUNC": "assignments drop high bits",
+}
+"""What Verilator's lint says of Amaranth's Verilog, and why it may. Any other warning stops the build."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def run_bench(verilog: str, top: str, bench: str, directory: Path, parameters: M
             sources=[source],
             hdl_toplevel=top,
             build_dir=directory / "build",
-            build_args=list(WAIVED),
+            build_args=["-Wall", *(f"-Wno-{code}" for code in WAIVED)],
             timescale=("1ns", "1ps"),
             log_file=build_log,
         )
@@ -106,7 +113,8 @@ def run_bench(verilog: str, top: str, bench: str, directory: Path, parameters: M
         )
     if not results.exists():
         raise RuntimeError(f"{bench} ended without results:\n{log.read_text()[-4000:]}")
-    passed, failed = [], []
+    passed: list[str] = []
+    failed: list[str] = []
     for case in ElementTree.parse(results).iter("testcase"):
         bad = case.find("failure") is not None or case.find("error") is not None
         (failed if bad else passed).append(case.attrib["name"])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
 from typing import Any
 
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.utils import get_sim_time
 from cocotbext.axi import (
     AxiLiteBus,
     AxiLiteMaster,
@@ -56,14 +56,20 @@ class SkinBench:
         self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.aclk, **reset)
         for part in (self.source, self.sink):  # they log every frame word by word
             part.log.setLevel("ERROR")
-        self._idle, self._back_pressure = idle, back_pressure
         self._random = random.Random(seed)
-        self.pause_at_random()
-
-    def pause_at_random(self) -> None:
-        """(Re)start the pauses that the bench was made with."""
-        if self._idle:
+        self._back_pressure = back_pressure
+        if idle:
             self.source.set_pause_generator(self._random.random() < 0.4 for _ in itertools.count())
+        self.release_output()
+
+    def hold_output(self) -> None:
+        """Take nothing more from the core."""
+        self.sink.clear_pause_generator()
+        self.sink.pause = True
+
+    def release_output(self) -> None:
+        """Take its output, with the pauses that the bench was made with."""
+        self.sink.pause = False
         if self._back_pressure:
             self.sink.set_pause_generator(self._random.random() < 0.5 for _ in itertools.count())
 
@@ -102,18 +108,21 @@ class SkinBench:
         frame = await self.sink.recv()
         return np.frombuffer(bytes(frame.tdata), "<i2").reshape(-1, 2).astype(np.int16)
 
-    async def beats(self, prefix: str, count: int) -> list[int]:
-        """Numbers of the clocks, since the first call's start, in which the next `count` beats are accepted."""
+    def watch(self, prefix: str) -> list[int]:
+        """Numbers of the clocks in which beats are accepted on a stream, from now on: the list grows."""
         clocks: list[int] = []
         valid, ready = getattr(self.dut, f"{prefix}_tvalid"), getattr(self.dut, f"{prefix}_tready")
-        start = cocotb.utils.get_sim_time("ns")
-        while len(clocks) < count:
-            await RisingEdge(self.dut.aclk)
-            if int(valid.value) and int(ready.value):
-                clocks.append(round((cocotb.utils.get_sim_time("ns") - start) / CLOCK_NS))
+
+        async def count() -> None:
+            while True:
+                await RisingEdge(self.dut.aclk)
+                if int(valid.value) and int(ready.value):
+                    clocks.append(round(get_sim_time("ns") / CLOCK_NS))
+
+        cocotb.start_soon(count())
         return clocks
 
-    async def walk_registers(self, skip_writes: Sequence[str] = ()) -> None:
+    async def walk_registers(self) -> None:
         """Check every register and every hole of the page against the table, after a reset.
 
         Reset values; every bit that the host may write, alone and by byte strobe; that nothing else changes by writing;
@@ -135,11 +144,12 @@ class SkinBench:
                 after = await self.read_word(register.name)
                 assert after == (before & ~kept) | (pattern & kept), f"{register.name}: {pattern:#x} gave {after:#x}"
             for byte in range(WORD_BYTES):
-                await self.bus.write(register.offset, bytes(WORD_BYTES))
-                await self.bus.write(register.offset + byte, b"\xff" if not commands >> 8 * byte & 0xFF else b"\x00")
+                # The master drives bytes without strobe to zero: only from all ones does it show that they are kept.
+                await self.bus.write(register.offset, (everything & ~commands).to_bytes(WORD_BYTES, "little"))
+                await self.bus.write(register.offset + byte, b"\x00")
                 after = await self.read_word(register.name)
-                lane = 0xFF << 8 * byte
-                assert after == (before & ~kept) | (kept & lane), f"{register.name}: byte {byte} gave {after:#x}"
+                expected = (before & ~kept) | (kept & ~(0xFF << 8 * byte))
+                assert after == expected, f"{register.name}: zero in byte {byte} gave {after:#x}"
             restore = (register.reset & kept).to_bytes(WORD_BYTES, "little")
             if register.host_writes:
                 await self.bus.write(register.offset, restore)

@@ -6,7 +6,7 @@ from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter
 from kronborg_sim.benches.runner import run_bench
 
-TESTS_IN_THE_BENCH = 20
+TESTS_IN_THE_BENCH = 21
 
 CONFIGURATIONS = [
     pytest.param(1, 4, 3, id="one lane, 4 clocks per symbol"),

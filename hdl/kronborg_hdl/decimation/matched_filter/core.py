@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from amaranth import *
-from amaranth.hdl import ShapeLike, ValueLike
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -15,33 +14,12 @@ from ...axi.bank import register_port
 from ...axi.stream import SkidBuffer, complex_words
 from ...dsp.arithmetic import drop_bits, event_counter, round_last_bit, saturate
 from ...dsp.formats import SAMPLE
+from ...dsp.pipeline import Pipeline
 from .registers import MAXIMUM_SPAN, REGISTERS
 
 LANES = (1, 2, 4, 8, 16)
 COUNTER_BITS = 32
 RAILS = ("i", "q")
-
-
-class Pipeline:
-    """Registers that move together when `advance` is high. They are not reset: tokens say what is valid."""
-
-    def __init__(self, m: Module, advance: Value) -> None:
-        self._m = m
-        self.advance = advance
-
-    def register(self, value: ValueLike, shape: ShapeLike | None = None, *, reset: bool = False) -> Signal:
-        """The value one step later; a shape narrower than the value's must be known to hold it."""
-        later = Signal(Value.cast(value).shape() if shape is None else shape, reset_less=not reset)
-        with self._m.If(self.advance):
-            self._m.d.sync += later.eq(value)
-        return later
-
-    def history(self, value: ValueLike, steps: int, *, reset: bool = False) -> list[Value]:
-        """The value now, one step later, ..., `steps` steps later."""
-        values = [Value.cast(value)]
-        for _ in range(steps):
-            values.append(self.register(values[-1], reset=reset))
-        return values
 
 
 @dataclass(frozen=True)
@@ -97,14 +75,15 @@ class MatchedFilter(wiring.Component):
     with it. After reset no sample is taken before the first apply.
 
     Throughput: one beat per clock, always. Latency: :attr:`latency` clocks from the beat that completes a symbol to the
-    symbol (with P > 1: from the beat that completes its successor; from a frame's last beat to the last symbol one more
-    clock if the beat completed it).
+    symbol. With P > 1 it counts from the beat that completes the symbol's successor or ends the frame; if the beat that
+    ends the frame completes a symbol, that symbol comes one clock after the one before it.
 
-    Resources: 2 K LANES multipliers of 16 x 16 bits, all busy in every clock (K = 33, 8 lanes: 528), 32 L bits of
-    memory for taps, 2 (K + N - 1) accumulators.
+    Gain: as the model says for the taps that the host loads (``model.MatchedFilter.gain``).
 
-    Source: for the transposed polyphase decimator Crochiere & Rabiner, Multirate Digital Signal Processing (1983),
-    section 3.3; for one multiplier per tap, lane and clock the DSP48 systolic filter of Xilinx UG479.
+    Resources: 2 K LANES multipliers of 16 x 16 bits, all busy in every clock (K = 33, 8 lanes: 528), 2 (K + N - 1)
+    accumulators, 32 L N bits of memory for two banks of taps (a row count that is not a power of two is rounded up).
+
+    Source: polyphase decimators, Crochiere & Rabiner, Multirate Digital Signal Processing (1983), chapter 3.
 
     Args:
         lanes: samples per clock, LANES.
@@ -270,7 +249,7 @@ class MatchedFilter(wiring.Component):
         width = min(self.lanes, self.samples_per_symbol)
         sum_shape = signed(2 * SAMPLE.width + exact_log2(self.lanes))
         slots = self.span + self.symbols_per_clock - 1
-        sums: list[dict[str, Value]] = [{rail: C(0, sum_shape) for rail in RAILS} for _ in range(slots)]
+        sums: list[dict[str, Value]] = [{rail: Const(0, sum_shape) for rail in RAILS} for _ in range(slots)]
         for lane in range(self.lanes):
             word = self.i.payload.words[lane]
             for rail in RAILS:
@@ -291,7 +270,7 @@ class MatchedFilter(wiring.Component):
         slots = [{rail: Signal(signed(self.accumulator_bits), reset_less=True) for rail in RAILS} for _ in sums]
         for rail in RAILS:
             for position, slot in enumerate(slots):
-                before = slots[position + n][rail] if position + n < len(slots) else C(0, 1)
+                before = slots[position + n][rail] if position + n < len(slots) else Const(0, 1)
                 base = Mux(token.first, 0, Mux(token.begins, before, slot[rail]))
                 with m.If(pipeline.advance & token.valid):
                     m.d.sync += slot[rail].eq(base + sums[position][rail])
