@@ -22,6 +22,7 @@ PARAMETERS = parameters()
 LANES, M, SPAN = PARAMETERS["lanes"], PARAMETERS["samples_per_symbol"], PARAMETERS["span"]
 CLOCKS_PER_SYMBOL = max(1, M // LANES)
 
+bench_test = cocotb.test(timeout_time=400, timeout_unit="us")  # a core that stops must not stop the bench
 crossed_with_pauses = cocotb.parametrize(idle=[False, True], back_pressure=[False, True])
 
 
@@ -66,13 +67,13 @@ class Bench(SkinBench):
 
     async def nothing_more_comes_out(self) -> None:
         """The core and the sink are empty."""
-        self.release_output()
+        self.drain_output()
         await ClockCycles(self.dut.aclk, PARAMETERS["latency"] + 4 * CLOCKS_PER_SYMBOL + 8)
         assert self.sink.empty(), "symbols came out that the model does not have"
         assert self.sink.idle(), "a frame was begun and not ended"
 
 
-@cocotb.test()
+@bench_test
 @crossed_with_pauses
 async def frames_of_all_lengths_equal_the_model(dut: Any, idle: bool, back_pressure: bool) -> None:
     """Words, ends of frames, and what is counted; incomplete symbols among them."""
@@ -102,7 +103,7 @@ async def frames_of_all_lengths_equal_the_model(dut: Any, idle: bool, back_press
     assert (dropped > 0) == (CLOCKS_PER_SYMBOL > 1)
 
 
-@cocotb.test()
+@bench_test
 async def every_shift_rounds_as_the_model_does(dut: Any) -> None:
     """Ties among them: taps and samples are powers of two."""
     rng = np.random.default_rng(2)
@@ -118,7 +119,7 @@ async def every_shift_rounds_as_the_model_does(dut: Any) -> None:
     await bench.nothing_more_comes_out()
 
 
-@cocotb.test()
+@bench_test
 @crossed_with_pauses
 async def saturation_is_clipped_flagged_and_counted(dut: Any, idle: bool, back_pressure: bool) -> None:
     """The largest sums of either sign; then the flag and the counter are cleared."""
@@ -145,7 +146,7 @@ async def saturation_is_clipped_flagged_and_counted(dut: Any, idle: bool, back_p
     assert await bench.read("saturations", "count") == 0
 
 
-@cocotb.test()
+@bench_test
 @crossed_with_pauses
 async def a_reset_within_a_frame_leaves_nothing_behind(dut: Any, idle: bool, back_pressure: bool) -> None:
     """After it the filter waits for taps, and its first frame is the model's."""
@@ -170,7 +171,7 @@ async def a_reset_within_a_frame_leaves_nothing_behind(dut: Any, idle: bool, bac
     await bench.nothing_more_comes_out()
 
 
-@cocotb.test()
+@bench_test
 @crossed_with_pauses
 async def new_taps_and_shift_take_effect_between_frames(dut: Any, idle: bool, back_pressure: bool) -> None:
     """Ordered within a frame, they wait for its end; until then no tap is stored."""
@@ -198,7 +199,7 @@ async def new_taps_and_shift_take_effect_between_frames(dut: Any, idle: bool, ba
     await bench.nothing_more_comes_out()
 
 
-@cocotb.test()
+@bench_test
 async def taps_are_safe_while_a_beat_in_the_pipeline_needs_them(dut: Any) -> None:
     """The pipeline is stuck and full; the last beat in it ends a frame, so that new taps may be put to use."""
     rng = np.random.default_rng(7)
@@ -240,7 +241,7 @@ async def taps_are_safe_while_a_beat_in_the_pipeline_needs_them(dut: Any) -> Non
     await bench.nothing_more_comes_out()
 
 
-@cocotb.test()
+@bench_test
 async def taps_that_do_not_exist_are_refused(dut: Any) -> None:
     """And leave those that do as they were."""
     rng = np.random.default_rng(5)
@@ -258,7 +259,7 @@ async def taps_that_do_not_exist_are_refused(dut: Any) -> None:
     await bench.expect(matched_filter, samples)
 
 
-@cocotb.test()
+@bench_test
 async def one_beat_is_taken_every_clock_and_symbols_come_after_the_latency(dut: Any) -> None:
     """Through two frames without a gap between them."""
     rng = np.random.default_rng(6)
@@ -280,7 +281,7 @@ async def one_beat_is_taken_every_clock_and_symbols_come_after_the_latency(dut: 
     assert given_at == [at + PARAMETERS["latency"] for at in completed_at]
 
 
-@cocotb.test()
+@bench_test
 async def registers_are_as_the_table_says(dut: Any) -> None:
     """Walks the map; then what this instance says of itself."""
     bench = Bench(dut)

@@ -71,7 +71,13 @@ class SkinBench:
         """Take its output, with the pauses that the bench was made with."""
         self.sink.pause = False
         if self._back_pressure:
-            self.sink.set_pause_generator(self._random.random() < 0.5 for _ in itertools.count())
+            # Few enough clocks are left that a core which gives a word every fourth clock is held up as well.
+            self.sink.set_pause_generator(self._random.random() < 0.85 for _ in itertools.count())
+
+    def drain_output(self) -> None:
+        """Take all that the core still has, without pauses."""
+        self.sink.clear_pause_generator()
+        self.sink.pause = False
 
     async def reset(self) -> None:
         """Reset the core, and forget what the streams still held."""
