@@ -31,7 +31,13 @@ class Emission:
 
 
 class Board(Protocol):
-    """One link's hardware: Alice's transmitter and Bob's receiver. Frames may be asked for in any order."""
+    """One link's hardware: Alice's transmitter and Bob's receiver. Frames may be asked for in any order.
+
+    Attributes:
+        simulated: the light is simulated, from a seed: whatever key comes of it is no secret.
+    """
+
+    simulated: bool
 
     def frame(self, index: int) -> Emission:
         """Play frame `index` and record it."""

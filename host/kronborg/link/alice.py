@@ -43,7 +43,9 @@ class Alice:
     def handle(self, message: messages.Message) -> messages.Message:
         """Answer one message of Bob's. Blocks may be handed in by several threads at once."""
         match message:
-            case messages.FramesReceived(frames):
+            case messages.FramesReceived(frames, last_block):
+                with KeyStore(self._store) as store:
+                    store.settle(self.link, last_block)
                 self._words = np.concatenate([self._symbols[frame] for frame in frames])
                 return messages.Done()
             case messages.EstimationRequest(seed, count):
@@ -64,6 +66,10 @@ class Alice:
                 return messages.Verified(index, equal)
             case messages.Amplify():
                 return self._amplify(message)
+            case messages.Stored(sequence):
+                with KeyStore(self._store) as store:
+                    store.settle(self.link, sequence)
+                return messages.Done()
         raise ValueError(f"Alice has no answer to {type(message).__name__}")
 
     def _decode(self, index: int, block: NDArray[np.float32], syndrome: bytes) -> messages.Decoded:
@@ -82,6 +88,6 @@ class Alice:
         seed = np.unpackbits(np.frombuffer(message.seed, np.uint8), count=seed_bits)
         key = privacy_amplification.hash_bits(raw, seed, message.key_bits)
         with KeyStore(self._store) as store:
-            sequence = store.next_sequence(self.link)
-            store.add(KeyBlock(self.link, sequence, message.key_bits, message.epsilon, np.packbits(key).tobytes()))
+            block = KeyBlock(self.link, message.sequence, message.key_bits, message.epsilon, np.packbits(key).tobytes())
+            store.add(block, pending=True)
         return messages.Done()

@@ -104,7 +104,9 @@ class Bob:
             raise NoKeyError(
                 "no key: not one frame was found; check that Alice transmits and that the fibre is connected"
             )
-        self._ask(messages.FramesReceived(self.frames), messages.Done)
+        with KeyStore(self._store) as store:
+            self._sequence = store.last_ready(self.link) + 1
+        self._ask(messages.FramesReceived(self.frames, self._sequence - 1), messages.Done)
         self._received = np.concatenate([self._symbols[frame] for frame in self.frames])
 
     def estimate(self, fraction: float) -> Estimate:
@@ -194,7 +196,9 @@ class Bob:
         return True, equal
 
     def distil(self, reconciled: Reconciled) -> Budget:
-        """Agree on the key's length, hash to it, and store it; Alice stores hers first.
+        """Agree on the key's length, hash to it, and store it at both ends.
+
+        Alice keeps hers pending until Bob has his; a run that dies in between is settled when the next one begins.
 
         Raises:
             NoKeyError: nothing is left.
@@ -212,10 +216,11 @@ class Bob:
         raw = np.concatenate([self._raw[index] for index in blocks])
         seed_bits = privacy_amplification.seed_length(len(raw), budget.key_bits)
         seed = self._randomness(-(-seed_bits // 8))
-        self._ask(messages.Amplify(blocks, seed, budget.key_bits, self._epsilons.total), messages.Done)
+        epsilon = self._epsilons.total
+        self._ask(messages.Amplify(self._sequence, blocks, seed, budget.key_bits, epsilon), messages.Done)
         matrix = np.unpackbits(np.frombuffer(seed, np.uint8), count=seed_bits)
-        key = privacy_amplification.hash_bits(raw, matrix, budget.key_bits)
+        key = np.packbits(privacy_amplification.hash_bits(raw, matrix, budget.key_bits)).tobytes()
         with KeyStore(self._store) as store:
-            sequence = store.next_sequence(self.link)
-            store.add(KeyBlock(self.link, sequence, budget.key_bits, self._epsilons.total, np.packbits(key).tobytes()))
+            store.add(KeyBlock(self.link, self._sequence, budget.key_bits, epsilon, key))
+        self._ask(messages.Stored(self._sequence), messages.Done)
         return budget

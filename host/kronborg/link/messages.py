@@ -14,9 +14,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class FramesReceived:
-    """Bob found these frames; both drop all others, in this order."""
+    """Bob found these frames; both drop all others, in this order.
+
+    Attributes:
+        frames: their numbers.
+        last_block: number of the last key block that Bob has stored: what Alice stored beyond it never reached him.
+    """
 
     frames: tuple[int, ...]
+    last_block: int
 
 
 @dataclass(frozen=True)
@@ -85,12 +91,20 @@ class Verified:
 
 @dataclass(frozen=True)
 class Amplify:
-    """Hash these blocks, in order, to `key_bits` bits with this seed (packed bits), and store the key."""
+    """Hash these blocks, in order, to `key_bits` bits with this seed (packed bits), and keep the key, pending."""
 
+    sequence: int
     blocks: tuple[int, ...]
     seed: bytes
     key_bits: int
     epsilon: float
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Bob has stored key block `sequence`; Alice's is ready."""
+
+    sequence: int
 
 
 @dataclass(frozen=True)
@@ -108,5 +122,6 @@ Message = (
     | Verify
     | Verified
     | Amplify
+    | Stored
     | Done
 )

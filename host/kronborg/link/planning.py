@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..board import Scenario
 from ..errors import NoKeyError
@@ -14,7 +14,6 @@ from ..postprocessing.reconciliation import Code
 from ..postprocessing.security import (
     Link,
     aep_penalty,
-    asymptotic_rate,
     chernoff_tail,
     holevo_bound,
     worst_case,
@@ -76,15 +75,3 @@ def choose_modulation(
         rate = 2 * code.rate - chi - aep_penalty(bits, epsilons.smoothing) / math.sqrt(kept)
         choices.append(Modulation(variance, code, rate * kept / symbols))
     return max(choices, key=lambda choice: choice.expected_bit_per_symbol)
-
-
-def null_key_excess_noise(link: Link, beta: float) -> float:
-    """The excess noise at which the asymptotic rate is zero, SNU; 0.0 when there is no key even without any."""
-    low, high = 0.0, 10.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if asymptotic_rate(replace(link, excess_noise_snu=middle), beta) > 0:
-            low = middle
-        else:
-            high = middle
-    return low

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +24,13 @@ from ..network.key_store import KeyStore
 from ..postprocessing.budget import Epsilons
 from ..postprocessing.calibration import ShotNoise, calibrate
 from ..postprocessing.reconciliation import available_codes
-from ..postprocessing.security import asymptotic_rate, plob_bound
+from ..postprocessing.security import asymptotic_rate, null_key_excess_noise, plob_bound
 from .acquisition import acquire
 from .alice import Alice
 from .bob import DIGITISER_BITS, Bob
 from .frame_format import FrameFormat, Preamble
 from .pictures import phase_track, power_density, uncompensated
-from .planning import choose_modulation, expected_link, null_key_excess_noise
+from .planning import choose_modulation, expected_link
 from .positions import complex_symbols
 from .receive import ReceivedFrame, receive, receive_noise, receiver_for
 
@@ -196,7 +197,8 @@ def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, P
         frames = side_by_side(lambda index: exchange_frame(board, plan, index), range(settings.frames), stage)
 
     scale = 1 / np.sqrt(shot_noise.unit)
-    randomness = np.random.default_rng([settings.seed, 0x6B6579]).bytes
+    # A simulated link repeats itself from its seed, key and all; a real one asks the operating system.
+    randomness = np.random.default_rng([settings.seed, *b"key"]).bytes if board.simulated else secrets.token_bytes
     alice = Alice({index: words for index, (words, _) in enumerate(frames)}, plan.snu_per_word, stores["alice"])
     bob = Bob(
         alice.handle,
@@ -231,8 +233,8 @@ def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, P
         excess_noise_snu=max(estimated.excess_noise_snu, 0.0),
     )
     result = RunResult(
-        seed=settings.seed,
-        simulated_board=settings.board == "model",
+        seed=settings.seed if board.simulated else None,
+        simulated_board=board.simulated,
         distance_km=scenario.distance_km,
         loss_db=scenario.loss_db,
         linewidth_hz=scenario.linewidth_hz,

@@ -1,7 +1,9 @@
 """Where distilled keys wait, on disk: SQLite, one transaction a block.
 
 A block is stored whole or not at all: SQLite's write-ahead log with full synchronisation survives a process that is
-killed and a machine that loses power. The file and its folder are readable by their owner alone.
+killed and a machine that loses power. Two stores cannot change in one instant, so the end that stores first keeps its
+block pending until the other end has it: a block that is ready at one end exists at the other. The file and its folder
+are readable by their owner alone.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ CREATE TABLE IF NOT EXISTS block (
     sequence INTEGER NOT NULL,
     bits INTEGER NOT NULL CHECK (bits > 0),
     epsilon REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'ready')),
     created TEXT NOT NULL,
     key BLOB NOT NULL CHECK (length(key) = (bits + 7) / 8),
     PRIMARY KEY (link, sequence)
@@ -75,13 +78,24 @@ class KeyStore:
     ) -> None:
         self._connection.close()
 
-    def next_sequence(self, link: str) -> int:
-        """The number that the link's next block gets."""
-        (last,) = self._connection.execute("SELECT MAX(sequence) FROM block WHERE link = ?", (link,)).fetchone()
-        return int(last or 0) + 1
+    def last_ready(self, link: str) -> int:
+        """Number of the link's last block that is ready; 0 without any."""
+        query = "SELECT MAX(sequence) FROM block WHERE link = ? AND state = 'ready'"
+        (last,) = self._connection.execute(query, (link,)).fetchone()
+        return int(last or 0)
 
-    def add(self, block: KeyBlock) -> None:
-        """Store a block, whole or not at all.
+    def settle(self, link: str, last_at_peer: int) -> None:
+        """Decide what is pending by the last block that the other end has: ready up to its number, void beyond."""
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(
+                "UPDATE block SET state = 'ready' WHERE link = ? AND state = 'pending' AND sequence <= ?",
+                (link, last_at_peer),
+            )
+            self._connection.execute("DELETE FROM block WHERE link = ? AND state = 'pending'", (link,))
+
+    def add(self, block: KeyBlock, *, pending: bool = False) -> None:
+        """Store a block, whole or not at all; `pending` until :meth:`settle` finds it at the other end.
 
         Raises:
             InputError: the number is taken, or the disk refuses.
@@ -89,8 +103,16 @@ class KeyStore:
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         try:
             self._connection.execute(
-                "INSERT INTO block (link, sequence, bits, epsilon, created, key) VALUES (?, ?, ?, ?, ?, ?)",
-                (block.link, block.sequence, block.bits, block.epsilon, created, block.key),
+                "INSERT INTO block (link, sequence, bits, epsilon, state, created, key) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    block.link,
+                    block.sequence,
+                    block.bits,
+                    block.epsilon,
+                    "pending" if pending else "ready",
+                    created,
+                    block.key,
+                ),
             )
         except sqlite3.Error as error:
             raise InputError(
@@ -98,8 +120,9 @@ class KeyStore:
             ) from None
 
     def blocks(self, link: str) -> list[KeyBlock]:
-        """All blocks of a link, in order."""
+        """All blocks of a link that are ready, in order."""
         rows = self._connection.execute(
-            "SELECT link, sequence, bits, epsilon, key FROM block WHERE link = ? ORDER BY sequence", (link,)
+            "SELECT link, sequence, bits, epsilon, key FROM block WHERE link = ? AND state = 'ready' ORDER BY sequence",
+            (link,),
         )
         return [KeyBlock(*row) for row in rows]

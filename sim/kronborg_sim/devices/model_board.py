@@ -31,6 +31,8 @@ class ModelBoard:
         seed: everything random follows from it.
     """
 
+    simulated = True
+
     def __init__(self, plan: FramePlan, scenario: Scenario, seed: int) -> None:
         self.plan = plan
         self.scenario = scenario
@@ -70,11 +72,13 @@ class ModelBoard:
         drawn = rng.standard_normal((count, 2), dtype=np.float32) * np.float32(SYMBOL_DEVIATION)
         return np.clip(np.rint(drawn), SAMPLE.minimum, SAMPLE.maximum).astype(np.int16)
 
-    def frame(self, index: int) -> Emission:
-        """Play frame `index` and record it."""
+    def frame(self, index: int, *, silent: bool = False) -> Emission:
+        """Play frame `index` and record it; `silent` leaves its payload out, all else (and all noise) the same."""
         rng = np.random.default_rng([self._seed, FRAME, index])
         plan, scenario = self.plan, self.scenario
         payload = self._symbols(rng, plan.frame_format.symbols)
+        if silent:
+            payload[:] = 0
         words, _ = plan.transmitter.frame(np.concatenate([plan.preamble, payload]), plan.samples)
         # In RF heterodyne the image band brings a second vacuum: a quadrature is read with half the transmittance.
         received = scenario.detector_efficiency * scenario.transmittance / 2
