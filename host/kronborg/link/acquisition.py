@@ -22,6 +22,8 @@ FALSE_ALARM = 1e-9
 """Probability that noise alone passes for a preamble, over the whole search."""
 PILOT_SYMBOLS = 64
 """Moving average of the pilot while the preamble is looked for, in symbols: 18 dB less noise than in one of them."""
+PILOT_NOTCH_HZ = 1e6
+"""What is left out on both sides of a pilot in the search for the preamble: a laser's line and its foot."""
 
 
 class NoPilotError(InputError):
@@ -204,7 +206,9 @@ def find_preamble(
         InputError: the capture is shorter than the preamble.
     """
     wave, first = preamble_waveform(frame, sample_rate_hz)
-    length = len(samples) if search is None else min(search + len(wave), len(samples))
+    # A preamble that is seen in part has side lobes well above the noise, and so has one a little beyond the search.
+    # All lags at which it touches the samples are looked at: the highest must be one that is asked for.
+    length = len(samples) if search is None else min(search + 2 * len(wave), len(samples))
     if length < len(wave):
         raise InputError("the capture is shorter than the preamble that the metadata describes")
     down = _mix(samples[:length], beat_hz / sample_rate_hz)
@@ -214,13 +218,22 @@ def find_preamble(
         total = np.concatenate([np.zeros(half + 1), total, np.full(half, total[-1])])
         pilot = total[2 * half + 1 :] - total[:length]
         down *= np.conj(pilot) / np.maximum(np.abs(pilot), 1e-30)
-    size = 1 << (length - 1).bit_length()  # no lag wraps around: lags end where the reference touches the last sample
+    size = 1 << (length + len(wave) - 2).bit_length()
     spectrum = np.fft.fft(down, size) * np.conj(np.fft.fft(wave, size))
-    power = np.abs(np.fft.ifft(spectrum)[: length - len(wave) + 1]) ** 2
+    # The payload's pilots would be the strongest noise for a preamble whose band they lie in.
+    frequency = np.fft.fftfreq(size, 1 / sample_rate_hz)
+    for pilot_hz in frame.pilot_frequencies_hz:
+        spectrum[np.abs(frequency - pilot_hz) < PILOT_NOTCH_HZ] = 0
+    power = np.abs(np.fft.ifft(spectrum)) ** 2
     peak = int(np.argmax(power))
-    noise = float(np.median(power)) / np.log(2)
+    whole = length - len(wave)  # the last lag at which all of the preamble is seen; those above `length` are negative
+    noise = float(np.median(power[: whole + 1])) / np.log(2)
     if not power[peak] > noise * np.log(len(power) / FALSE_ALARM):
         raise NoPreambleError("no preamble was found: the capture does not hold the frame that its metadata describes")
+    if peak > (whole if search is None else min(search, whole)):
+        raise NoPreambleError(
+            "the preamble does not begin where it was looked for, or the capture holds a part of it only"
+        )
     height = float(np.sqrt(power[peak] / noise)) if noise else float("inf")
     return _between_samples(down, wave, peak) + first, height
 

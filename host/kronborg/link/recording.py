@@ -85,11 +85,14 @@ def read(path: Path) -> Recording:
 
 def _global_fields(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > LARGEST_METADATA:
-            raise InputError(f"{path.name} is larger than metadata can be")
-        parsed = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            text = file.read(LARGEST_METADATA + 1)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    if len(text) > LARGEST_METADATA:
+        raise InputError(f"{path.name} is larger than metadata can be")
+    try:
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         raise InputError(f"{path.name} is not JSON") from None
     fields = parsed.get("global") if isinstance(parsed, dict) else None
