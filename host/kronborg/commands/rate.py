@@ -35,7 +35,8 @@ FINITE_DEFAULTS = {
 """Options that each finite-size proof knows, and what they are unless given: the conventions of its authors."""
 
 PICTURE_FORMATS = ("png", "svg")
-FURTHEST_KM = 500.0
+LOWEST_RATE = 1e-6
+"""Bit per symbol at which the curve of a sweep ends, should it not end before: 100 bit/s at 100 MBd."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -202,15 +203,13 @@ def _curve(
         except NoKeyError:
             return 0.0  # the symbols do not even bound the transmittance
 
-    if at(0.0) <= 0:
+    if at(0.0) <= LOWEST_RATE:
         raise NoKeyError("no key at any distance, so there is no curve to plot; lower the noise or send more symbols")
-    # The rate falls with distance until it is gone: find that end.
-    low, high = 0.0, FURTHEST_KM
-    if at(high) > 0:
-        low = high
-    while high - low > 1e-6 * high:
+    # The rate falls with distance. 70 dB is beyond every end: there the PLOB bound is below the lowest rate.
+    low, high = 0.0, 70 / attenuation
+    for _ in range(50):
         middle = (low + high) / 2
-        low, high = (middle, high) if at(middle) > 0 else (low, middle)
+        low, high = (middle, high) if at(middle) > LOWEST_RATE else (low, middle)
     distances = [low * index / (points - 1) for index in range(points)]
     return distances, [at(distance) for distance in distances]
 
@@ -220,10 +219,11 @@ def _plot(
 ) -> None:
     """Draw the rate against distance, with the PLOB bound above it."""
     distances, rates = _curve(rate, link, options.attenuation, 400)
+    end, floor = distances[-1], max(10 ** math.floor(math.log10(rates[390])), LOWEST_RATE)
 
     import matplotlib
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     blue, grey, ink = "#3d86d6", "#8b919a", "#23272e"
     style = {
@@ -232,14 +232,14 @@ def _plot(
         "text.color": ink,
         "axes.labelcolor": ink,
         "axes.edgecolor": grey,
+        "axes.axisbelow": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "xtick.color": ink,
         "ytick.color": ink,
         "svg.hashsalt": "rate",
     }
-    end = distances[-1]
-    floor = 10 ** math.floor(math.log10(max(min(rates[: int(0.97 * len(rates))]), 1e-9)))
+    # Figures are drawn without pyplot: no display, no state; and a user's own matplotlibrc changes nothing.
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(style)
@@ -248,26 +248,22 @@ def _plot(
         far = [1.08 * end * (index + 0.25) / 400 for index in range(400)]
         bound = [plob_bound(_transmittance(km, options.attenuation)) for km in far]
         axes.semilogy(far, bound, color=grey, linewidth=1.4, linestyle=(0, (5, 3)), label="PLOB bound")
-        # The last point is where the key ends: let the curve fall to the axis there.
-        shown = [*rates[:-1], floor / 10]
-        label = options.proof if options.symbols is None else f"{options.proof}, {options.symbols:.3g} symbols"
-        axes.semilogy(distances, [max(value, floor / 10) for value in shown], color=blue, linewidth=2.2, label=label)
-        axes.fill_between(distances, floor / 10, [max(value, floor / 10) for value in shown], color=blue, alpha=0.1)
-        if distance is not None and distance <= end:
+        # At its end the curve falls to the axis.
+        distances, rates = [*distances, end], [*rates, floor / 10]
+        name = options.proof if options.symbols is None else f"{options.proof}, {_count(options.symbols)} symbols"
+        axes.semilogy(distances, rates, color=blue, linewidth=2.2, label=name)
+        axes.fill_between(distances, floor / 10, rates, color=blue, alpha=0.1, linewidth=0)
+        if distance is not None and distance < end:
             here = rate(link)
-            axes.plot([distance], [here], "o", color=blue, markersize=7, markeredgecolor="white", zorder=3)
-            axes.annotate(
-                f"{distance:g} km: {here:.3g} bit/symbol",
-                (distance, here),
-                xytext=(9, 8),
-                textcoords="offset points",
-            )
+            label = f"{distance:g} km: {here:.3g} bit/symbol"
+            dot: dict[str, Any] = {"linestyle": "none", "markersize": 8, "markeredgecolor": "white", "zorder": 3}
+            axes.plot([distance], [here], marker="o", color=blue, label=label, **dot)
         axes.set_xlim(0, 1.08 * end)
         axes.set_ylim(floor, 10)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_locator(LogLocator(base=10, numticks=20))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _count(value)))
         axes.grid(True, which="major", color=grey, alpha=0.3, linewidth=0.6)
         axes.grid(True, which="minor", color=grey, alpha=0.12, linewidth=0.5)
-        axes.set_axisbelow(True)
         axes.set_xlabel(f"fibre length (km, {options.attenuation:g} dB/km)")
         axes.set_ylabel("secret-key rate (bit/symbol)")
         axes.set_title(
@@ -276,6 +272,7 @@ def _plot(
             f"$v_{{el}}$ = {link.electronic_noise_snu:g} SNU   $\\beta$ = {options.beta:g}",
             fontsize=9.5,
             loc="left",
+            pad=10,
         )
         axes.legend(frameon=False, loc="upper right")
         picture = io.BytesIO()
@@ -285,3 +282,12 @@ def _plot(
         path.write_bytes(picture.getvalue())
     except OSError as error:
         raise InputError(f"cannot write {str(path)!r}: {error.strerror or type(error).__name__}") from None
+
+
+def _count(value: float) -> str:
+    """0.01, 10, $10^{-4}$, $2.5 \\times 10^{9}$."""
+    if 1e-3 <= value < 1e5:
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    front = "" if float(mantissa) == 1 else f"{float(mantissa):g} \\times "
+    return f"${front}10^{{{int(exponent)}}}$"

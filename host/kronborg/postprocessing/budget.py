@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError, NoKeyError
 from . import verification
-from .security import Link, aep_penalty, holevo_bound
+from .security import Link, aep_penalty, hashing_term, holevo_bound
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ def key_budget(
         epsilons: the failure probabilities.
 
     Raises:
+        InputError: fewer bits are hashed than the block has information bits.
         NoKeyError: nothing is left; the message says what took it and what would help.
     """
     if blocks == 0:
@@ -87,6 +88,10 @@ def key_budget(
         )
     if blocks * verification.collision_probability(hashed_bits) > epsilons.correctness:
         raise NoKeyError(f"no key: epsilon is too small for a {verification.TAG_BITS}-bit tag; allow a larger one")
+    if hashed_bits < block_bits - syndrome_bits:
+        raise InputError(
+            f"{hashed_bits} bits of a block do not carry the {block_bits - syndrome_bits} that it informs of"
+        )
     symbols = blocks * block_bits // 2
     syndromes, tags = blocks * syndrome_bits, blocks * verification.TAG_BITS
     chi = holevo_bound(worst_case)
@@ -98,7 +103,7 @@ def key_budget(
             "finite size (smooth min-entropy)",
             math.ceil(math.sqrt(symbols) * aep_penalty(bits_per_quadrature, epsilons.smoothing)),
         ),
-        ("hashing and correctness", math.ceil(-math.log2(2 * epsilons.hashing**2 * epsilons.correctness))),
+        ("hashing and correctness", math.ceil(-hashing_term(epsilons.hashing, epsilons.correctness))),
     )
     uniform = blocks * block_bits
     key_bits = uniform - sum(bits for _, bits in subtracted)
@@ -112,7 +117,8 @@ def key_budget(
 def _why(corrected: float, chi: float, excess_noise: float, missing: int) -> str:
     if chi >= corrected:
         return (
-            f"no key: at worst an eavesdropper knows {chi:.3f} of the {corrected:.3f} bit per symbol that error correction"
-            f" leaves (excess noise up to {excess_noise:.3f} SNU); lower the excess noise, or estimate it from more symbols"
+            f"no key: at worst an eavesdropper knows {chi:.3f} of the {corrected:.3f} bit per symbol that error"
+            f" correction leaves (excess noise up to {excess_noise:.3f} SNU); lower the excess noise, or estimate it"
+            " from more symbols"
         )
     return f"no key: finite-size terms take {missing} bits more than there are; send more symbols in one run"

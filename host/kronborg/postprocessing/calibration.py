@@ -46,7 +46,10 @@ def calibrate(vacuum: NDArray[np.int16], dark: NDArray[np.int16]) -> ShotNoise:
             raise InputError(f"the {name} recording gives {len(words)} symbols; {FEWEST_SYMBOLS} are the least")
         if np.any(words == np.iinfo(np.int16).max) or np.any(words == np.iinfo(np.int16).min):
             raise InputError(f"the {name} recording is clipped: lower the gain before the converter")
-        variances.append(float(words.var(axis=0, dtype=np.float64).mean()))
+        variance = float(words.var(axis=0, dtype=np.float64).mean())
+        if not math.isfinite(variance):
+            raise InputError(f"the {name} recording has values that are not numbers")
+        variances.append(variance)
     shot_and_dark, electronic = variances
     if shot_and_dark == 0:
         raise InputError("the vacuum recording is constant: is the detector connected?")

@@ -56,8 +56,10 @@ def estimate(
     Over the m' = 2 m real pairs, t = sum(x y) / sum(x**2) and sigma**2 = sum((y - t x)**2) / m'. Their standard
     deviations are sqrt(sigma**2 / (m' V_A)) and sigma**2 sqrt(2 / m'). Both are read in units of the calibration, whose
     unit u is known to a relative r: y scales with u**-1/2 and sigma**2 with 1/u, which adds t r / 2 and sigma**2 r in
-    quadrature, for calibration and estimation are independent. The worst case takes each w = sqrt(2 ln(1/epsilon))
-    deviations to its bad side: T_wc = 2 t_min**2 / eta and xi_wc = (sigma_max**2 - 1 - v_el) / t_min**2.
+    quadrature, for calibration and estimation are independent; its confidence costs no epsilon of its own. (The error
+    of v_el = dark / u partly cancels that of sigma**2; not to count on this errs on the safe side.) The worst case
+    takes each w = sqrt(2 ln(1/epsilon)) deviations to its bad side: T_wc = 2 t_min**2 / eta and xi_wc = (sigma_max**2 -
+    1 - v_el) / t_min**2.
 
     Args:
         alice: symbols sent, sqrt(SNU) at the channel's input, complex, shape (m,).
@@ -69,7 +71,7 @@ def estimate(
 
     Raises:
         InputError: arrays of different lengths, or values that are not finite.
-        NoKeyError: too few symbols, or no signal in them.
+        NoKeyError: too few symbols, no signal in them, or a channel that physics rules out even at worst.
     """
     if alice.shape != bob.shape or alice.ndim != 1:
         raise InputError(f"{alice.shape} symbols sent and {bob.shape} received do not match")
@@ -89,14 +91,26 @@ def estimate(
     gain_min = gain - width * gain_std
     if gain_min <= 0:
         raise NoKeyError(
-            "no key: Bob's symbols show no signal beyond statistics; check the light and the synchronisation, or send more"
+            "no key: Bob's symbols show no signal beyond statistics; check the light and the synchronisation, or send"
+            " more symbols"
         )
     vacuum = 1 + shot_noise.electronic_noise_snu
     share = detector_efficiency / 2
+    # Beyond physics by more than statistics: clipping would hide a wrong calibration and promise too long a key.
+    if gain_min**2 > share:
+        raise NoKeyError(
+            f"no key: a transmittance of {gain**2 / share:.3f} is above 1; check the detector's efficiency, V_A and the"
+            " shot-noise calibration"
+        )
+    if noise + width * noise_std < vacuum:
+        raise NoKeyError(
+            f"no key: the noise lies {vacuum - noise:.3f} SNU below vacuum and electronic noise; calibrate shot noise"
+            " again"
+        )
     worst = Link(
         modulation_variance_snu,
-        min(gain_min**2 / share, 1.0),
-        max((noise + width * noise_std - vacuum) / gain_min**2, 0.0),
+        gain_min**2 / share,
+        (noise + width * noise_std - vacuum) / gain_min**2,
         detector_efficiency,
         shot_noise.electronic_noise_snu,
     )

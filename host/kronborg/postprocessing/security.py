@@ -1,8 +1,8 @@
 """Secret-key rates of Gaussian-modulated coherent states, reverse reconciliation, trusted detector.
 
 Collective attacks. V_A is the modulation variance per quadrature in shot-noise units (SNU), V = V_A + 1; the channel
-has transmittance T and excess noise xi at its input; the detector efficiency eta and electronic noise v_el, in SNU of each
-measured quadrature. Rates are in bits per symbol (two quadratures for heterodyne, one for homodyne).
+has transmittance T and excess noise xi at its input; the detector efficiency eta and electronic noise v_el, in SNU of
+each measured quadrature. Rates are in bits per symbol (two quadratures for heterodyne, one for homodyne).
 
 Sources: Lodewyck et al., Phys. Rev. A 76, 042305 (2007); Fossier et al., J. Phys. B 42, 114014 (2009) for the Holevo
 bound; Leverrier, Grosshans & Grangier, Phys. Rev. A 81, 062343 (2010) for finite size; Pirandola & Papanastasiou,
@@ -19,6 +19,9 @@ from typing import Literal
 from ..errors import InputError, NoKeyError
 
 Detection = Literal["heterodyne", "homodyne"]
+
+HIGHEST_SNU = 1e9
+"""Variances above this are no shot-noise units but a mistake."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,18 @@ class Link:
     detection: Detection = "heterodyne"
 
     def __post_init__(self) -> None:
-        if not 0 < self.modulation_variance_snu <= 1e9:
-            raise InputError(f"modulation variance {self.modulation_variance_snu:g} SNU is outside (0, 1e9]")
+        if not 0 < self.modulation_variance_snu <= HIGHEST_SNU:
+            raise InputError(
+                f"modulation variance {self.modulation_variance_snu:g} SNU is outside (0, {HIGHEST_SNU:g}]"
+            )
         if not 0 < self.transmittance <= 1:
             raise InputError(f"transmittance {self.transmittance:g} is outside (0, 1]")
         if not 0 < self.detector_efficiency <= 1:
             raise InputError(f"detector efficiency {self.detector_efficiency:g} is outside (0, 1]")
-        if not 0 <= self.excess_noise_snu <= 1e9:
-            raise InputError(f"excess noise {self.excess_noise_snu:g} SNU is outside [0, 1e9]")
-        if not 0 <= self.electronic_noise_snu <= 1e9:
-            raise InputError(f"electronic noise {self.electronic_noise_snu:g} SNU is outside [0, 1e9]")
+        if not 0 <= self.excess_noise_snu <= HIGHEST_SNU:
+            raise InputError(f"excess noise {self.excess_noise_snu:g} SNU is outside [0, {HIGHEST_SNU:g}]")
+        if not 0 <= self.electronic_noise_snu <= HIGHEST_SNU:
+            raise InputError(f"electronic noise {self.electronic_noise_snu:g} SNU is outside [0, {HIGHEST_SNU:g}]")
         if self.detection not in ("heterodyne", "homodyne"):
             raise InputError(f"detection {self.detection!r} is neither heterodyne nor homodyne")
 
@@ -94,7 +99,8 @@ class Link:
 def entropy(eigenvalue: float) -> float:
     """Von Neumann entropy in bits of a mode with this symplectic eigenvalue (at least 1)."""
     x = (max(eigenvalue, 1.0) - 1) / 2
-    return (x + 1) * math.log2(x + 1) - x * math.log2(x) if x > 0 else 0.0
+    # (x + 1) log(x + 1) - x log(x), without its cancellation at large x.
+    return (math.log1p(x) + x * math.log1p(1 / x)) / math.log(2) if x > 0 else 0.0
 
 
 def mutual_information(link: Link) -> float:
@@ -183,7 +189,7 @@ def null_key_excess_noise(link: Link, beta: float) -> float:
 
 def plob_bound(transmittance: float) -> float:
     """-log2(1 - T): what no protocol without repeaters exceeds, bits per use (Pirandola et al. 2017). inf at T = 1."""
-    return math.inf if transmittance >= 1 else -math.log2(1 - transmittance)
+    return math.inf if transmittance >= 1 else -math.log1p(-transmittance) / math.log(2)
 
 
 def check_efficiency(beta: float) -> float:
@@ -222,10 +228,10 @@ def worst_case(link: Link, pairs: float, sigmas: float) -> Link:
     """
     gain, noise = math.sqrt(link.gain_squared), link.noise_variance_snu
     gain_min = gain - sigmas * math.sqrt(noise / (pairs * link.modulation_variance_snu))
-    if gain_min <= 1e-3 * gain:
-        raise NoKeyError("no key: too few symbols to bound the transmittance away from zero; send more symbols")
     # s2_max - 1 - v_el as a sum: the small difference keeps its digits.
     added = link.gain_squared * link.excess_noise_snu + noise * sigmas * math.sqrt(2 / pairs)
+    if gain_min <= 0 or added > HIGHEST_SNU * gain_min**2:
+        raise NoKeyError("no key: too few symbols to bound the transmittance away from zero; send more symbols")
     return replace(
         link, transmittance=link.transmittance * (gain_min / gain) ** 2, excess_noise_snu=added / gain_min**2
     )
@@ -236,7 +242,7 @@ def _pairs(link: Link, symbols: float) -> float:
 
 
 def finite_size_penalty(symbols: float, epsilon: float) -> float:
-    """Delta(n) = 7 sqrt(log2(2 / eps) / n) + (2 / n) log2(1 / eps), bits per key symbol, of n (Leverrier et al. 2010)."""
+    """Delta(n) = 7 sqrt(log2(2 / eps) / n) + (2 / n) log2(1 / eps), bits per key symbol (Leverrier et al. 2010)."""
     return 7 * math.sqrt(math.log2(2 / epsilon) / symbols) + 2 / symbols * math.log2(1 / epsilon)
 
 
@@ -265,7 +271,7 @@ def finite_size_rate(
 
 
 def aep_penalty(bits_per_quadrature: float, epsilon: float) -> float:
-    """Delta_aep = 4 log2(sqrt(d) + 2) sqrt(log2(2 / eps_s**2)), d = 4**bits letters a symbol; bits times sqrt(symbols)."""
+    """Delta_aep = 4 log2(sqrt(d) + 2) sqrt(log2(2 / eps_s**2)), d = 4**bits letters; in bits times sqrt(symbols)."""
     letters_root = 2.0**bits_per_quadrature
     return 4 * math.log2(letters_root + 2) * math.sqrt(1 - 2 * math.log2(check_probability("epsilon", epsilon)))
 

@@ -1,0 +1,1 @@
+"""The commands of `kronborg`: a module each, with `add_arguments` and `run`."""

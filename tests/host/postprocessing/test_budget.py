@@ -1,0 +1,130 @@
+"""The key's length: every line, against the key, and never a short key."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kronborg.errors import InputError, NoKeyError
+from kronborg.postprocessing.budget import Epsilons, key_budget
+from kronborg.postprocessing.security import (
+    Link,
+    aep_penalty,
+    chernoff_tail,
+    composable_rate,
+    holevo_bound,
+    mutual_information,
+    worst_case,
+)
+
+WORST = Link(5, 10**-0.2, 0.02, 0.6, 0.1)
+SOUND = {
+    "blocks": 100,
+    "block_bits": 100_000,
+    "syndrome_bits": 58_000,
+    "hashed_bits": 60_000,
+    "bits_per_quadrature": 5,
+    "worst_case": WORST,
+    "epsilons": Epsilons.within(1e-9),
+}
+
+
+def budget(**changes):
+    return key_budget(**(SOUND | changes))
+
+
+def test_lines_add_up_to_the_key_and_each_is_the_formulas():
+    found = budget()
+    lines = dict(found.lines)
+    assert lines.pop("secret key") == found.key_bits == sum(lines.values())
+    symbols = 100 * 50_000
+    assert lines == {
+        "uniform code bits": 2 * symbols,
+        "error-correction syndromes": -100 * 58_000,
+        "verification tags": -100 * 127,
+        "Holevo bound at the worst case": -math.ceil(symbols * holevo_bound(WORST)),
+        "finite size (smooth min-entropy)": -math.ceil(math.sqrt(symbols) * aep_penalty(5, 2e-10)),
+        "hashing and correctness": -math.ceil(-math.log2(2 * 2e-10**3)),
+    }
+    assert found.disclosed_bits == 100 * (58_000 + 127)
+
+
+def test_agrees_with_the_composable_rate_of_the_same_code_without_frame_errors():
+    """beta I_AB = 2 R per symbol; only tags and the rounding against the key make a difference."""
+    link, epsilon, symbols = Link(5, 10**-0.2, 0.02, 0.6, 0.1), 2e-10, 1e9
+    code_rate = 0.42
+    n = 0.9 * symbols
+    at_worst = worst_case(link, 2 * 0.1 * symbols, chernoff_tail(epsilon))
+    found = budget(blocks=9000, block_bits=200_000, syndrome_bits=116_000, hashed_bits=120_000, worst_case=at_worst)
+    formula = composable_rate(
+        link,
+        2 * code_rate / mutual_information(link),
+        symbols,
+        frame_error_rate=0.0,
+        bits_per_quadrature=5,
+        epsilon=epsilon,
+    )
+    assert n == 9000 * 100_000
+    assert 0 <= formula * symbols - (found.key_bits + 9000 * 127) < 4
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 2000),
+    st.integers(0, 99_999),
+    st.floats(0.0, 0.3),
+    st.floats(-28, -3),
+)
+def test_there_is_a_positive_whole_key_or_none(blocks, syndrome_bits, excess_noise, exponent):
+    epsilons = Epsilons.within(10**exponent)
+    noisy = replace(WORST, excess_noise_snu=excess_noise)
+    try:
+        found = budget(
+            blocks=blocks, syndrome_bits=syndrome_bits, hashed_bits=100_000, worst_case=noisy, epsilons=epsilons
+        )
+    except NoKeyError as reason:
+        message = str(reason)
+        assert message.startswith("no key: ")
+        assert "\n" not in message
+    else:
+        assert isinstance(found.key_bits, int)
+        assert 0 < found.key_bits <= blocks * (100_000 - syndrome_bits - 50_000 * holevo_bound(noisy))
+
+
+def test_epsilon_is_the_sum_of_its_equal_parts():
+    for total in (1e-9, 1e-10, 3e-7, 2.0**-32):
+        parts = Epsilons.within(total)
+        assert parts.correctness == parts.smoothing == parts.hashing == parts.estimation
+        assert parts.total == pytest.approx(total, rel=1e-15)
+        assert parts.total <= total
+    # Two bounds of the estimation may fail.
+    assert Epsilons(1.0, 2.0, 4.0, 8.0).total == 23.0
+
+
+@pytest.mark.parametrize("total", [0.0, 1.0, -1e-9, math.nan, 1e-31])
+def test_impossible_epsilon_is_refused(total):
+    with pytest.raises(InputError, match="outside"):
+        Epsilons.within(total)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"blocks": 0}, "not one block was corrected"),
+        ({"worst_case": replace(WORST, excess_noise_snu=0.4)}, "lower the excess noise"),
+        ({"blocks": 1}, "send more symbols"),
+        ({"epsilons": Epsilons.within(2e-30), "blocks": 10_000_000}, "tag"),
+    ],
+)
+def test_no_key_says_what_took_it(changes, reason):
+    with pytest.raises(NoKeyError, match=reason):
+        budget(**changes)
+
+
+def test_bits_that_cannot_carry_a_block_are_refused():
+    with pytest.raises(InputError, match="do not carry"):
+        budget(hashed_bits=41_999)

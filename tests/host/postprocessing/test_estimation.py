@@ -1,0 +1,131 @@
+"""Estimates of channels that are known, and how often the worst case fails."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kronborg.errors import InputError, NoKeyError
+from kronborg.postprocessing.calibration import ShotNoise
+from kronborg.postprocessing.estimation import estimate
+from kronborg.postprocessing.security import Link, chernoff_tail, worst_case
+
+LINK = Link(4, 10**-0.5, 0.01, 0.6, 0.05)
+EXACT = ShotNoise(1.0, LINK.electronic_noise_snu, 0.0)
+
+
+def exchange(rng, count, link=LINK):
+    def pairs(variance):
+        return math.sqrt(variance) * (rng.normal(size=count) + 1j * rng.normal(size=count))
+
+    x = pairs(link.modulation_variance_snu)
+    return x, math.sqrt(link.gain_squared) * x + pairs(link.noise_variance_snu)
+
+
+def measure(x, y, shot_noise=EXACT, epsilon=1e-10, efficiency=LINK.detector_efficiency):
+    return estimate(
+        x, y, modulation_variance_snu=4.0, shot_noise=shot_noise, detector_efficiency=efficiency, epsilon=epsilon
+    )
+
+
+def test_known_channel_is_found_within_its_uncertainty():
+    found = measure(*exchange(np.random.default_rng(1), 1_000_000))
+    # 1 % is four standard deviations, 2 sqrt(sigma**2 / (2 m k V_A)).
+    assert found.transmittance == pytest.approx(LINK.transmittance, rel=1e-2)
+    assert abs(found.excess_noise_snu - LINK.excess_noise_snu) < 4 * found.excess_noise_std_snu
+    assert found.excess_noise_std_snu == pytest.approx(LINK.noise_variance_snu / 1e3 / LINK.gain_squared, rel=0.01)
+    assert found.snr == pytest.approx(LINK.snr, rel=5e-3)
+    assert found.symbols == 1_000_000
+
+
+def test_worst_case_is_the_rate_formulas_around_the_estimate():
+    found = measure(*exchange(np.random.default_rng(2), 1_000_000))
+    around = Link(4, found.transmittance, found.excess_noise_snu, 0.6, 0.05)
+    expected = worst_case(around, 2e6, chernoff_tail(1e-10))
+    assert found.worst_case.transmittance == pytest.approx(expected.transmittance, rel=1e-12)
+    assert found.worst_case.excess_noise_snu == pytest.approx(expected.excess_noise_snu, rel=1e-9)
+
+
+def test_stated_deviation_is_that_of_repeated_estimates_with_repeated_calibrations():
+    """Each trial has its own shot-noise unit, off by a relative standard deviation of 1 %."""
+    rng, relative = np.random.default_rng(3), 0.01
+    found = []
+    for _ in range(600):
+        x, y = exchange(rng, 5000)
+        unit = 1 + relative * rng.normal()
+        found.append(measure(x, y / math.sqrt(unit), ShotNoise(unit, LINK.electronic_noise_snu, relative)))
+    noise = np.std([one.excess_noise_snu for one in found])
+    assert noise == pytest.approx(np.mean([one.excess_noise_std_snu for one in found]), rel=0.1)
+
+
+@pytest.mark.parametrize("relative", [0.0, 0.02])
+def test_worst_case_fails_no_more_often_than_epsilon_and_not_never(relative):
+    rng, trials, epsilon = np.random.default_rng(4), 1500, 0.2
+    link = replace(LINK, excess_noise_snu=1.0)  # far enough from vacuum that no trial falls below it
+    low = high = 0
+    for _ in range(trials):
+        x, y = exchange(rng, 2000, link)
+        unit = 1 + relative * rng.normal()
+        shot_noise = ShotNoise(unit, link.electronic_noise_snu, relative)
+        at_worst = measure(x, y / math.sqrt(unit), shot_noise, epsilon).worst_case
+        low += at_worst.transmittance > link.transmittance
+        high += at_worst.excess_noise_snu < link.excess_noise_snu
+    # A Gaussian is beyond sqrt(2 ln 5) = 1.79 deviations with probability 0.036.
+    for failures in (low, high):
+        assert 0.015 * trials < failures < 0.06 * trials
+
+
+def test_uncertain_unit_lowers_the_worst_transmittance_and_raises_the_worst_noise():
+    x, y = exchange(np.random.default_rng(5), 100_000)
+    exact = measure(x, y).worst_case
+    uncertain = measure(x, y, ShotNoise(1.0, LINK.electronic_noise_snu, 5e-3)).worst_case
+    assert uncertain.transmittance < exact.transmittance
+    assert uncertain.excess_noise_snu > exact.excess_noise_snu + 0.1
+
+
+def test_no_light_means_no_key():
+    rng = np.random.default_rng(6)
+    x, y = exchange(rng, 10_000)
+    with pytest.raises(NoKeyError, match="no signal"):
+        measure(x, rng.permutation(y))
+
+
+def test_too_few_symbols_mean_no_key():
+    with pytest.raises(NoKeyError, match="more symbols"):
+        measure(*exchange(np.random.default_rng(7), 99))
+
+
+def test_a_transmittance_beyond_one_is_no_perfect_channel():
+    x, y = exchange(np.random.default_rng(8), 100_000)
+    with pytest.raises(NoKeyError, match="above 1"):
+        measure(x, y, efficiency=0.15)
+
+
+def test_noise_below_vacuum_is_no_silent_channel():
+    x, y = exchange(np.random.default_rng(9), 100_000)
+    with pytest.raises(NoKeyError, match="below vacuum"):
+        measure(x, 0.9 * y)
+
+
+def test_arrays_that_do_not_match_are_refused():
+    x, y = exchange(np.random.default_rng(10), 1000)
+    with pytest.raises(InputError, match="do not match"):
+        measure(x, y[:-1])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(which, value):
+    pair = exchange(np.random.default_rng(11), 1000)
+    pair[which][3] = value
+    with pytest.raises(InputError, match="finite"):
+        measure(*pair)
+
+
+def test_symbols_that_are_all_zero_are_refused():
+    _, y = exchange(np.random.default_rng(12), 1000)
+    with pytest.raises(InputError, match="zero"):
+        measure(np.zeros_like(y), y)
