@@ -185,6 +185,13 @@ def test_a_payload_without_its_preamble_is_no_frame(frame: FrameFormat, seed: in
         acquire(samples, FS, frame)
 
 
+def test_pilots_do_not_hide_a_preamble_whose_band_they_lie_in() -> None:
+    frame = replace(THEIRS, preamble=replace(THEIRS.preamble, amplitude=1.0))
+    for seed in range(4):
+        samples, start, _ = capture(frame, Channel(pilot_snr_db=25.0), seed)
+        assert acquire(samples, FS, frame).frame_start == pytest.approx(start, abs=0.25)
+
+
 def test_another_preamble_is_not_taken_for_this_one() -> None:
     samples, _, _ = capture(OURS, Channel(), 1)
     with pytest.raises(NoPreambleError):

@@ -57,16 +57,24 @@ def test_finds_the_recording_beside_it_that_a_field_names(meta: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../frame", "/frame", "a/b", "..", ".", ".hidden", "", "a\0b", "\ud800", "a\nb", 3, None, ["frame"], "x" * 5000],
+    ["../frame", "deeper/frame", "/frame", "..", ".", ".hidden", "", "a\0b", "\ud800", "a\nb", 3, None, ["frame"]],
 )
 def test_refuses_names_that_are_no_plain_file_names(meta: Path, name: object) -> None:
     inner = meta.parent / "inner"
     inner.mkdir()
     inside = inner / meta.name
-    write(inside, SAMPLES, 1e9, {"cvqkd:shot_noise_recording": name})  # ../frame exists
-    with pytest.raises(InputError) as caught:
+    write(inside, SAMPLES, 1e9, {"cvqkd:shot_noise_recording": name})
+    (inner / "deeper").mkdir()
+    write(inner / "deeper" / meta.name, SAMPLES, 1e9, {})  # so is ../frame: only the name is wrong
+    with pytest.raises(InputError, match=r"not a plain file name|names no recording") as caught:
         read(inside).neighbour("cvqkd:shot_noise_recording")
     one_line(caught.value)
+
+
+def test_refuses_names_that_no_file_can_have(meta: Path) -> None:
+    change(meta, cvqkd__shot_noise_recording="x" * 5000)
+    with pytest.raises(InputError, match="name too long"):
+        read(meta).neighbour("cvqkd:shot_noise_recording")
 
 
 def test_says_which_field_should_have_named_a_recording(meta: Path) -> None:
