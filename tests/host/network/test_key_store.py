@@ -21,8 +21,29 @@ def test_gives_back_what_was_added_in_order_and_by_link(tmp_path: Path) -> None:
         for each in (block(2), block(1), block(1, link="b")):
             store.add(each)
         assert store.blocks("a") == [block(1), block(2)]
-        assert store.next_sequence("a") == 3
-        assert store.next_sequence("c") == 1
+        assert store.last_ready("a") == 2
+        assert store.last_ready("c") == 0
+
+
+def test_a_pending_block_is_seen_by_nobody_until_the_other_end_has_it(tmp_path: Path) -> None:
+    with KeyStore(tmp_path / "keys.sqlite") as store:
+        store.add(block(1))
+        store.add(block(2), pending=True)
+        store.add(block(2, link="b"), pending=True)
+        assert (store.blocks("a"), store.last_ready("a")) == ([block(1)], 1)
+        store.settle("a", last_at_peer=2)
+        assert store.blocks("a") == [block(1), block(2)]
+        assert store.blocks("b") == []
+
+
+def test_a_pending_block_that_the_other_end_never_got_is_void(tmp_path: Path) -> None:
+    with KeyStore(tmp_path / "keys.sqlite") as store:
+        store.add(block(1))
+        store.add(block(2), pending=True)
+        store.settle("a", last_at_peer=1)
+        assert store.blocks("a") == [block(1)]
+        store.add(block(2, byte=9))
+        assert store.blocks("a") == [block(1), block(2, byte=9)]
 
 
 def test_keeps_its_blocks_when_it_is_opened_again(tmp_path: Path) -> None:
@@ -71,7 +92,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_blocks(tmp_path: Path) -> No
         "import sys; from pathlib import Path; from kronborg.network.key_store import *\n"
         "with KeyStore(Path(sys.argv[1])) as store:\n"
         "    while True:\n"
-        "        store.add(KeyBlock('a', store.next_sequence('a'), 800_000, 1e-10, bytes(100_000)))\n"
+        "        store.add(KeyBlock('a', store.last_ready('a') + 1, 800_000, 1e-10, bytes(100_000)))\n"
         "        print(flush=True)\n"
     )
     path = tmp_path / "keys.sqlite"

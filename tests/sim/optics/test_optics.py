@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from kronborg_sim.optics.detector import RfHeterodyne
 from kronborg_sim.optics.fibre import delay
 from kronborg_sim.optics.lasers import LaserPair

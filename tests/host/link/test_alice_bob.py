@@ -1,0 +1,215 @@
+"""Alice and Bob over a Gaussian channel, without the light: one block of the highest-rate code."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kronborg.errors import NoKeyError
+from kronborg.link import messages
+from kronborg.link.alice import Alice
+from kronborg.link.bob import Bob
+from kronborg.link.positions import complex_symbols
+from kronborg.network.key_store import KeyStore
+from kronborg.postprocessing.budget import Epsilons
+from kronborg.postprocessing.calibration import ShotNoise
+from kronborg.postprocessing.reconciliation import available_codes
+
+CODE = available_codes()[0]
+SYMBOLS = 330_000
+FRAMES = 4
+DEVIATION = 4096
+EFFICIENCY = 1.0
+SHOT_NOISE = ShotNoise(unit=1.0, electronic_noise_snu=0.01, relative_std=1e-5)
+
+
+@dataclass
+class Ends:
+    alice: Alice
+    bob: Bob
+    said: list[messages.Message]
+
+
+def link(
+    folder: Path,
+    *,
+    seed: int = 3,
+    snr: float = CODE.threshold_snr * 1.05,
+    excess_noise: float = 0.0,
+    frames: int = FRAMES,
+    alter: Callable[[messages.Message], messages.Message] = lambda message: message,
+) -> Ends:
+    """Both ends of a channel of transmittance 1 with this SNR; `alter` may change what Bob says."""
+    rng = np.random.default_rng(seed)
+    noise = 1 + SHOT_NOISE.electronic_noise_snu + EFFICIENCY / 2 * excess_noise
+    # The digitiser adds a share of its own to the noise: aim a little higher.
+    variance = 1.01 * snr * noise / (EFFICIENCY / 2)
+    scale = float(np.sqrt(variance)) / DEVIATION
+    sent, received = {}, {}
+    for frame in range(frames):
+        words = np.rint(rng.standard_normal((SYMBOLS, 2)) * DEVIATION).astype(np.int16)
+        added = rng.standard_normal((SYMBOLS, 2)) @ np.array([1, 1j]) * np.sqrt(noise)
+        sent[frame] = words
+        received[frame] = np.sqrt(EFFICIENCY / 2) * complex_symbols(words) * scale + added
+    alice = Alice(sent, scale, folder / "alice.sqlite")
+    said: list[messages.Message] = []
+
+    def ask(message: messages.Message) -> messages.Message:
+        said.append(message)
+        return alice.handle(alter(message))
+
+    bob = Bob(
+        ask,
+        received,
+        modulation_variance_snu=variance,
+        snu_per_word=scale,
+        shot_noise=SHOT_NOISE,
+        detector_efficiency=EFFICIENCY,
+        epsilons=Epsilons.within(1e-9),
+        store=folder / "bob.sqlite",
+        randomness=rng.bytes,
+    )
+    return Ends(alice, bob, said)
+
+
+def distil(ends: Ends) -> int:
+    ends.bob.announce()
+    ends.bob.estimate(0.2)
+    ends.bob.choose_code()
+    return ends.bob.distil(ends.bob.reconcile()).key_bits
+
+
+def keys(folder: Path) -> tuple[list[bytes], list[bytes]]:
+    with KeyStore(folder / "alice.sqlite") as hers, KeyStore(folder / "bob.sqlite") as his:
+        return [block.key for block in hers.blocks("link")], [block.key for block in his.blocks("link")]
+
+
+def test_both_ends_store_the_same_key_of_the_length_agreed(tmp_path: Path) -> None:
+    ends = link(tmp_path)
+    bits = distil(ends)
+    hers, his = keys(tmp_path)
+    assert hers == his
+    assert len(hers) == 1
+    assert len(hers[0]) == -(-bits // 8)
+    assert bits > 1000
+    assert 0.48 < np.unpackbits(np.frombuffer(hers[0], np.uint8)).mean() < 0.52
+
+
+def test_a_second_run_adds_a_second_block(tmp_path: Path) -> None:
+    distil(link(tmp_path))
+    distil(link(tmp_path, seed=4))
+    hers, his = keys(tmp_path)
+    assert hers == his
+    assert len(set(hers)) == 2
+
+
+def test_a_block_that_differs_is_caught_by_verification_and_counted(tmp_path: Path) -> None:
+    def flip(message: messages.Message) -> messages.Message:
+        if isinstance(message, messages.Verify) and message.index == 0:
+            ends.alice._decoded[0][17] ^= 1
+        return message
+
+    ends = link(tmp_path, alter=flip)
+    ends.bob.announce()
+    ends.bob.estimate(0.2)
+    count = ends.bob.choose_code()
+    reconciled = ends.bob.reconcile()
+    assert reconciled.unequal == 1
+    assert reconciled.failed == 0
+    assert reconciled.verified == tuple(range(1, count))
+
+
+def test_a_block_that_does_not_decode_is_dropped_and_counted(tmp_path: Path) -> None:
+    def spoil(message: messages.Message) -> messages.Message:
+        if isinstance(message, messages.CodeBlock) and message.index == 0:
+            return replace(message, syndrome=bytes(len(message.syndrome)))
+        return message
+
+    ends = link(tmp_path, alter=spoil)
+    ends.bob.announce()
+    ends.bob.estimate(0.2)
+    count = ends.bob.choose_code()
+    reconciled = ends.bob.reconcile()
+    assert reconciled.failed == 1
+    assert reconciled.verified == tuple(range(1, count))
+
+
+def test_a_key_that_bob_never_stored_is_void_when_the_next_run_begins(tmp_path: Path) -> None:
+    ends = link(tmp_path)
+    with KeyStore(tmp_path / "bob.sqlite") as store:
+        store._connection.execute("CREATE TRIGGER full BEFORE INSERT ON block BEGIN SELECT RAISE(ABORT, 'disk'); END")
+    with pytest.raises(ValueError, match="not stored"):
+        distil(ends)
+    assert keys(tmp_path) == ([], [])
+    with KeyStore(tmp_path / "bob.sqlite") as store:
+        store._connection.execute("DROP TRIGGER full")
+    distil(link(tmp_path, seed=5))
+    hers, his = keys(tmp_path)
+    assert hers == his
+    assert len(hers) == 1
+
+
+def test_a_key_that_bob_did_store_becomes_ready_at_alice_when_the_next_run_begins(tmp_path: Path) -> None:
+    def die(message: messages.Message) -> messages.Message:
+        if isinstance(message, messages.Stored):
+            raise KeyboardInterrupt
+        return message
+
+    with pytest.raises(KeyboardInterrupt):
+        distil(link(tmp_path, alter=die))
+    hers, his = keys(tmp_path)
+    assert (len(hers), len(his)) == (0, 1)
+    link(tmp_path, seed=6).bob.announce()
+    hers, his = keys(tmp_path)
+    assert hers == his
+    assert len(hers) == 1
+
+
+def test_an_eavesdropper_that_adds_noise_leaves_no_key_and_the_stores_as_they_were(tmp_path: Path) -> None:
+    with pytest.raises(NoKeyError, match="no key: at worst an eavesdropper knows") as caught:
+        distil(link(tmp_path, excess_noise=0.5))
+    assert "\n" not in str(caught.value)
+    assert keys(tmp_path) == ([], [])
+
+
+def test_an_snr_that_no_code_covers_is_no_key(tmp_path: Path) -> None:
+    ends = link(tmp_path, snr=available_codes()[-1].threshold_snr * 0.8)
+    ends.bob.announce()
+    ends.bob.estimate(0.2)
+    with pytest.raises(NoKeyError, match="raise the modulation variance"):
+        ends.bob.choose_code()
+
+
+def test_too_few_symbols_for_a_block_is_no_key(tmp_path: Path) -> None:
+    ends = link(tmp_path, frames=1)
+    ends.bob.announce()
+    ends.bob.estimate(0.2)
+    with pytest.raises(NoKeyError, match="send more symbols"):
+        ends.bob.choose_code()
+
+
+def test_no_frame_is_no_key(tmp_path: Path) -> None:
+    with pytest.raises(NoKeyError, match="not one frame was found"):
+        link(tmp_path, frames=0).bob.announce()
+
+
+def test_neither_messages_nor_logs_hold_raw_key_or_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    ends = link(tmp_path)
+    distil(ends)
+    _, (key,) = keys(tmp_path)
+    raw = np.concatenate(list(ends.bob._raw.values()))
+    public = b"".join(
+        value if isinstance(value, bytes) else np.ascontiguousarray(value).tobytes()
+        for message in ends.said
+        for value in vars(message).values()
+        if isinstance(value, bytes | np.ndarray)
+    )
+    assert key[:16] not in public
+    assert np.packbits(raw)[:16].tobytes() not in public
+    assert raw[:64].tobytes() not in public
+    assert key[:8].hex() not in caplog.text
+    assert key[:8].hex() not in repr(ends.said)

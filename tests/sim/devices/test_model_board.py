@@ -1,0 +1,75 @@
+from importlib.metadata import entry_points
+
+import numpy as np
+import pytest
+
+from kronborg.board import FramePlan, Scenario, open_board
+from kronborg.errors import InputError
+from kronborg.link.frame_format import FrameFormat, Preamble
+from kronborg.link.positions import complex_symbols
+from kronborg_sim.devices.model_board import ModelBoard
+
+FORMAT = FrameFormat(125e6, 12_000, 0.2, 125e6, (250e6,), Preamble(17, 1021, 125e6, True, 4.0), 1e9, 4096)
+PLAN = FramePlan(FORMAT, 4.0, 22.0, samples=2**17)
+
+
+def test_the_same_seed_gives_the_same_frame_and_another_one_another() -> None:
+    first, again, other = (ModelBoard(PLAN, Scenario(), seed).frame(3) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.samples, again.samples)
+    np.testing.assert_array_equal(first.symbols, again.symbols)
+    assert np.any(first.samples != other.samples)
+
+
+def test_frames_vacuum_and_dark_are_independent_of_each_other() -> None:
+    board = ModelBoard(PLAN, Scenario(), 1)
+    recordings = [board.vacuum(0), board.vacuum(1), board.dark(0), board.frame(0).samples]
+    assert np.abs(np.corrcoef(np.stack(recordings).astype(float)) - np.eye(4)).max() < 0.02
+    first, second = (board.frame(index).symbols.reshape(-1).astype(float) for index in (0, 1))
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
+
+
+def test_symbols_leave_with_the_modulation_variance_asked_for_whatever_the_pilot() -> None:
+    for pilot in (0.0, 22.0, 24.0):
+        plan = FramePlan(FORMAT, 4.0, pilot, samples=2**17)
+        board = ModelBoard(plan, Scenario(), 1)
+        symbols = ModelBoard._symbols(np.random.default_rng(9), 12_000)
+        words, _ = plan.transmitter.frame(np.concatenate([plan.preamble, symbols]), plan.samples)
+        field = board._modulator.field(words) * board._field_scale
+        # A float matched filter on the field itself, shift taken off.
+        time = np.arange(len(field))
+        down = field * np.exp(-2j * np.pi * FORMAT.frequency_shift_hz / plan.sample_rate_hz * time)
+        taps = plan.transmitter.shaper.taps / np.linalg.norm(plan.transmitter.shaper.taps.astype(float))
+        first = plan.transmitter.leading + len(plan.preamble) * plan.samples_per_symbol + len(taps) // 2
+        filtered = np.convolve(down, taps[::-1])[len(taps) // 2 :]
+        received = filtered[first - 1 :: plan.samples_per_symbol][: len(symbols)]
+        sent = complex_symbols(symbols) * plan.snu_per_word
+        assert abs(np.vdot(sent, received - received.mean()) / np.vdot(sent, sent)) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_silent_frame_has_the_same_noise() -> None:
+    board = ModelBoard(PLAN, Scenario(), 1)
+    difference = board.frame(0).samples.astype(int) - board.frame(0, silent=True).samples
+    assert np.abs(difference[:3000]).max() <= 4  # before the payload only the converter's rounding may differ
+    assert difference[60_000:100_000].std() > 300
+
+
+def test_a_pilot_beyond_the_converters_range_is_refused_in_one_line() -> None:
+    with pytest.raises(InputError, match="lower --pilot-snr") as caught:
+        FramePlan(FORMAT, 4.0, 40.0)
+    assert "\n" not in str(caught.value)
+
+
+def test_is_found_by_name_and_an_unknown_name_says_what_there_is() -> None:
+    assert "model" in entry_points(group="kronborg.boards").names
+    assert isinstance(open_board("model", PLAN, Scenario(), 1), ModelBoard)
+    with pytest.raises(InputError, match="no board 'zcu999': installed are model"):
+        open_board("zcu999", PLAN, Scenario(), 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("distance_km", -1.0), ("distance_km", float("nan")), ("linewidth_hz", 1e9), ("detector_efficiency", 0.0)],
+)
+def test_a_world_that_cannot_be_is_refused_by_name(field: str, value: float) -> None:
+    with pytest.raises(InputError, match=field):
+        Scenario(**{field: value})
