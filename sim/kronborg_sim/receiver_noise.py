@@ -14,6 +14,7 @@ import argparse
 import json
 
 import numpy as np
+
 from kronborg.board import FramePlan, Scenario
 from kronborg.link.planning import expected_link
 from kronborg.link.positions import complex_symbols

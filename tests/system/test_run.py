@@ -63,7 +63,7 @@ def test_ends_with_one_identical_key_in_two_stores(done: tuple[Path, subprocess.
 
 def test_the_json_has_all_fields_and_they_agree(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     figures = json.loads((done[0] / "run.json").read_text())
-    assert [field for field in FIELDS if field not in figures] == []
+    assert set(figures) >= FIELDS
     assert figures["epsilon"] <= 1e-9
     assert figures["key_rate_bit_per_symbol"] == pytest.approx(figures["key_bits"] / figures["symbols"])
     assert figures["key_rate_bit_per_second"] == pytest.approx(figures["key_rate_bit_per_symbol"] * 125e6)
