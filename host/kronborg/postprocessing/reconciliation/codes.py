@@ -102,7 +102,8 @@ class Code:
 
 THRESHOLDS = {
     "met-0.2": Threshold(0.36, 0, 0, 0),
-    "met-0.1": Threshold(0.162, 0, 0, 0),
+    "met-0.1": Threshold(0.1595, 0, 0, 0),
+    "met-0.05": Threshold(0.0767, 0, 0, 0),
 }
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base_graph import STORED, BaseGraph, save
-from .ensembles import ENSEMBLES, LIFTING, SEED, Ensemble
+from .ensembles import ENSEMBLES, SEED, Ensemble, stored_lifting
 
 
 def construct(ensemble: Ensemble, lifting: int, seed: int) -> BaseGraph:
@@ -147,7 +147,7 @@ def main() -> None:
     for name in arguments.names or ENSEMBLES:
         if name not in ENSEMBLES:
             parser.error(f"no code is called {name!r}: choose from {', '.join(ENSEMBLES)}")
-        save(construct(ENSEMBLES[name], LIFTING, SEED), arguments.output / f"{name}.npz")
+        save(construct(ENSEMBLES[name], stored_lifting(ENSEMBLES[name]), SEED), arguments.output / f"{name}.npz")
         print(f"{name}: rate {ENSEMBLES[name].rate:g}, written to {arguments.output / f'{name}.npz'}")
 
 

@@ -127,14 +127,16 @@ class Decoder:
         Args:
             llr: ln P(0) / P(1) of each bit, float32, shape (length,).
             syndrome: uint8, shape (checks,).
-            max_iterations: when to give up.
+            max_iterations: when to give up, at least 1.
 
         Raises:
-            InputError: arrays of another type or length.
+            InputError: arrays of another type or length, or no iterations.
         """
         code = self.code
         _check("log-likelihood ratios", llr, np.float32, code.length)
         _check("syndrome bits", syndrome, np.uint8, code.checks)
+        if max_iterations < 1:
+            raise InputError(f"decoding takes at least one iteration, not {max_iterations}")
         llr, syndrome = np.ascontiguousarray(llr), np.ascontiguousarray(syndrome)
         return (
             self._decode_native(llr, syndrome, max_iterations)
@@ -163,7 +165,7 @@ class Decoder:
         code, graph = self.code, self.code.graph
         posterior = llr[: code.core_length].reshape(graph.core_columns, graph.lifting).copy()
         messages = np.zeros((len(graph.columns), graph.lifting), np.float32)
-        factors = np.ones(code.checks, np.float32)
+        factors: NDArray[np.float32] = np.ones(code.checks, np.float32)
         factors[code.core_checks :] = np.tanh(llr[code.core_length :] / 2)
         factors[syndrome == 1] *= -1
         factors = factors.reshape(-1, graph.lifting)

@@ -4,8 +4,6 @@ Densities of log-likelihood ratios (LLR) are evolved on a grid, for flooding sum
 8-dimensional reconciliation: a binary-input Gaussian channel whose SNR is faded by chi2_8 / 8. At variables densities
 are convolved in LLR; at checks in -ln tanh(|LLR| / 2), together with the sign (Richardson & Urbanke, Modern Coding
 Theory, section 4.1). Mass between two grid points is split between them, which keeps the mean.
-
-    python -m kronborg.postprocessing.reconciliation.density_evolution
 """
 
 from __future__ import annotations
@@ -97,12 +95,14 @@ def _mixture(degrees: list[int]) -> list[tuple[float, int]]:
     return [(count * degree / edges, degree) for degree, count in sorted(Counter(degrees).items())]
 
 
-def _checks(message: Density, others: list[tuple[float, int]], factor: Density | None) -> Density:
+def check_messages(message: Density, others: list[tuple[float, int]], factor: Density | None) -> Density:
     """What checks send along an edge. `others`: share and number of further messages; `factor`: the leaf's, if any."""
     most = max(number for _, number in others) + (factor is not None)
     size = 1 << (MAGNITUDE_POINTS * most - 1).bit_length()
     plain, signed = _MAGNITUDES.transform(message, size)
-    plain_sum, signed_sum = (sum(share * spectrum**n for share, n in others) for spectrum in (plain, signed))
+    plain_sum, signed_sum = (
+        np.sum([share * spectrum**n for share, n in others], axis=0) for spectrum in (plain, signed)
+    )
     if factor is not None:
         leaf_plain, leaf_signed = _MAGNITUDES.transform(factor, size)
         plain_sum, signed_sum = plain_sum * leaf_plain, signed_sum * leaf_signed
@@ -118,8 +118,12 @@ def _density(spectrum: NDArray[np.complex128]) -> Density:
     return np.asarray(density / density.sum())
 
 
-def residual_error(ensemble: Ensemble, snr: float, iterations: int = 400, target: float = 1e-6) -> float:
-    """Bit error rate of core variables after so many iterations, or the first one below `target`."""
+CONVERGED = 1e-4
+"""Core bit error rate from which on stability decides: the grid, which ends at tanh(LLR / 2) = 1, cannot."""
+
+
+def residual_error(ensemble: Ensemble, snr: float, iterations: int = 400) -> float:
+    """Bit error rate of core variables after so many iterations, or the first one below `CONVERGED`."""
     channel = channel_density(snr)
     channel_spectrum = _spectrum(channel)
     core_others = [(share, degree - 1) for share, degree in _mixture(ensemble.core_check_degrees())]
@@ -127,10 +131,10 @@ def residual_error(ensemble: Ensemble, snr: float, iterations: int = 400, target
     core_edges = sum(c.count * c.core_degree for c in ensemble.columns)
     leaf_edges = sum(c.count * c.leaf_degree for c in ensemble.columns)
     to_core = to_leaf = channel
-    error, rate_of_change = 0.5, 1.0
+    error = 0.5
     for _ in range(iterations):
-        from_core = _spectrum(_checks(to_core, core_others, None))
-        from_leaf = _spectrum(_checks(to_leaf, leaf_others, channel))
+        from_core = _spectrum(check_messages(to_core, core_others, None))
+        from_leaf = _spectrum(check_messages(to_leaf, leaf_others, channel))
         core_spectrum = leaf_spectrum = np.zeros_like(channel_spectrum)
         previous, error = error, 0.0
         for c in ensemble.columns:
@@ -141,8 +145,7 @@ def residual_error(ensemble: Ensemble, snr: float, iterations: int = 400, target
             wrong = posterior[LLR < 0].sum() + posterior[LLR_POINTS // 2] / 2
             error += c.count / ensemble.core_columns * float(wrong)
         to_core, to_leaf = _density(core_spectrum), _density(leaf_spectrum)
-        rate_of_change = 1 - error / previous
-        if error < target or abs(rate_of_change) < 1e-5:
+        if error < CONVERGED or abs(error / previous - 1) < 1e-5:
             break
     return error
 
@@ -151,7 +154,7 @@ def threshold_snr(ensemble: Ensemble, low: float, high: float, accuracy: float =
     """SNR per quadrature, between `low` and `high`, above which the residual error vanishes; relative accuracy."""
     while high / low > 1 + accuracy:
         middle = (low * high) ** 0.5
-        if residual_error(ensemble, middle, iterations) < 1e-6:
+        if residual_error(ensemble, middle, iterations) < CONVERGED:
             high = middle
         else:
             low = middle
@@ -170,7 +173,7 @@ def stability_margin(ensemble: Ensemble, snr: float) -> float:
     growth = sum(
         2 * c.count / edges * bhattacharyya ** (1 + c.leaf_degree) for c in ensemble.columns if c.core_degree == 2
     ) * sum(share * (degree - 1) for share, degree in _mixture(ensemble.core_check_degrees()))
-    return 1 / growth
+    return 1 / growth if growth else float("inf")
 
 
 def efficiency(rate: float, snr: float) -> float:

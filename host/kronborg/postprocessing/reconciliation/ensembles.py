@@ -67,13 +67,20 @@ def _spread(sockets: int, checks: int) -> list[int]:
     return [least + 1] * more + [least] * (checks - more)
 
 
-LIFTING = 1280
-"""Size of a circulant in the stored codes: with 800 base variables, blocks of 1 024 000 quadratures."""
+BLOCK_LENGTH = 1_024_000
+"""Code bits, and quadratures, of a stored code; a little less where the ensemble's size does not divide it."""
 
 SEED = 2008
+"""Of the construction of the stored codes."""
 
 ENSEMBLES = {
-    "met-0.2": Ensemble((Columns(40, 2, 12), Columns(136, 3, 12), Columns(6, 4, 13)), core_checks=22, leaf_checks=618),
+    "met-0.2": Ensemble((Columns(48, 2, 12), Columns(134, 3, 12)), core_checks=22, leaf_checks=618),
     "met-0.1": Ensemble((Columns(32, 2, 20), Columns(68, 3, 21)), core_checks=20, leaf_checks=700),
+    "met-0.05": Ensemble((Columns(48, 2, 34), Columns(64, 3, 36)), core_checks=32, leaf_checks=1488),
 }
-"""The ensemble of each stored code. Rates say bits per quadrature."""
+"""The ensemble of each stored code. Names say the rate in bits per quadrature."""
+
+
+def stored_lifting(ensemble: Ensemble) -> int:
+    """Size of a circulant in the stored code: a multiple of sixteen, as vector units like it."""
+    return BLOCK_LENGTH // (ensemble.core_columns + ensemble.leaf_checks) // 16 * 16

@@ -1,0 +1,154 @@
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kronborg.errors import InputError
+from kronborg.postprocessing.reconciliation import Code, Decoder, available_codes, native_available
+
+Frame = Callable[[Code, float, int], tuple[NDArray[np.uint8], NDArray[np.float32]]]
+both_decoders = pytest.mark.parametrize("native", [True, False], ids=["native", "numpy"])
+
+
+def parity_check_matrix(code: Code) -> NDArray[np.uint8]:
+    """By the definition in BaseGraph, one entry after the other."""
+    graph = code.graph
+    matrix = np.zeros((code.checks, code.length), np.uint8)
+    edge = 0
+    for row, degree in enumerate(graph.row_degrees):
+        for k in range(graph.lifting):
+            check = row * graph.lifting + k
+            for e in range(edge, edge + degree):
+                matrix[check, graph.columns[e] * graph.lifting + (k + graph.shifts[e]) % graph.lifting] = 1
+            if row >= graph.core_rows:
+                matrix[check, code.core_length + check - code.core_checks] = 1
+        edge += degree
+    return matrix
+
+
+def test_the_native_library_was_built() -> None:
+    assert native_available(), "install a C++ compiler, then the package again: these tests compare both decoders"
+
+
+@both_decoders
+def test_the_syndrome_is_the_parity_check_matrix_times_the_bits(small_code: Code, native: bool) -> None:
+    matrix = parity_check_matrix(small_code)
+    rng = np.random.default_rng(1)
+    decoder = Decoder(small_code, native)
+    for _ in range(3):
+        bits = rng.integers(0, 2, small_code.length, dtype=np.uint8)
+        assert np.array_equal(decoder.syndrome(bits), matrix @ bits % 2)
+
+
+@pytest.mark.parametrize("code", available_codes(), ids=lambda code: code.name)
+def test_native_and_numpy_give_the_same_syndrome_of_a_whole_block(code: Code) -> None:
+    bits = np.random.default_rng(2).integers(0, 2, code.length, dtype=np.uint8)
+    assert np.array_equal(Decoder(code, native=True).syndrome(bits), Decoder(code, native=False).syndrome(bits))
+
+
+@both_decoders
+def test_corrects_to_bobs_bits_at_a_good_snr(small_code: Code, frame: Frame, native: bool) -> None:
+    decoder = Decoder(small_code, native)
+    for seed in range(5):
+        bits, llr = frame(small_code, 0.25, seed)
+        assert np.count_nonzero((llr < 0) != bits) > small_code.length // 4, "the channel is as bad as that"
+        decoded = decoder.decode(llr, decoder.syndrome(bits))
+        assert decoded.converged
+        assert np.array_equal(decoded.bits, bits)
+
+
+@both_decoders
+def test_does_not_converge_far_below_the_threshold_and_says_so(small_code: Code, frame: Frame, native: bool) -> None:
+    decoder = Decoder(small_code, native)
+    bits, llr = frame(small_code, 0.1, 3)
+    decoded = decoder.decode(llr, decoder.syndrome(bits), max_iterations=12)
+    assert not decoded.converged
+    assert decoded.iterations == 12
+    assert not np.array_equal(decoded.bits, bits)
+
+
+def test_native_and_numpy_agree_from_one_iteration_to_the_last(small_code: Code, frame: Frame) -> None:
+    """Near the threshold, where rounding has most to say; some of these frames fail."""
+    outcomes = []
+    for seed in range(6):
+        bits, llr = frame(small_code, 0.165, seed)
+        decoders = [Decoder(small_code, native) for native in (True, False)]
+        syndrome = decoders[0].syndrome(bits)
+        for iterations in (1, 2, 5):
+            a, b = (decoder.decode(llr, syndrome, iterations).bits for decoder in decoders)
+            assert np.count_nonzero(a[: small_code.core_length] != b[: small_code.core_length]) <= 2
+        a, b = (decoder.decode(llr, syndrome, 60) for decoder in decoders)
+        assert a.converged == b.converged
+        assert abs(a.iterations - b.iterations) <= 2
+        assert np.array_equal(a.bits, b.bits) or not a.converged
+        outcomes.append(a.converged)
+    assert set(outcomes) == {True, False}
+
+
+@both_decoders
+def test_what_converged_has_the_syndrome_leaves_included(small_code: Code, frame: Frame, native: bool) -> None:
+    """A syndrome that is not that of Bob's bits: no leaf agrees with its LLR, and still the checks must hold."""
+    decoder = Decoder(small_code, native)
+    bits, llr = frame(small_code, 0.4, 4)
+    syndrome = decoder.syndrome(bits)
+    leaves = np.random.default_rng(5).choice(small_code.checks - small_code.core_checks, 60, replace=False)
+    syndrome[small_code.core_checks + leaves] ^= 1
+    decoded = decoder.decode(llr, syndrome)
+    assert decoded.converged
+    assert np.array_equal(decoder.syndrome(decoded.bits), syndrome)
+
+
+@both_decoders
+def test_certain_and_useless_inputs_stay_finite(small_code: Code, native: bool) -> None:
+    decoder = Decoder(small_code, native)
+    bits = np.random.default_rng(6).integers(0, 2, small_code.length, dtype=np.uint8)
+    certain = ((1.0 - 2.0 * bits) * 1e6).astype(np.float32)
+    assert np.array_equal(decoder.decode(certain, decoder.syndrome(bits)).bits, bits)
+    erased = np.where(np.arange(small_code.length) % 8 == 0, 0, certain).astype(np.float32)
+    assert np.array_equal(decoder.decode(erased, decoder.syndrome(bits)).bits, bits)
+    nothing = np.zeros(small_code.length, np.float32)
+    assert not decoder.decode(nothing, decoder.syndrome(bits), 3).converged
+
+
+@pytest.mark.parametrize("code", available_codes(), ids=lambda code: code.name)
+def test_the_stored_codes_work_at_their_thresholds(code: Code, frame: Frame) -> None:
+    decoder = Decoder(code)
+    bits, llr = frame(code, code.threshold_snr, 7)
+    decoded = decoder.decode(llr, decoder.syndrome(bits))
+    assert decoded.converged
+    assert np.array_equal(decoded.bits, bits)
+
+
+def test_threads_may_share_a_decoder(small_code: Code, frame: Frame) -> None:
+    decoder = Decoder(small_code)
+    frames = [frame(small_code, 0.22, seed) for seed in range(16)]
+
+    def correct(pair: tuple[NDArray[np.uint8], NDArray[np.float32]]) -> NDArray[np.uint8]:
+        bits, llr = pair
+        return decoder.decode(llr, decoder.syndrome(bits)).bits
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(correct, frames))
+    assert all(np.array_equal(a, correct(pair)) for a, pair in zip(together, frames, strict=True))
+
+
+def test_refuses_arrays_that_are_not_a_block(small_code: Code) -> None:
+    decoder = Decoder(small_code)
+    bits, llr = np.zeros(small_code.length, np.uint8), np.zeros(small_code.length, np.float32)
+    syndrome = np.zeros(small_code.checks, np.uint8)
+    with pytest.raises(InputError, match=f"{small_code.length} bits of type uint8"):
+        decoder.syndrome(bits[:-1])
+    with pytest.raises(InputError, match="log-likelihood ratios of type float32"):
+        decoder.decode(llr.astype(np.float64), syndrome)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=f"{small_code.checks} syndrome bits"):
+        decoder.decode(llr, bits)
+    with pytest.raises(InputError, match="at least one iteration"):
+        decoder.decode(llr, syndrome, 0)
+
+
+def test_bits_do_not_show_in_a_repr(small_code: Code) -> None:
+    decoder = Decoder(small_code)
+    decoded = decoder.decode(np.ones(small_code.length, np.float32), np.zeros(small_code.checks, np.uint8))
+    assert "array" not in repr(decoded)
