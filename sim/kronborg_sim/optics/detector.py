@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 class RfHeterodyne:
     """Photocurrent of signal and local oscillator at different frequencies, as a real converter records it.
 
-    In shot-noise units a mode whose field has quadratures y in the photocurrent ``sqrt(2) Re(y e**(i phi))`` is read with
-    vacuum variance 1 per quadrature: shot noise is white with that variance a sample, signal and image band together.
+    In shot-noise units a mode whose field has quadratures y in the photocurrent ``sqrt(2) Re(y e**(i phi))`` is read
+    with vacuum variance 1 per quadrature: shot noise is white with that variance a sample, signal and image band
+    together.
 
     Attributes:
         shot_noise_words: standard deviation of the shot noise in converter words (16 bits, left-justified).
