@@ -15,9 +15,8 @@ from .frame_format import FrameFormat
 from .receive import receive, receive_noise, receiver_for
 from .recording import Recording, read, read_symbols
 
-
 MOST_SLIP_SYMBOLS = 0.125
-"""How far the symbols may drift within a frame: an eighth of a period costs about 1 % of the signal's power as noise."""
+"""How far symbols may drift within a frame: an eighth of a period turns about 1 % of the signal into noise."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,11 @@ def replay(recording: Recording, alice: np.ndarray, vacuum: Recording, dark: Rec
     if len(frame.pilot_frequencies_hz) > 1:
         # One clock's worth of timing is set at the frame's start: what the other gains until its end is not followed.
         offset = clock_offset(recording.samples, recording.sample_rate_hz, frame, found)
-        if abs(offset.ppm) * 1e-6 * frame.symbols > MOST_SLIP_SYMBOLS:
+        slip = abs(offset.ppm) * 1e-6 * frame.symbols
+        if slip > MOST_SLIP_SYMBOLS:
             raise InputError(
-                f"the two clocks differ by {offset.ppm:.1f} ppm, {abs(offset.ppm) * 1e-6 * frame.symbols:.2f} symbols over"
-                " the frame; this receiver does not follow a clock: lock them to one reference, or record shorter frames"
+                f"the two clocks differ by {offset.ppm:.1f} ppm, {slip:.2f} symbols over the frame; this receiver does not"
+                " follow a clock: lock both to one reference, or record shorter frames"
             )
     received = receive(recording.samples, recording.sample_rate_hz, frame, found)
     settings = receiver_for(

@@ -1,8 +1,8 @@
 """Bob's raw key is a discrete variable: his quadratures, rounded to few bits.
 
 The composable key length pays ``4 log2(sqrt(d) + 2) sqrt(n log2(2 / eps_s**2))`` bits for an alphabet of d letters a
-symbol (Pirandola & Papanastasiou 2024), so fewer bits make a longer key until the rounding noise costs more. Rounding is
-a processing of Bob's variable: an eavesdropper knows no more of the result than of the original.
+symbol (Pirandola & Papanastasiou 2024), so fewer bits make a longer key until the rounding noise costs more. Rounding
+is a processing of Bob's variable: an eavesdropper knows no more of the result than of the original.
 """
 
 from __future__ import annotations
