@@ -81,8 +81,8 @@ def replay(recording: Recording, alice: np.ndarray, vacuum: Recording, dark: Rec
         slip = abs(offset.ppm) * 1e-6 * frame.symbols
         if slip > MOST_SLIP_SYMBOLS:
             raise InputError(
-                f"the two clocks differ by {offset.ppm:.1f} ppm, {slip:.2f} symbols over the frame; this receiver does not"
-                " follow a clock: lock both to one reference, or record shorter frames"
+                f"the two clocks differ by {offset.ppm:.1f} ppm, {slip:.2f} symbols over the frame; this receiver does"
+                " not follow a clock: lock both to one reference, or record shorter frames"
             )
     received = receive(recording.samples, recording.sample_rate_hz, frame, found)
     settings = receiver_for(

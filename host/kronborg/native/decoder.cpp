@@ -5,7 +5,6 @@
 // compiled for the baseline and, on x86, for AVX2 and AVX-512, and chosen when the program runs.
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -232,11 +231,16 @@ int kronborg_decode(const Graph *graph, const float *llr, const uint8_t *syndrom
     std::vector<float> factors(int64_t(rows) * stride, 1.0f), gathered(MOST_EDGES * stride, 0.0f);
     std::vector<uint8_t> parity(lifting);
     for (int32_t row = 0; row < rows; ++row) {
-        const float *leaf = row < graph->core_rows ? nullptr : llr + core + int64_t(row - graph->core_rows) * lifting;
-        for (int32_t k = 0; k < lifting; ++k) {
-            const float factor = leaf ? std::tanh(leaf[k] / 2) : 1.0f;
-            factors[int64_t(row) * stride + k] = syndrome[int64_t(row) * lifting + k] ? -factor : factor;
+        float *factor = &factors[int64_t(row) * stride];
+        if (row >= graph->core_rows) {
+            std::memcpy(gathered.data(), llr + core + int64_t(row - graph->core_rows) * lifting, lifting * sizeof(float));
+            for (int32_t k = 0; k < stride; k += LANES) {
+                const Fraction t = tanh_half(load(&gathered[k]));
+                store(factor + k, t.over / t.under);
+            }
         }
+        const uint8_t *odd = syndrome + int64_t(row) * lifting;
+        for (int32_t k = 0; k < lifting; ++k) factor[k] = odd[k] ? -factor[k] : factor[k];
     }
     const State state = {graph, stride, posterior.data(), messages.data(), factors.data(), gathered.data()};
     auto *iterate = choose_iterate();

@@ -156,6 +156,15 @@ def test_composable_internals():
     assert hashing_term(epsilon, epsilon) == -95
 
 
+def test_composable_homodyne_rate_pays_for_one_quadrature_a_symbol():
+    """d = 2**6, not 2**12, and one real pair a symbol for the estimation."""
+    link, epsilon, n = homodyne(CP1), 2.0**-32, 9e8
+    at_worst = worst_case(link, 1e8, chernoff_tail(epsilon))
+    finite = 4 * math.log2(8 + 2) * math.sqrt(math.log2(2 / epsilon**2) / n) + 95 / n
+    expected = 0.81 * (0.95 * mutual_information(link) - holevo_bound(at_worst) - finite)
+    assert composable_rate(link, 0.95, 1e9) == pytest.approx(expected, abs=1e-12)
+
+
 def test_published_rates_of_lodewyck_2007():
     link = Link(18.5, 0.302, 0.005, 0.606, 0.041, "homodyne")
     pulses_per_second, beta = 350e3, 0.898
