@@ -110,7 +110,7 @@ def damaged(folder: Path, to: Path, name: str) -> Path:
     [
         ({"cvqkd:symbols": 48_000}, "symbols"),
         ({"cvqkd:symbol_rate_hz": 120e6}, "symbol rate"),
-        ({"core:sample_rate": 0.99e9}, "whole number"),
+        ({"core:sample_rate": 0.99e9}, "sample rate"),
         ({"cvqkd:pilot_frequencies_hz": [600e6]}, "pilot"),
         ({"cvqkd:frequency_shift_hz": 250e6}, "pilot"),
         ({"cvqkd:preamble": {"type": "barker", "root": 1, "length": 13, "rate_hz": 1e6}}, "zadoff-chu"),
