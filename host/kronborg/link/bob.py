@@ -16,14 +16,11 @@ from ..network.key_store import KeyBlock, KeyStore
 from ..postprocessing import privacy_amplification, verification
 from ..postprocessing.budget import Budget, Epsilons, key_budget
 from ..postprocessing.calibration import ShotNoise
-from ..postprocessing.digitisation import Digitiser
+from ..postprocessing.dithering import DITHER_STEPS, dither
 from ..postprocessing.estimation import Estimate, estimate
 from ..postprocessing.reconciliation import Code, Decoder, bob_message, choose_code
 from . import messages
 from .positions import complex_symbols, estimation_mask
-
-DIGITISER_BITS = 5
-"""Bits a quadrature of the raw key: with 1e7 symbols the longest key."""
 
 Answer = TypeVar("Answer")
 Randomness = Callable[[int], bytes]
@@ -126,7 +123,10 @@ class Bob:
         )
         self._note_frames(sent, self._received[mask], mask)
         kept = self._received[~mask]
-        self._quadratures = np.stack([kept.real, kept.imag], axis=-1).reshape(-1)
+        rounded = np.stack([kept.real, kept.imag], axis=-1).reshape(-1)
+        # One step is one word of the receiver.
+        self._step = 1 / float(np.sqrt(self._shot_noise.unit))
+        self._quadratures = dither(rounded, self._step, self._randomness)
         return self.estimated
 
     def _note_frames(
@@ -147,9 +147,8 @@ class Bob:
         Raises:
             NoKeyError: no code works at this SNR, or there are too few symbols for one block.
         """
-        self._digitiser = Digitiser.for_variance(float(np.mean(self._quadratures**2)), DIGITISER_BITS)
         channel = self.estimated
-        noise = channel.noise_variance_snu + self._digitiser.noise_variance_snu
+        noise = channel.noise_variance_snu + (DITHER_STEPS * self._step) ** 2
         self.snr = channel.gain**2 * channel.modulation_variance_snu / noise
         self._code = choose_code(self.snr)
         blocks = len(self._quadratures) // self._code.length
@@ -183,10 +182,10 @@ class Bob:
 
     def _correct(self, index: int, uniform: bytes, hash_key: bytes) -> tuple[bool, bool]:
         code = self._code
-        digits = self._digitiser.digitise(self._quadratures[index * code.length : (index + 1) * code.length])
+        quadratures = self._quadratures[index * code.length : (index + 1) * code.length]
         bits = np.unpackbits(np.frombuffer(uniform, np.uint8), count=code.length)
         syndrome = np.packbits(Decoder(code).syndrome(bits)).tobytes()
-        block = messages.CodeBlock(index, bob_message(digits, bits), syndrome)
+        block = messages.CodeBlock(index, bob_message(quadratures, bits), syndrome)
         if not self._ask(block, messages.Decoded).converged:
             return False, False
         core = code.core_bits(bits)
@@ -209,7 +208,7 @@ class Bob:
             block_bits=code.length,
             syndrome_bits=code.length - code.dimension,
             hashed_bits=code.core_length,
-            bits_per_quadrature=self._digitiser.bits,
+            dither_steps=DITHER_STEPS,
             worst_case=self.estimated.worst_case,
             epsilons=self._epsilons,
         )

@@ -42,7 +42,7 @@ class EstimationSymbols:
 
 @dataclass(frozen=True)
 class CodeChoice:
-    """Bob names the code and his estimate of the channel between her symbols and his digitised ones.
+    """Bob names the code and his estimate of the channel between her symbols and his dithered ones.
 
     Attributes:
         code: name of the code.

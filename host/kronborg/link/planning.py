@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 from ..board import Scenario
 from ..errors import NoKeyError
-from ..postprocessing.budget import Epsilons
-from ..postprocessing.digitisation import Digitiser
+from ..postprocessing.budget import Epsilons, smoothing_penalty
 from ..postprocessing.reconciliation import Code
 from ..postprocessing.security import (
     Link,
-    aep_penalty,
     chernoff_tail,
     holevo_bound,
     worst_case,
@@ -49,29 +47,26 @@ def expected_link(scenario: Scenario, modulation_variance_snu: float) -> Link:
     )
 
 
-def modulation_for(scenario: Scenario, snr: float, digitiser_bits: int) -> float:
-    """V_A that gives this SNR behind the digitiser, per quadrature."""
+def modulation_for(scenario: Scenario, snr: float) -> float:
+    """V_A that gives this SNR, per quadrature."""
     link = expected_link(scenario, 1.0)
-    # The digitiser's noise is a fixed share of the variance that it digitises: signal and noise alike.
-    share = Digitiser.for_variance(1.0, digitiser_bits).noise_variance_snu
-    noise = link.noise_variance_snu * snr * (1 + share) / (1 - snr * share)
-    return noise / link.gain_squared
+    return snr * link.noise_variance_snu / link.gain_squared
 
 
 def choose_modulation(
-    codes: Iterable[Code], scenario: Scenario, symbols: int, estimation_fraction: float, epsilons: Epsilons, bits: int
+    codes: Iterable[Code], scenario: Scenario, symbols: int, estimation_fraction: float, epsilons: Epsilons
 ) -> Modulation:
     """The code, and the V_A for it, that promise the longest composable key."""
     choices = []
     for code in codes:
-        variance = modulation_for(scenario, code.threshold_snr * SNR_MARGIN, bits)
+        variance = modulation_for(scenario, code.threshold_snr * SNR_MARGIN)
         link = expected_link(scenario, variance)
         disclosed = estimation_fraction * symbols
         kept = symbols - disclosed
         try:
-            chi = holevo_bound(worst_case(link, disclosed, chernoff_tail(epsilons.estimation)))
+            chi = holevo_bound(worst_case(link, 2 * disclosed, chernoff_tail(epsilons.estimation)))
         except NoKeyError:
             chi = math.inf  # so few symbols that the channel could be anything
-        rate = 2 * code.rate - chi - aep_penalty(bits, epsilons.smoothing) / math.sqrt(kept)
+        rate = 2 * code.rate - chi - smoothing_penalty(kept, epsilons.smoothing) / kept
         choices.append(Modulation(variance, code, rate * kept / symbols))
     return max(choices, key=lambda choice: choice.expected_bit_per_symbol)

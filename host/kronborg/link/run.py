@@ -27,7 +27,7 @@ from ..postprocessing.reconciliation import available_codes
 from ..postprocessing.security import asymptotic_rate, null_key_excess_noise, plob_bound
 from .acquisition import acquire
 from .alice import Alice
-from .bob import DIGITISER_BITS, Bob
+from .bob import Bob
 from .frame_format import FrameFormat, Preamble
 from .pictures import phase_track, power_density, uncompensated
 from .planning import choose_modulation, expected_link
@@ -131,7 +131,6 @@ def plan_frame(settings: RunSettings, epsilons: Epsilons) -> FramePlan:
             settings.frames * FRAME.symbols,
             settings.estimation_fraction,
             epsilons,
-            DIGITISER_BITS,
         ).modulation_variance_snu
     link = expected_link(settings.scenario, variance)
     return FramePlan(FRAME, variance, settings.pilot_snr_db - 10 * np.log10(link.snr))

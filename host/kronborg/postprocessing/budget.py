@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError, NoKeyError
 from . import verification
+from .dithering import leak_per_quadrature
 from .security import Link, aep_penalty, hashing_term, holevo_bound
 
 
@@ -48,13 +49,18 @@ class Budget:
     disclosed_bits: int
 
 
+def smoothing_penalty(symbols: float, epsilon: float) -> float:
+    """Bits that smoothing costs: Delta_aep for 256 letters in each of n / 4 octonions, of four symbols each."""
+    return math.sqrt(symbols / 4) * aep_penalty(math.log2(256) / 2, epsilon)
+
+
 def key_budget(
     *,
     blocks: int,
     block_bits: int,
     syndrome_bits: int,
     hashed_bits: int,
-    bits_per_quadrature: int,
+    dither_steps: float,
     worst_case: Link,
     epsilons: Epsilons,
 ) -> Budget:
@@ -62,19 +68,23 @@ def key_budget(
 
     With n symbols (two code bits each) in the verified blocks,
 
-        l = n (2 - leak) - n chi_BE(T_wc, xi_wc) - sqrt(n) Delta_aep + Theta,   Theta = log2(2 eps_h**2 eps_cor)
+        l = n (2 - leak) - n chi_BE(T_wc, xi_wc) - sqrt(n / 4) Delta_aep + Theta,   Theta = log2(2 eps_h**2 eps_cor)
 
-    (Pirandola & Papanastasiou, arXiv:2301.10270; beta I_AB is the code bits less all syndromes). Blocks that failed are
-    left out with their symbols. The paper weighs the whole bracket with the success probability p; here n counts the
-    surviving symbols, so that the penalty is sqrt(p N) rather than p sqrt(N): the larger of the two. Every term is
-    rounded against the key.
+    (Pirandola & Papanastasiou, arXiv:2301.10270; beta I_AB is the code bits less all syndromes). The variable whose
+    min-entropy counts is not Bob's symbols but his uniform signs, given his messages and the eavesdropper's state:
+    eight bits, d = 256 letters, for each octonion of four symbols. Its bound, 8 - 4 chi, needs messages that tell
+    nothing of the signs by themselves; what rounding leaves of that, behind Bob's own noise, is a line too.
+
+    Blocks that failed are left out with their symbols. The paper weighs the whole bracket with the success probability
+    p; here n counts the surviving symbols, so that the penalty is sqrt(p N) rather than p sqrt(N): the larger of the
+    two. Every term is rounded against the key.
 
     Args:
         blocks: verified blocks.
         block_bits: code bits in each, two a symbol.
         syndrome_bits: disclosed of each.
         hashed_bits: of each that enter verification and privacy amplification.
-        bits_per_quadrature: to which Bob's symbols were digitised.
+        dither_steps: standard deviation of the noise that Bob added to his rounded quadratures, in rounding steps.
         worst_case: the channel at its worst.
         epsilons: the failure probabilities.
 
@@ -101,8 +111,9 @@ def key_budget(
         ("Holevo bound at the worst case", math.ceil(symbols * chi)),
         (
             "finite size (smooth min-entropy)",
-            math.ceil(math.sqrt(symbols) * aep_penalty(bits_per_quadrature, epsilons.smoothing)),
+            math.ceil(smoothing_penalty(symbols, epsilons.smoothing)),
         ),
+        ("rounding of Bob's symbols", math.ceil(2 * symbols * leak_per_quadrature(dither_steps))),
         ("hashing and correctness", math.ceil(-hashing_term(epsilons.hashing, epsilons.correctness))),
     )
     uniform = blocks * block_bits

@@ -23,7 +23,7 @@ SYMBOLS = 330_000
 FRAMES = 4
 DEVIATION = 4096
 EFFICIENCY = 1.0
-SHOT_NOISE = ShotNoise(unit=1.0, electronic_noise_snu=0.01, relative_std=1e-5)
+SHOT_NOISE = ShotNoise(unit=1e6, electronic_noise_snu=0.01, relative_std=1e-5)
 
 
 @dataclass
@@ -45,8 +45,7 @@ def link(
     """Both ends of a channel of transmittance 1 with this SNR; `alter` may change what Bob says."""
     rng = np.random.default_rng(seed)
     noise = 1 + SHOT_NOISE.electronic_noise_snu + EFFICIENCY / 2 * excess_noise
-    # The digitiser adds a share of its own to the noise: aim a little higher.
-    variance = 1.01 * snr * noise / (EFFICIENCY / 2)
+    variance = snr * noise / (EFFICIENCY / 2)
     scale = float(np.sqrt(variance)) / DEVIATION
     sent, received = {}, {}
     for frame in range(frames):

@@ -13,7 +13,6 @@ from kronborg.errors import InputError, NoKeyError
 from kronborg.postprocessing.budget import Epsilons, key_budget
 from kronborg.postprocessing.security import (
     Link,
-    aep_penalty,
     chernoff_tail,
     composable_rate,
     holevo_bound,
@@ -27,7 +26,7 @@ SOUND = {
     "block_bits": 100_000,
     "syndrome_bits": 58_000,
     "hashed_bits": 60_000,
-    "bits_per_quadrature": 5,
+    "dither_steps": 1.0,
     "worst_case": WORST,
     "epsilons": Epsilons.within(1e-9),
 }
@@ -47,29 +46,26 @@ def test_lines_add_up_to_the_key_and_each_is_the_formulas():
         "error-correction syndromes": -100 * 58_000,
         "verification tags": -100 * 127,
         "Holevo bound at the worst case": -math.ceil(symbols * holevo_bound(WORST)),
-        "finite size (smooth min-entropy)": -math.ceil(math.sqrt(symbols) * aep_penalty(5, 2e-10)),
+        "finite size (smooth min-entropy)": -math.ceil(
+            4 * math.log2(18) * math.sqrt(symbols / 4) * math.sqrt(math.log2(2 / 2e-10**2))
+        ),
+        "rounding of Bob's symbols": -1,
         "hashing and correctness": -math.ceil(-math.log2(2 * 2e-10**3)),
     }
     assert found.disclosed_bits == 100 * (58_000 + 127)
 
 
 def test_agrees_with_the_composable_rate_of_the_same_code_without_frame_errors():
-    """beta I_AB = 2 R per symbol; only tags and the rounding against the key make a difference."""
+    """beta I_AB = 2 R per symbol; tags, rounding, and an alphabet of octonions instead of symbols differ."""
     link, epsilon, symbols = Link(5, 10**-0.2, 0.02, 0.6, 0.1), 2e-10, 1e9
-    code_rate = 0.42
-    n = 0.9 * symbols
+    n, beta = 0.9 * symbols, 2 * 0.42 / mutual_information(link)
     at_worst = worst_case(link, 2 * 0.1 * symbols, chernoff_tail(epsilon))
     found = budget(blocks=9000, block_bits=200_000, syndrome_bits=116_000, hashed_bits=120_000, worst_case=at_worst)
-    formula = composable_rate(
-        link,
-        2 * code_rate / mutual_information(link),
-        symbols,
-        frame_error_rate=0.0,
-        bits_per_quadrature=5,
-        epsilon=epsilon,
-    )
+    # d = 256 for four symbols costs as much as 2**p + 2 = 18**(1/2) for each.
+    bits = math.log2(math.sqrt(18) - 2)
+    formula = composable_rate(link, beta, symbols, frame_error_rate=0.0, bits_per_quadrature=bits, epsilon=epsilon)
     assert n == 9000 * 100_000
-    assert 0 <= formula * symbols - (found.key_bits + 9000 * 127) < 4
+    assert 0 <= formula * symbols - (found.key_bits + 9000 * 127) < 5
 
 
 @settings(deadline=None)
