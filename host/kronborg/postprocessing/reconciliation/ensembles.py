@@ -74,6 +74,9 @@ SEED = 2008
 """Of the construction of the stored codes."""
 
 ENSEMBLES = {
+    "met-0.333": Ensemble(
+        (Columns(84, 2, 7), Columns(226, 3, 7), Columns(16, 3, 9), Columns(4, 3, 15)), core_checks=30, leaf_checks=570
+    ),
     "met-0.2": Ensemble((Columns(48, 2, 12), Columns(134, 3, 12)), core_checks=22, leaf_checks=618),
     "met-0.1": Ensemble((Columns(32, 2, 20), Columns(68, 3, 21)), core_checks=20, leaf_checks=700),
     "met-0.05": Ensemble((Columns(48, 2, 34), Columns(64, 3, 36)), core_checks=32, leaf_checks=1488),

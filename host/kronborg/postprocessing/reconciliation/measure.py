@@ -80,7 +80,7 @@ def measure(
 def main() -> None:
     """Measure one code, and print what was found."""
     parser = argparse.ArgumentParser(description="Measure a code over the simulated channel.")
-    rates = {f"{code.rate:g}": code for code in available_codes()}
+    rates = {f"{code.rate:.3g}": code for code in available_codes()}
     parser.add_argument("--rate", choices=list(rates), required=True, help="which code")
     parser.add_argument("--snr", type=float, required=True, help="signal over noise per quadrature")
     parser.add_argument("--frames", type=int, default=20, help="how many to send")
