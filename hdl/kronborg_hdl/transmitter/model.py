@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..modulation.pilot.model import Pilot, shift_and_pilots
 from ..modulation.pulse_shaper.model import PulseShaper
+from ..modulation.shift_and_pilots.model import Pilot, shift_and_pilots
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from kronborg_hdl.dsp.formats import SAMPLE
 from kronborg_hdl.dsp.nco import phase_word
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
-from kronborg_hdl.modulation.pilot.model import Pilot
 from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
+from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
 from kronborg_hdl.transmitter.model import Transmitter
 
 from ..errors import InputError

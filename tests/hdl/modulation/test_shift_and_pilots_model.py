@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kronborg_hdl.dsp.nco import oscillator, phase_word
-from kronborg_hdl.modulation.pilot.model import Pilot, shift_and_pilots
+from kronborg_hdl.modulation.shift_and_pilots.model import Pilot, shift_and_pilots
 
 
 @settings(max_examples=50)

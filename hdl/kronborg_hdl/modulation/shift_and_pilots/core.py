@@ -1,0 +1,167 @@
+"""The single-sideband shift and the pilot tones in Amaranth."""
+
+from __future__ import annotations
+
+from amaranth import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...axi.bank import register_port
+from ...axi.stream import SkidBuffer, complex_words
+from ...dsp.arithmetic import event_counter, saturate
+from ...dsp.formats import SAMPLE
+from ...dsp.oscillator import Oscillator
+from ...dsp.pipeline import Pipeline
+from .model import HALF, PILOTS
+from .registers import REGISTERS
+
+LANES = (1, 2, 4, 8, 16)
+COUNTER_BITS = 32
+
+
+class ShiftAndPilots(wiring.Component):
+    """Shift complex samples in frequency and add up to two tones.
+
+    Mathematics, for sample n of a frame, with e the oscillators' words (full scale 32767)::
+
+        y[n] = saturate( round(x[n] e_shift[n] / 2**15) + sum over pilots of round(amplitude e_pilot[n] / 2**15) )
+
+    Every oscillator starts a frame anew: the shift at phase zero, a pilot at its own phase.
+
+    Structure: three oscillators (``dsp.oscillator``), a complex multiplication, a real one per pilot and rail, one sum.
+
+    Formats: samples Q1.15, amplitudes 15 bits without sign, increments and phases 2**-32 turns. Products are exact;
+    each term is rounded once, to nearest with ties towards plus infinity. A sum that does not fit 16 bits saturates,
+    sets STATUS.saturated and is counted.
+
+    Frames: ``last`` comes out with the beat that it came in with. Registers take effect together, by CONTROL.apply,
+    between two frames. After reset no sample is taken before the first apply.
+
+    Throughput: one beat per clock, always. Latency: :attr:`latency` clocks.
+
+    Resources per lane: 4 + 2 * 2 multipliers of 16 x 16 bits, and for the oscillators 3 * 2 of 18 x 11 bits and three
+    RAMB18.
+
+    Args:
+        lanes: samples per clock, LANES.
+
+    Members:
+        i: LANES samples per clock, and ``last``.
+        o: the same.
+        port: the registers of ``registers.py``.
+
+    Raises:
+        ValueError: no such number of lanes.
+    """
+
+    registers = REGISTERS
+
+    def __init__(self, *, lanes: int) -> None:
+        if lanes not in LANES:
+            raise ValueError(f"{lanes} samples per clock: must be one of {', '.join(map(str, LANES))}")
+        self.lanes = lanes
+        super().__init__(
+            {
+                "i": In(stream.Signature(complex_words(lanes))),
+                "o": Out(stream.Signature(complex_words(lanes))),
+                "port": In(register_port(REGISTERS)),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clocks from a beat's acceptance to the same beat at ``o`` when nothing pauses."""
+        # Oscillator; products; rounding; sum; saturation; skid buffer.
+        return Oscillator.LATENCY + 4 + 1
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers of up to 18 x 16 bits, those of the oscillators among them."""
+        return self.lanes * (4 + 2 * PILOTS + 2 * (1 + PILOTS))
+
+    def elaborate(self, platform: object) -> Module:
+        """The hardware."""
+        m = Module()
+        port, last = self.port, self.i.payload.last
+        m.submodules.skid = skid = SkidBuffer(self.o.payload.shape())
+        wiring.connect(m, skid.o, wiring.flipped(self.o))
+        # The pipeline moves as a whole, or pauses as a whole when the skid buffer is full.
+        pipeline = Pipeline(m, skid.i.ready)
+
+        accept, load = Signal(), Signal()
+        first, pending, loaded = Signal(init=1), Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(pipeline.advance & loaded),
+            accept.eq(self.i.valid & self.i.ready),
+            load.eq(pending & Mux(accept, last, first)),
+            port.control.loaded.eq(loaded),
+            port.control.apply.busy.eq(pending),
+            port.capabilities.lanes.eq(self.lanes),
+            port.capabilities.pilots.eq(PILOTS),
+        ]
+        with m.If(accept):
+            m.d.sync += first.eq(last)
+        with m.If(load):
+            m.d.sync += pending.eq(0), loaded.eq(1)
+        with m.If(port.control.apply.start):
+            m.d.sync += pending.eq(1)
+
+        def oscillator(name: str, word: Value, phase: Value | int) -> data.View:
+            m.submodules[name] = component = Oscillator(lanes=self.lanes)
+            m.d.comb += [
+                component.word.eq(word),
+                component.phase.eq(phase),
+                component.load.eq(load),
+                component.accept.eq(accept),
+                component.last.eq(last),
+                component.advance.eq(pipeline.advance),
+            ]
+            return component.o
+
+        shift = oscillator("shift", port.shift_increment.word, 0)
+        pilots = []
+        for number in range(PILOTS):
+            increment, phase, written = (
+                getattr(port, f"pilot_{number}_{name}").word for name in ("increment", "phase", "amplitude")
+            )
+            amplitude = Signal.like(written, name=f"amplitude_{number}")
+            with m.If(load):
+                m.d.sync += amplitude.eq(written)
+            # A frame's amplitude goes with its samples: the next frame's may already be in the register.
+            amplitude = pipeline.history(amplitude, Oscillator.LATENCY)[-1]
+            pilots.append((oscillator(f"pilot_{number}", increment, phase), amplitude))
+
+        words = Signal(complex_words(self.lanes)["words"].shape, reset_less=True)
+        overflows = []
+        for lane in range(self.lanes):
+            i, q = (
+                pipeline.history(rail, Oscillator.LATENCY)[-1]
+                for rail in (self.i.payload.words[lane].i, self.i.payload.words[lane].q)
+            )
+            cosine, sine = shift[lane].cosine, shift[lane].sine
+            i_cosine, q_sine = pipeline.register(i * cosine), pipeline.register(q * sine)
+            i_sine, q_cosine = pipeline.register(i * sine), pipeline.register(q * cosine)
+            shifted = (i_cosine - q_sine, i_sine + q_cosine)
+            for rail, total, tone in zip(("i", "q"), shifted, ("cosine", "sine"), strict=True):
+                terms = [pipeline.register((total + HALF) >> 15, signed(17))]
+                for pilot, amplitude in pilots:
+                    product = pipeline.register(pilot[lane][tone] * amplitude)
+                    terms.append(pipeline.register((product + HALF) >> 15, signed(16)))
+                word, overflow = saturate(pipeline.register(sum(terms), signed(18)), SAMPLE)
+                overflows.append(overflow)
+                with m.If(pipeline.advance):
+                    m.d.sync += words[lane][rail].eq(word)
+
+        before = self.latency - 2  # the step that saturates, and the skid buffer
+        *_, valid, valid_out = pipeline.history(accept, before + 1, reset=True)
+        saturated = Signal(range(2 * self.lanes + 1))
+        with m.If(pipeline.advance & valid):
+            m.d.comb += saturated.eq(sum(overflows))
+        m.d.comb += [
+            port.status.saturated.eq(saturated.any()),
+            port.saturations.count.eq(event_counter(m, COUNTER_BITS, saturated, port.control.clear_counters.start)),
+            skid.i.valid.eq(valid_out),
+            skid.i.payload.words.eq(words),
+            skid.i.payload.last.eq(pipeline.history(last, before + 1)[-1]),
+        ]
+        return m
