@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import InputError
 from .base_graph import STORED, BaseGraph, save
 from .ensembles import ENSEMBLES, SEED, Ensemble, stored_lifting
 
@@ -29,8 +30,11 @@ def construct(ensemble: Ensemble, lifting: int, seed: int) -> BaseGraph:
     """Lift an ensemble. The same arguments give the same graph on every machine.
 
     Raises:
-        ValueError: the lifting is too small for a graph without cycles of length four.
+        InputError: a check has more edges than there are columns, or the lifting is too small for a graph without
+            cycles of length four.
     """
+    if max(ensemble.core_check_degrees() + ensemble.leaf_check_degrees()) > ensemble.core_columns:
+        raise InputError("a check would meet a column twice: give the ensemble more checks or more core columns")
     rng = np.random.default_rng(seed)
     core_degrees = np.concatenate([np.full(c.count, c.core_degree) for c in ensemble.columns])
     leaf_degrees = np.concatenate([np.full(c.count, c.leaf_degree) for c in ensemble.columns])
@@ -70,40 +74,44 @@ def _grow_core(
     edges = [(column, r, place) for r, row in enumerate(rows) for place, column in enumerate(row)]
     order = rng.permutation(len(edges))
     for column, r, place in sorted((edges[i] for i in order), key=lambda edge: (column_degrees[edge[0]], edge[0])):
-        distance = _distances(grown, column, r, len(rows), len(column_degrees), lifting)
-        best = np.flatnonzero(distance == distance.max())
+        best = _farthest(grown, column, r, lifting)
         # Variable 0 of the column meets check k, so the shift is -k.
-        shifts[r][place] = int(-best[rng.integers(len(best))] % lifting)
+        shifts[r][place] = -best[rng.integers(len(best))] % lifting
         grown.append((r, column, shifts[r][place]))
     return shifts
 
 
-def _distances(
-    edges: list[tuple[int, int, int]], column: int, row: int, rows: int, columns: int, lifting: int
-) -> NDArray[np.int64]:
-    """Steps from variable 0 of a column to each check of a row, shape (lifting,); very many where there is no path."""
-    unreached = np.iinfo(np.int64).max
-    distance = np.full((rows, lifting), unreached)
-    # Circulants turn rows of these arrays. Each array holds its contents twice, so that a turned row is a slice.
-    variables = np.zeros((columns, 2 * lifting), bool)
-    variables[column, [0, lifting]] = True
-    seen = variables.copy()
-    step = 0
-    while variables.any() and (distance[row] == unreached).any():
-        step += 1
-        checks = np.zeros((rows, 2 * lifting), bool)
+def _farthest(edges: list[tuple[int, int, int]], column: int, row: int, lifting: int) -> list[int]:
+    """Checks of a row to which the way from variable 0 of a column is longest, or which it cannot reach at all.
+
+    A breadth-first search. Sets of variables of one column, and of checks of one row, are the bits of an integer, which
+    a circulant turns.
+    """
+    everything = (1 << lifting) - 1
+
+    def turned(bits: int, shift: int) -> int:
+        return (bits >> shift | bits << lifting - shift) & everything
+
+    seen_variables, seen_checks = {column: 1}, {row: 0}
+    variables = {column: 1}
+    last = everything
+    while variables and seen_checks[row] != everything:
+        checks: dict[int, int] = {}
         for r, c, shift in edges:
-            checks[r, :lifting] |= variables[c, shift : shift + lifting]
-        checks[:, :lifting] &= distance == unreached
-        checks[:, lifting:] = checks[:, :lifting]
-        distance[checks[:, :lifting]] = step
-        variables = np.zeros_like(seen)
+            if c in variables:
+                checks[r] = checks.get(r, 0) | turned(variables[c], shift)
+        checks = {r: bits & ~seen_checks.get(r, 0) for r, bits in checks.items()}
+        seen_checks |= {r: bits | seen_checks.get(r, 0) for r, bits in checks.items()}
+        last = checks.get(row, 0) or last
+        reached: dict[int, int] = {}
         for r, c, shift in edges:
-            variables[c, :lifting] |= checks[r, lifting - shift : 2 * lifting - shift]
-        variables[:, lifting:] = variables[:, :lifting]
-        variables &= ~seen
-        seen |= variables
-    return distance[row]
+            if checks.get(r):
+                reached[c] = reached.get(c, 0) | turned(checks[r], lifting - shift)
+        reached = {c: bits & ~seen_variables.get(c, 0) for c, bits in reached.items()}
+        seen_variables |= {c: bits | seen_variables.get(c, 0) for c, bits in reached.items()}
+        variables = {c: bits for c, bits in reached.items() if bits}
+    best = everything & ~seen_checks[row] or last
+    return [k for k in range(lifting) if best >> k & 1]
 
 
 def _draw_leaves(
@@ -130,7 +138,7 @@ def _draw_leaves(
             if not new & taken:
                 break
         else:
-            raise ValueError(f"a lifting of {lifting} is too small to avoid cycles of length four: choose a larger one")
+            raise InputError(f"a lifting of {lifting} is too small to avoid cycles of length four: choose a larger one")
         taken |= new
         drawn.append(shifts)
     return drawn

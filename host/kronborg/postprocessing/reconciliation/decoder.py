@@ -20,7 +20,7 @@ from ...errors import InputError
 from .codes import Code
 
 MOST_EDGES = 64
-"""Largest number of core edges of a check."""
+"""Largest number of core edges of a check; the native decoder has room for no more."""
 
 _ABI = 1
 _LARGEST_TANH = np.float32(1 - 2.0**-24)
@@ -80,12 +80,14 @@ class Decoder:
         native: True for the native library, False for numpy, None for the native one if it is there.
 
     Raises:
-        InputError: the native library is asked for and not there.
+        InputError: the native library is asked for and not there, or a check has more than `MOST_EDGES` core edges.
     """
 
     def __init__(self, code: Code, native: bool | None = None) -> None:
         if native and not native_available():
             raise InputError("the native decoder was not built: install a C++ compiler and then kronborg again")
+        if code.graph.row_degrees.max() > MOST_EDGES:
+            raise InputError(f"code {code.name} has a check of more than {MOST_EDGES} core edges: use more core checks")
         self.code = code
         self.native = native_available() if native is None else native
         graph = code.graph

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from kronborg.errors import InputError
 from kronborg.postprocessing.reconciliation import Code, Decoder, available_codes, native_available
+from kronborg.postprocessing.reconciliation.codes import Threshold
+from kronborg.postprocessing.reconciliation.construct import construct
+from kronborg.postprocessing.reconciliation.ensembles import Columns, Ensemble
 
 Frame = Callable[[Code, float, int], tuple[NDArray[np.uint8], NDArray[np.float32]]]
 both_decoders = pytest.mark.parametrize("native", [True, False], ids=["native", "numpy"])
@@ -146,6 +149,13 @@ def test_refuses_arrays_that_are_not_a_block(small_code: Code) -> None:
         decoder.decode(llr, bits)
     with pytest.raises(InputError, match="at least one iteration"):
         decoder.decode(llr, syndrome, 0)
+
+
+def test_refuses_a_code_with_larger_checks_than_there_is_room_for() -> None:
+    ensemble = Ensemble((Columns(70, 2, 3),), core_checks=2, leaf_checks=70)
+    code = Code("wide", construct(ensemble, 64, seed=1), Threshold(1, 0, 0, 0))
+    with pytest.raises(InputError, match="more than 64 core edges"):
+        Decoder(code)
 
 
 def test_bits_do_not_show_in_a_repr(small_code: Code) -> None:
