@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from kronborg_hdl.axi.skin import Skin
+from kronborg_hdl.modulation.gaussian.core import GaussianSource
+from kronborg_sim.benches.runner import run_bench
+
+TESTS_IN_THE_BENCH = 20
+
+
+@pytest.mark.parametrize(
+    ("symbols_per_clock", "beats"), [pytest.param(1, 5_000, id="1 a clock"), pytest.param(8, 5_000, id="8 a clock")]
+)
+def test_core_equals_its_model_on_the_bench(symbols_per_clock: int, beats: int, tmp_path: Path) -> None:
+    core = GaussianSource(symbols_per_clock=symbols_per_clock)
+    outcome = run_bench(
+        Skin(core).to_verilog("gaussian"),
+        "gaussian",
+        "kronborg_sim.benches.gaussian",
+        tmp_path,
+        {"symbols_per_clock": symbols_per_clock, "latency": core.latency, "beats": beats},
+    )
+    assert not outcome.failed, f"failed: {', '.join(outcome.failed)}\n{outcome.log[-6000:]}"
+    assert len(outcome.passed) == TESTS_IN_THE_BENCH
+
+
+@pytest.mark.parametrize("symbols_per_clock", [0, 17])
+def test_refuses_a_width_that_it_cannot_have(symbols_per_clock: int) -> None:
+    with pytest.raises(ValueError, match=f"{symbols_per_clock} symbols per clock: must be 1 to 16"):
+        GaussianSource(symbols_per_clock=symbols_per_clock)
