@@ -1,0 +1,1 @@
+"""The ChaCha20 expander."""

@@ -1,0 +1,1 @@
+"""Continuous health tests of an entropy source."""
