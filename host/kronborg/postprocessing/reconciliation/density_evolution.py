@@ -19,9 +19,9 @@ Density = NDArray[np.float64]
 
 DIMENSION = 8
 LLR_STEP = 1 / 32
-LLR_POINTS = 4096
+LLR_POINTS = 8192
 LLR = (np.arange(LLR_POINTS) - LLR_POINTS // 2) * LLR_STEP
-"""Grid of log-likelihood ratios, -64 to 64."""
+"""Grid of log-likelihood ratios, -128 to 128. Sums must stay inside, since the convolutions are circular."""
 
 MAGNITUDE_STEP = 1 / 512
 MAGNITUDE_POINTS = 8 * 512

@@ -47,6 +47,13 @@ def test_the_design_decodes_where_its_code_does_and_not_below_capacity() -> None
     assert residual_error(ensemble, 0.152, iterations=100) > 0.01
 
 
+@pytest.mark.parametrize("name", list(ENSEMBLES))
+def test_more_signal_never_hurts(name: str) -> None:
+    """Far above the threshold all sums are large: they must not leave the grid at one end and enter it at the other."""
+    ensemble = ENSEMBLES[name]
+    assert residual_error(ensemble, 2 ** (2 * ensemble.rate / 0.6) - 1) < CONVERGED
+
+
 def test_the_published_tenth_rate_ensemble_is_unstable_at_its_published_threshold() -> None:
     """nu = .0775 x1^2 x2^20 + .0475 x1^3 x2^22, core checks .0025 x1^11 + .0225 x1^12: 5.68 > exp(21 / (2 sigma^2))."""
     published = Ensemble((Columns(62, 2, 20), Columns(38, 3, 22)), core_checks=20, leaf_checks=700)
