@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..board import Scenario
 from ..errors import NoKeyError
 from ..postprocessing.budget import Epsilons, smoothing_penalty
+from ..postprocessing.estimation import most_known
 from ..postprocessing.reconciliation import Code
 from ..postprocessing.security import (
     Link,
@@ -64,7 +65,11 @@ def choose_modulation(
         disclosed = estimation_fraction * symbols
         kept = symbols - disclosed
         try:
-            chi = holevo_bound(worst_case(link, 2 * disclosed, chernoff_tail(epsilons.estimation)))
+            low = worst_case(link, 2 * disclosed, chernoff_tail(epsilons.estimation))
+            high = min((2 * math.sqrt(link.transmittance) - math.sqrt(low.transmittance)) ** 2, 1.0)
+            eta, electronic = link.detector_efficiency, link.electronic_noise_snu
+            bounds = (low.transmittance, high)
+            chi = holevo_bound(most_known(variance, bounds, low.noise_variance_snu, eta, electronic))
         except NoKeyError:
             chi = math.inf  # so few symbols that the channel could be anything
         rate = 2 * code.rate - chi - smoothing_penalty(kept, epsilons.smoothing) / kept

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, NoKeyError
 from .calibration import ShotNoise
-from .security import Link, chernoff_tail
+from .security import Link, chernoff_tail, holevo_bound
 
 FEWEST_SYMBOLS = 100
 
@@ -28,7 +28,8 @@ class Estimate:
         excess_noise_snu: xi = (sigma**2 - 1 - v_el) / t**2, at the channel's input; may be negative.
         excess_noise_std_snu: its statistical standard deviation.
         snr: t**2 V_A / sigma**2.
-        worst_case: the link with the lowest T and the highest xi that the data allow, each with the given probability.
+        transmittance_bounds: lowest and highest T that the data allow.
+        worst_case: of all links that the data allow, the one of which an eavesdropper knows most.
     """
 
     symbols: int
@@ -39,6 +40,7 @@ class Estimate:
     excess_noise_snu: float
     excess_noise_std_snu: float
     snr: float
+    transmittance_bounds: tuple[float, float]
     worst_case: Link
 
 
@@ -58,8 +60,10 @@ def estimate(
     unit u is known to a relative r: y scales with u**-1/2 and sigma**2 with 1/u, which adds t r / 2 and sigma**2 r in
     quadrature, for calibration and estimation are independent; its confidence costs no epsilon of its own. (The error
     of v_el = dark / u partly cancels that of sigma**2; not to count on this errs on the safe side.) The worst case
-    takes each w = sqrt(2 ln(1/epsilon)) deviations to its bad side: T_wc = 2 t_min**2 / eta and xi_wc = (sigma_max**2 -
-    1 - v_el) / t_min**2.
+    lies within w = sqrt(2 ln(1/epsilon)) deviations: sigma**2 at its largest, for the Holevo bound grows with it, and
+    the transmittance where the Holevo bound is largest between t_min and t_max (:func:`most_known`). The paper takes
+    t_min; with the code's rate fixed, what matters is the eavesdropper's information alone, and below some 70 % of
+    transmittance that grows with T. Each w bounds one tail by epsilon / 2, so both sides of t cost one epsilon.
 
     Args:
         alice: symbols sent, sqrt(SNU) at the channel's input, complex, shape (m,).
@@ -107,10 +111,11 @@ def estimate(
             f"no key: the noise lies {vacuum - noise:.3f} SNU below vacuum and electronic noise; calibrate shot noise"
             " again"
         )
-    worst = Link(
+    bounds = (gain_min**2 / share, min((gain + width * gain_std) ** 2 / share, 1.0))
+    worst = most_known(
         modulation_variance_snu,
-        gain_min**2 / share,
-        (noise + width * noise_std - vacuum) / gain_min**2,
+        bounds,
+        noise + width * noise_std,
         detector_efficiency,
         shot_noise.electronic_noise_snu,
     )
@@ -123,5 +128,31 @@ def estimate(
         excess_noise_snu=(noise - vacuum) / gain**2,
         excess_noise_std_snu=noise_std / gain**2,
         snr=gain**2 * modulation_variance_snu / noise,
+        transmittance_bounds=bounds,
         worst_case=worst,
     )
+
+
+def most_known(
+    modulation_variance_snu: float,
+    transmittances: tuple[float, float],
+    noise_variance_snu: float,
+    detector_efficiency: float,
+    electronic_noise_snu: float,
+) -> Link:
+    """The link, between two transmittances and with this noise at the detector, with the largest Holevo bound.
+
+    At fixed noise sigma**2 = 1 + v_el + (eta T / 2) xi the bound rises with T, then falls: a ternary search finds its
+    peak, and the ends are looked at besides.
+    """
+
+    def link(transmittance: float) -> Link:
+        added = max(noise_variance_snu - 1 - electronic_noise_snu, 0.0)
+        excess = added / (detector_efficiency * transmittance / 2)
+        return Link(modulation_variance_snu, transmittance, excess, detector_efficiency, electronic_noise_snu)
+
+    low, high = transmittances
+    for _ in range(60):
+        left, right = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (left, high) if holevo_bound(link(left)) < holevo_bound(link(right)) else (low, right)
+    return max(map(link, (*transmittances, (low + high) / 2)), key=holevo_bound)

@@ -11,7 +11,7 @@ import pytest
 from kronborg.errors import InputError, NoKeyError
 from kronborg.postprocessing.calibration import ShotNoise
 from kronborg.postprocessing.estimation import estimate
-from kronborg.postprocessing.security import Link, chernoff_tail, worst_case
+from kronborg.postprocessing.security import Link, chernoff_tail, holevo_bound, worst_case
 
 LINK = Link(4, 10**-0.5, 0.01, 0.6, 0.05)
 EXACT = ShotNoise(1.0, LINK.electronic_noise_snu, 0.0)
@@ -41,12 +41,27 @@ def test_known_channel_is_found_within_its_uncertainty():
     assert found.symbols == 1_000_000
 
 
-def test_worst_case_is_the_rate_formulas_around_the_estimate():
+def test_bounds_are_the_rate_formulas_around_the_estimate():
     found = measure(*exchange(np.random.default_rng(2), 1_000_000))
     around = Link(4, found.transmittance, found.excess_noise_snu, 0.6, 0.05)
     expected = worst_case(around, 2e6, chernoff_tail(1e-10))
-    assert found.worst_case.transmittance == pytest.approx(expected.transmittance, rel=1e-12)
-    assert found.worst_case.excess_noise_snu == pytest.approx(expected.excess_noise_snu, rel=1e-9)
+    assert found.transmittance_bounds[0] == pytest.approx(expected.transmittance, rel=1e-12)
+    assert found.worst_case.noise_variance_snu == pytest.approx(expected.noise_variance_snu, rel=1e-12)
+    assert math.sqrt(found.transmittance_bounds[1]) - math.sqrt(found.transmittance) == pytest.approx(
+        math.sqrt(found.transmittance) - math.sqrt(found.transmittance_bounds[0])
+    )
+
+
+@pytest.mark.parametrize("transmittance", [0.05, 0.3, 0.63, 0.72, 0.8, 0.95])
+def test_an_eavesdropper_knows_of_no_link_within_the_bounds_more_than_of_the_worst_case(transmittance):
+    """Of a fixed code rate only the eavesdropper's information counts, and that may grow with the transmittance."""
+    link = replace(LINK, transmittance=transmittance)
+    found = measure(*exchange(np.random.default_rng(13), 200_000, link))
+    noise_max, known = found.worst_case.noise_variance_snu, holevo_bound(found.worst_case)
+    for at in np.linspace(*found.transmittance_bounds, 200):
+        for noise in np.linspace(1.05, noise_max, 5):
+            allowed = replace(link, transmittance=at, excess_noise_snu=(noise - 1.05) / (0.3 * at))
+            assert holevo_bound(allowed) <= known * (1 + 1e-9)
 
 
 def test_stated_deviation_is_that_of_repeated_estimates_with_repeated_calibrations():
@@ -65,25 +80,26 @@ def test_stated_deviation_is_that_of_repeated_estimates_with_repeated_calibratio
 def test_worst_case_fails_no_more_often_than_epsilon_and_not_never(relative):
     rng, trials, epsilon = np.random.default_rng(4), 1500, 0.2
     link = replace(LINK, excess_noise_snu=1.0)  # far enough from vacuum that no trial falls below it
-    low = high = 0
+    low = high = noisy = 0
     for _ in range(trials):
         x, y = exchange(rng, 2000, link)
         unit = 1 + relative * rng.normal()
         shot_noise = ShotNoise(unit, link.electronic_noise_snu, relative)
-        at_worst = measure(x, y / math.sqrt(unit), shot_noise, epsilon).worst_case
-        low += at_worst.transmittance > link.transmittance
-        high += at_worst.excess_noise_snu < link.excess_noise_snu
-    # A Gaussian is beyond sqrt(2 ln 5) = 1.79 deviations with probability 0.036.
-    for failures in (low, high):
+        at_worst = measure(x, y / math.sqrt(unit), shot_noise, epsilon)
+        low += at_worst.transmittance_bounds[0] > link.transmittance
+        high += at_worst.transmittance_bounds[1] < link.transmittance
+        noisy += at_worst.worst_case.noise_variance_snu < link.noise_variance_snu
+    # A Gaussian is beyond sqrt(2 ln 5) = 1.79 deviations, on one side, with probability 0.036.
+    for failures in (low, high, noisy):
         assert 0.015 * trials < failures < 0.06 * trials
 
 
-def test_uncertain_unit_lowers_the_worst_transmittance_and_raises_the_worst_noise():
+def test_uncertain_unit_widens_the_bounds():
     x, y = exchange(np.random.default_rng(5), 100_000)
-    exact = measure(x, y).worst_case
-    uncertain = measure(x, y, ShotNoise(1.0, LINK.electronic_noise_snu, 5e-3)).worst_case
-    assert uncertain.transmittance < exact.transmittance
-    assert uncertain.excess_noise_snu > exact.excess_noise_snu + 0.1
+    exact = measure(x, y)
+    uncertain = measure(x, y, ShotNoise(1.0, LINK.electronic_noise_snu, 5e-3))
+    assert uncertain.transmittance_bounds[0] < exact.transmittance_bounds[0]
+    assert uncertain.worst_case.noise_variance_snu > exact.worst_case.noise_variance_snu + 0.005
 
 
 def test_no_light_means_no_key():
