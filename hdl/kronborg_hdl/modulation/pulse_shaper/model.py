@@ -1,5 +1,7 @@
 """Bit-exact model of the pulse shaper: symbols in, root-raised-cosine samples out, M samples a symbol.
 
+The core beside it gives the same words for every input:
+
 ``y[n M + j] = round(sum_k h[j + k M] a[n - k] / 2**shift)`` for each rail, with full-precision accumulation, one
 rounding (to nearest, ties towards plus infinity) and saturation. Symbols, taps and samples are 16-bit words.
 """
@@ -13,6 +15,9 @@ from numpy.typing import NDArray
 
 from ...dsp.formats import SAMPLE, saturate
 
+MAXIMUM_SHIFT = 31
+"""Largest shift that the register holds."""
+
 SYMBOLS_PER_PIECE = 64
 """Outputs are computed as products with a banded matrix of this many symbols: an arrangement for speed only."""
 
@@ -24,7 +29,10 @@ class PulseShaper:
     Attributes:
         taps: int16, shape (M * K,), oldest output first: tap ``j + k M`` weighs the symbol ``k`` back at phase ``j``.
         samples_per_symbol: M.
-        shift: bits dropped from the accumulator.
+        shift: bits dropped from the accumulator, 0 to 31.
+
+    Raises:
+        ValueError: the taps are no int16 vector of whole symbols, or the shift is out of range.
     """
 
     taps: NDArray[np.int16]
@@ -32,8 +40,12 @@ class PulseShaper:
     shift: int
 
     def __post_init__(self) -> None:
-        if len(self.taps) % self.samples_per_symbol:
+        if self.taps.dtype != np.int16 or self.taps.ndim != 1 or not len(self.taps):
+            raise ValueError(f"taps must be a vector of int16, not {self.taps.dtype} of shape {self.taps.shape}")
+        if self.samples_per_symbol < 1 or len(self.taps) % self.samples_per_symbol:
             raise ValueError(f"{len(self.taps)} taps are not a whole number of {self.samples_per_symbol} phases")
+        if not 0 <= self.shift <= MAXIMUM_SHIFT:
+            raise ValueError(f"a shift of {self.shift} is outside 0 to {MAXIMUM_SHIFT}")
 
     @property
     def span(self) -> int:

@@ -1,0 +1,290 @@
+"""The pulse shaper in Amaranth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from ...axi.bank import register_port
+from ...axi.stream import SkidBuffer, complex_words
+from ...dsp.arithmetic import drop_bits, event_counter, round_last_bit, saturate
+from ...dsp.formats import SAMPLE
+from ...dsp.pipeline import Pipeline
+from .registers import MAXIMUM_SPAN, REGISTERS
+
+LANES = (1, 2, 4, 8, 16)
+COUNTER_BITS = 32
+RAILS = ("i", "q")
+
+
+@dataclass(frozen=True)
+class Token:
+    """What travels beside an output beat.
+
+    Attributes:
+        valid: there is a beat.
+        last: it is its frame's last.
+        shift: bits to drop from this frame's sums.
+    """
+
+    valid: Value
+    last: Value
+    shift: Value
+
+    def delayed(self, pipeline: Pipeline, steps: int) -> Token:
+        """The token some steps later."""
+        return Token(*(pipeline.history(getattr(self, field.name), steps, reset=True)[-1] for field in fields(self)))
+
+
+class PulseShaper(wiring.Component):
+    """Interpolate complex symbols with loadable real taps: M samples a symbol.
+
+    Mathematics, for I and Q alike, with M samples a symbol, K symbols of span, and zeros before and after a frame::
+
+        y[n M + j] = saturate( round( sum_k h[j + k M] a[n - k] / 2**shift ) ),   k = 0 ... K - 1,  j = 0 ... M - 1
+
+    Structure: polyphase, systolic. Interpolation puts M - 1 zeros behind each symbol and filters with M K taps; of
+    these only K meet a symbol, and only those are multiplied. With P = M / LANES clocks per symbol (or N = LANES / M
+    symbols per clock) a chain per lane and rail adds K products, one after the other, as a DSP slice's cascade does:
+    place k works k clocks after place 0. Two registers for each place and symbol carry the symbols along: they pass
+    a place one clock later than the sum does, and one symbol later when the next one begins.
+
+    Formats: symbols, taps and samples Q1.15. Products and sums are exact in 32 + ceil(log2 K) bits; there is one
+    rounding, at the end, to nearest with ties towards plus infinity. What then does not fit 16 bits saturates, sets
+    STATUS.saturated and is counted.
+
+    Frames: after the beat with ``last`` the tail of the pulses is flushed by K - 1 zero symbols; meanwhile no symbol is
+    taken. A frame of n symbols gives (n + K - 1) M samples, and ``last`` comes with the last of them. Frames do not see
+    each other.
+
+    Taps: two banks. The host fills one while the other works; CONTROL.apply changes over between two frames, the shift
+    with it. After reset no symbol is taken before the first apply.
+
+    Throughput: one beat of LANES samples per clock, always, tails included, if there is a beat of symbols every P
+    clocks. Latency: :attr:`latency` clocks from a beat of symbols to the first beat that it has a part in.
+
+    Resources: 2 K LANES multipliers of 16 x 16 bits, all busy in every clock (K = 33, 8 lanes: 528), and
+    32 K min(M, LANES) P bits of memory for two banks of taps (P is rounded up to a power of two).
+
+    Source: polyphase interpolators, Crochiere & Rabiner, Multirate Digital Signal Processing (1983), chapter 3.
+
+    Args:
+        lanes: samples per clock, LANES.
+        samples_per_symbol: M, 2 to 16; a multiple or a divisor of `lanes`.
+        span: K, symbols; K - 1 is a multiple of N, so that the tail is whole beats.
+
+    Members:
+        i: N = max(1, LANES / M) symbols per beat, and ``last``.
+        o: LANES samples per clock, and ``last``.
+        port: the registers of ``registers.py``.
+
+    Raises:
+        ValueError: lanes, samples per symbol and span do not go together.
+    """
+
+    registers = REGISTERS
+
+    def __init__(self, *, lanes: int, samples_per_symbol: int, span: int) -> None:
+        m = samples_per_symbol
+        if lanes not in LANES:
+            raise ValueError(f"{lanes} samples per clock: must be one of {', '.join(map(str, LANES))}")
+        if not 2 <= m <= 16 or (m % lanes and lanes % m):
+            raise ValueError(f"{m} samples per symbol: must be 2 to 16, and a multiple or a divisor of {lanes} lanes")
+        if not 1 <= span <= MAXIMUM_SPAN:
+            raise ValueError(f"a span of {span} symbols: must be 1 to {MAXIMUM_SPAN}")
+        self.lanes = lanes
+        self.samples_per_symbol = m
+        self.span = span
+        self.symbols_per_clock = max(1, lanes // m)
+        self.clocks_per_symbol = max(1, m // lanes)
+        self.accumulator_bits = 2 * SAMPLE.width + (span - 1).bit_length()
+        if (span - 1) % self.symbols_per_clock:
+            raise ValueError(
+                f"a span of {span} symbols: with {self.symbols_per_clock} symbols per clock it must be one more than a "
+                f"multiple of {self.symbols_per_clock}; append zero taps"
+            )
+        super().__init__(
+            {
+                "i": In(stream.Signature(complex_words(self.symbols_per_clock))),
+                "o": Out(stream.Signature(complex_words(lanes))),
+                "port": In(register_port(REGISTERS)),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clocks from the acceptance of a beat of symbols to its first samples at ``o`` when nothing pauses."""
+        # Symbol and tap; product; a sum per place; shifter; rounding; skid buffer.
+        return 2 + self.span + 2 + 1
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers of 16 x 16 bits."""
+        return 2 * self.span * self.lanes
+
+    def elaborate(self, platform: object) -> Module:
+        """The hardware."""
+        m = Module()
+        m.submodules.skid = skid = SkidBuffer(self.o.payload.shape())
+        wiring.connect(m, skid.o, wiring.flipped(self.o))
+        # The pipeline moves as a whole, or pauses as a whole when the skid buffer is full.
+        pipeline = Pipeline(m, skid.i.ready)
+        token, begins, symbols, rows = self._sequence_beats(m, pipeline)
+        taps = self._tap_memories(m, pipeline, rows)
+        sums = self._multiply_and_add(m, pipeline, begins, symbols, taps)
+        self._round(m, pipeline, token.delayed(pipeline, self.span + 2), sums, skid.i)
+        return m
+
+    def _sequence_beats(
+        self, m: Module, pipeline: Pipeline
+    ) -> tuple[Token, Value, list[dict[str, Value]], list[Value]]:
+        """Take symbols, flush the tail, and change taps between frames.
+
+        Returns the token of the output beat that begins its way in this clock; whether it begins a symbol; the symbols
+        (zero in the tail); and the row of taps that each place reads, place k reading k clocks after place 0.
+        """
+        port, tail = self.port, (self.span - 1) // self.symbols_per_clock
+        starts, active, begins, complete, ends, boundary = (Signal() for _ in range(6))
+        phase = Signal(range(self.clocks_per_symbol))
+        # Within a frame: its last symbol was taken, and so many beats of zeros follow the one under way.
+        closing, closes = Signal(), Signal()
+        left, follow = Signal(range(tail + 1)), Signal(range(tail + 1))
+        first = Signal(init=1)
+        pending, loaded, bank = Signal(), Signal(), Signal()
+        shift = Signal.like(port.shift.amount, init=0)
+
+        m.d.comb += [
+            starts.eq(phase == 0),
+            self.i.ready.eq(pipeline.advance & loaded & starts & ~closing),
+            begins.eq(starts & (closing | (self.i.valid & loaded))),
+            active.eq(pipeline.advance & (begins | ~starts)),
+            complete.eq(phase == self.clocks_per_symbol - 1),
+            closes.eq(closing | (starts & self.i.payload.last)),
+            follow.eq(Mux(starts, Mux(closing, left - 1, tail), left)),
+            ends.eq(complete & closes & (follow == 0)),
+            boundary.eq(Mux(active, ends, first)),
+            port.control.loaded.eq(loaded),
+            port.capabilities.lanes.eq(self.lanes),
+            port.capabilities.samples_per_symbol.eq(self.samples_per_symbol),
+            port.capabilities.span.eq(self.span),
+        ]
+        with m.If(active):
+            m.d.sync += [
+                phase.eq(Mux(complete, 0, phase + 1)),
+                closing.eq(closes & ~ends),
+                left.eq(follow),
+                first.eq(ends),
+            ]
+        with m.If(port.control.apply.start):
+            m.d.sync += pending.eq(1)
+        with m.If(pending & boundary):
+            m.d.sync += pending.eq(0), loaded.eq(1), bank.eq(~bank), shift.eq(port.shift.amount)
+        rows = pipeline.history(Cat(phase, bank), self.span - 1, reset=True)
+        # The host may write to the old bank when the last place has left it.
+        banks = Cat(row[-1] for row in rows)
+        m.d.comb += port.control.apply.busy.eq(pending | (banks.any() & ~banks.all()))
+
+        symbols = [{rail: Mux(closing, 0, word[rail]) for rail in RAILS} for word in self.i.payload.words]
+        return Token(valid=active, last=ends, shift=shift), begins, symbols, rows
+
+    def _tap_memories(self, m: Module, pipeline: Pipeline, rows: list[Value]) -> list[data.View]:
+        """A memory a place, a row for each phase of either bank, in it a tap for each lane. Returns what places read.
+
+        Lane l stands at sample ``phase * lanes + l`` of a symbol or, with several symbols per clock, at ``l % M``.
+        """
+        port, tap = self.port, self.port.tap
+        store = Signal()
+        m.d.comb += [
+            store.eq(
+                tap.written
+                & (tap.sample < self.samples_per_symbol)
+                & (tap.symbol < self.span)
+                & ~port.control.apply.busy
+            ),
+            port.status.tap_refused.eq(tap.written & ~store),
+        ]
+        width = min(self.lanes, self.samples_per_symbol)  # a power of two
+        position, phase = tap.sample[: exact_log2(width)], tap.sample[exact_log2(width) :]
+        phase_bits = len(rows[0]) - 1
+        taps = []
+        for place, row in enumerate(rows):
+            m.submodules[f"taps_{place}"] = memory = Memory(
+                shape=data.ArrayLayout(signed(SAMPLE.width), width),
+                depth=2 << phase_bits,
+                init=[],
+                attrs={"ram_style": "distributed"},
+            )
+            write, read = memory.write_port(granularity=1), memory.read_port()
+            m.d.comb += [
+                write.addr.eq(Cat(phase[:phase_bits], ~rows[0][-1])),
+                read.addr.eq(row),
+                read.en.eq(pipeline.advance),
+            ]
+            for sample in range(width):
+                m.d.comb += (
+                    write.data[sample].eq(tap.value),
+                    write.en[sample].eq(store & (position == sample) & (tap.symbol == place)),
+                )
+            taps.append(read.data)
+        return taps
+
+    def _multiply_and_add(
+        self, m: Module, pipeline: Pipeline, begins: Value, symbols: list[dict[str, Value]], taps: list[data.View]
+    ) -> list[dict[str, Value]]:
+        """The sum of each lane and rail, a chain of K multiply-adds.
+
+        Place k of lane l weighs the symbol k before the lane's own, which is number ``l // M`` of its beat. Going from
+        one place to the next, each of a beat's symbols moves up by one; the first one's is the beat before's last.
+        """
+        width = min(self.lanes, self.samples_per_symbol)
+        sums: list[dict[str, Value]] = [{rail: Const(0, signed(1)) for rail in RAILS} for _ in range(self.lanes)]
+        for place in range(self.span):
+            weighed, before = [], {}
+            for number, symbol in enumerate(symbols):
+                # Reset, unlike other words: a frame's flushed tail leaves zeros here, and so must a reset within it.
+                now = {rail: Signal(signed(SAMPLE.width), name=f"symbol_{place}_{number}_{rail}") for rail in RAILS}
+                with m.If(pipeline.advance & begins):
+                    m.d.sync += (now[rail].eq(symbol[rail]) for rail in RAILS)
+                weighed.append(now)
+            for rail in RAILS:
+                before[rail] = Signal(signed(SAMPLE.width), name=f"before_{place}_{rail}")
+                with m.If(pipeline.advance & begins):
+                    m.d.sync += before[rail].eq(weighed[-1][rail])
+            for lane, so_far in enumerate(sums):
+                for rail in RAILS:
+                    product = pipeline.register(weighed[lane // width][rail] * taps[place][lane % width])
+                    shape = signed(2 * SAMPLE.width + place.bit_length())
+                    so_far[rail] = pipeline.register(so_far[rail] + product, shape)
+            symbols = [before, *weighed[:-1]]
+            begins = pipeline.register(begins, reset=True)
+        return sums
+
+    def _round(
+        self, m: Module, pipeline: Pipeline, token: Token, sums: list[dict[str, Value]], o: stream.Interface
+    ) -> None:
+        """Shift, round and saturate, count words that did not fit, and hand beats to the output stream.
+
+        `o` is ready whenever the pipeline advances.
+        """
+        words = Signal(complex_words(self.lanes)["words"].shape, reset_less=True)
+        overflows = []
+        for lane, total in enumerate(sums):
+            for rail in RAILS:
+                shifted = pipeline.register(drop_bits(total[rail], token.shift))
+                word, overflow = saturate(round_last_bit(shifted), SAMPLE)
+                overflows.append(overflow)
+                with m.If(pipeline.advance):
+                    m.d.sync += words[lane][rail].eq(word)
+        token = token.delayed(pipeline, 1)
+        saturated = Signal(range(len(overflows) + 1))
+        with m.If(pipeline.advance & token.valid):
+            m.d.comb += saturated.eq(sum(overflows))
+        count = event_counter(m, COUNTER_BITS, saturated, self.port.control.clear_counters.start)
+        m.d.comb += self.port.status.saturated.eq(saturated.any()), self.port.saturations.count.eq(count)
+        token = token.delayed(pipeline, 1)
+        m.d.comb += o.valid.eq(token.valid), o.payload.words.eq(words), o.payload.last.eq(token.last)

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from kronborg_hdl.axi.skin import Skin
+from kronborg_hdl.modulation.pulse_shaper.core import PulseShaper
+from kronborg_sim.benches.runner import run_bench
+
+TESTS_IN_THE_BENCH = 21
+
+CONFIGURATIONS = [
+    pytest.param(1, 2, 2, id="one lane, 2 clocks per symbol"),
+    pytest.param(2, 6, 4, id="2 lanes, 3 clocks per symbol"),
+    pytest.param(4, 2, 3, id="4 lanes, 2 symbols per clock"),
+]
+
+
+@pytest.mark.parametrize(("lanes", "samples_per_symbol", "span"), CONFIGURATIONS)
+def test_core_equals_its_model_on_the_bench(lanes: int, samples_per_symbol: int, span: int, tmp_path: Path) -> None:
+    core = PulseShaper(lanes=lanes, samples_per_symbol=samples_per_symbol, span=span)
+    outcome = run_bench(
+        Skin(core).to_verilog("pulse_shaper"),
+        "pulse_shaper",
+        "kronborg_sim.benches.pulse_shaper",
+        tmp_path,
+        {"lanes": lanes, "samples_per_symbol": samples_per_symbol, "span": span, "latency": core.latency},
+    )
+    assert not outcome.failed, f"failed: {', '.join(outcome.failed)}\n{outcome.log[-6000:]}"
+    assert len(outcome.passed) == TESTS_IN_THE_BENCH
+
+
+@pytest.mark.parametrize(
+    ("lanes", "samples_per_symbol", "span", "message"),
+    [
+        (3, 6, 4, "3 samples per clock: must be one of 1, 2, 4, 8, 16"),
+        (32, 8, 4, "32 samples per clock"),
+        (4, 6, 4, "6 samples per symbol: must be 2 to 16, and a multiple or a divisor of 4 lanes"),
+        (16, 3, 4, "3 samples per symbol"),
+        (1, 1, 4, "1 samples per symbol"),
+        (1, 17, 4, "17 samples per symbol"),
+        (4, 8, 0, "a span of 0 symbols: must be 1 to 256"),
+        (4, 8, 257, "a span of 257 symbols"),
+        (8, 2, 4, "with 4 symbols per clock it must be one more than a multiple of 4; append zero taps"),
+    ],
+)
+def test_refuses_what_it_cannot_be(lanes: int, samples_per_symbol: int, span: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PulseShaper(lanes=lanes, samples_per_symbol=samples_per_symbol, span=span)
+
+
+def test_multiplies_only_what_zero_insertion_leaves() -> None:
+    core = PulseShaper(lanes=8, samples_per_symbol=4, span=33)
+    taps, rails, samples_per_symbol, lanes = 4 * 33, 2, 4, 8
+    assert core.multipliers == taps * rails * lanes / samples_per_symbol
+    # 33 products of two's-complement 16-bit words, the largest being 2**30
+    assert 2 ** (core.accumulator_bits - 1) > 33 * 2**30
