@@ -15,7 +15,14 @@ from ...dsp.arithmetic import event_counter, saturate
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
 from . import tables
-from .model import AMPLITUDE_DROP, COSINE_DROP, MAXIMUM_DEVIATION, MINIMUM_DEVIATION, PRODUCT_DROP
+from .model import (
+    AMPLITUDE_DROP,
+    COSINE_DROP,
+    MAXIMUM_DEVIATION,
+    MINIMUM_DEVIATION,
+    MULTIPLIERS_PER_SYMBOL,
+    PRODUCT_DROP,
+)
 from .registers import REGISTERS
 from .tables import (
     AMPLITUDE_BITS,
@@ -116,8 +123,8 @@ class GaussianSource(wiring.Component):
 
     @property
     def multipliers(self) -> int:
-        """Multipliers: two for the radius, one for the scale, two for the lines, one a rail for the product."""
-        return 7 * self.symbols_per_clock
+        """Multipliers, two of which are of 11 x 5 bits."""
+        return MULTIPLIERS_PER_SYMBOL * self.symbols_per_clock
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
