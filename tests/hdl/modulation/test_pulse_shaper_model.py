@@ -55,6 +55,28 @@ def test_a_pulse_is_the_root_raised_cosine_centred_in_its_span() -> None:
     assert np.abs(samples[:, 0] / 32768 - taps).max() < 2**-14
 
 
-def test_refuses_taps_that_are_no_whole_number_of_phases() -> None:
-    with pytest.raises(ValueError, match="7 taps"):
-        PulseShaper(np.zeros(7, np.int16), 2, 15)
+@pytest.mark.parametrize("samples_per_symbol", [2, 4, 8, 16])
+def test_intersymbol_interference_adds_less_than_0_02_msnu(samples_per_symbol: int) -> None:
+    # Roll-off 0.2, a span of 32 symbols, words of Q1.15: one pulse through shaper and matched filter, every symbol.
+    pulse, _ = PulseShaper(
+        quantise_taps(root_raised_cosine(samples_per_symbol, 33, 0.2)), samples_per_symbol, 15
+    ).process(np.array([[32767, 0]], np.int16))
+    samples = pulse[:, 0].astype(float)
+    symbols = np.correlate(samples, samples, "full")[len(samples) - 1 :: samples_per_symbol]
+    isi = 2 * np.sum(symbols[1:] ** 2) / symbols[0] ** 2
+    assert 4.0 * isi * 1e3 < 0.02  # V_A = 4
+
+
+@pytest.mark.parametrize(
+    ("taps", "m", "shift", "message"),
+    [
+        (np.zeros(7, np.int16), 2, 15, "7 taps"),
+        (np.zeros(8, np.int32), 4, 15, "int32"),
+        (np.zeros(0, np.int16), 4, 15, r"shape \(0,\)"),
+        (np.zeros(8, np.int16), 4, 32, "shift of 32"),
+        (np.zeros(8, np.int16), 4, -1, "shift of -1"),
+    ],
+)
+def test_refuses_settings_that_the_core_cannot_have(taps: np.ndarray, m: int, shift: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PulseShaper(taps, m, shift)
