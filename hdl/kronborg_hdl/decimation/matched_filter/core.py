@@ -15,9 +15,9 @@ from ...axi.stream import SkidBuffer, complex_words
 from ...dsp.arithmetic import drop_bits, event_counter, round_last_bit, saturate
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
-from .registers import MAXIMUM_SPAN, REGISTERS
+from ...dsp.rates import check_filter
+from .registers import REGISTERS
 
-LANES = (1, 2, 4, 8, 16)
 COUNTER_BITS = 32
 RAILS = ("i", "q")
 
@@ -86,7 +86,7 @@ class MatchedFilter(wiring.Component):
     Source: polyphase decimators, Crochiere & Rabiner, Multirate Digital Signal Processing (1983), chapter 3.
 
     Args:
-        lanes: samples per clock, LANES.
+        lanes: samples per clock, one of ``dsp.rates.LANES``.
         samples_per_symbol: M, 2 to 16; a multiple or a divisor of `lanes`.
         span: K, symbols.
 
@@ -103,12 +103,7 @@ class MatchedFilter(wiring.Component):
 
     def __init__(self, *, lanes: int, samples_per_symbol: int, span: int) -> None:
         m = samples_per_symbol
-        if lanes not in LANES:
-            raise ValueError(f"{lanes} samples per clock: must be one of {', '.join(map(str, LANES))}")
-        if not 2 <= m <= 16 or (m % lanes and lanes % m):
-            raise ValueError(f"{m} samples per symbol: must be 2 to 16, and a multiple or a divisor of {lanes} lanes")
-        if not 1 <= span <= MAXIMUM_SPAN:
-            raise ValueError(f"a span of {span} symbols: must be 1 to {MAXIMUM_SPAN}")
+        check_filter(lanes, m, span)
         self.lanes = lanes
         self.samples_per_symbol = m
         self.span = span

@@ -9,8 +9,6 @@ from __future__ import annotations
 from ...axi.registers import Access, Field, Register, RegisterMap, head
 from .model import MAXIMUM_SHIFT
 
-MAXIMUM_SPAN = 256
-
 REGISTERS = RegisterMap(
     "matched_filter",
     (

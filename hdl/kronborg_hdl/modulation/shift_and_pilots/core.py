@@ -12,10 +12,10 @@ from ...dsp.arithmetic import event_counter, saturate
 from ...dsp.formats import SAMPLE
 from ...dsp.oscillator import Oscillator
 from ...dsp.pipeline import Pipeline
+from ...dsp.rates import check_lanes
 from .model import HALF, PILOTS
 from .registers import REGISTERS
 
-LANES = (1, 2, 4, 8, 16)
 COUNTER_BITS = 32
 
 
@@ -46,7 +46,7 @@ class ShiftAndPilots(wiring.Component):
     RAMB18.
 
     Args:
-        lanes: samples per clock, LANES.
+        lanes: samples per clock, one of ``dsp.rates.LANES``.
 
     Members:
         i: LANES samples per clock, and ``last``.
@@ -60,8 +60,7 @@ class ShiftAndPilots(wiring.Component):
     registers = REGISTERS
 
     def __init__(self, *, lanes: int) -> None:
-        if lanes not in LANES:
-            raise ValueError(f"{lanes} samples per clock: must be one of {', '.join(map(str, LANES))}")
+        check_lanes(lanes)
         self.lanes = lanes
         super().__init__(
             {
