@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,10 @@ def test_core_equals_its_model_on_the_bench(symbols_per_clock: int, beats: int, 
 def test_refuses_a_width_that_it_cannot_have(symbols_per_clock: int) -> None:
     with pytest.raises(ValueError, match=f"{symbols_per_clock} symbols per clock: must be 1 to 16"):
         GaussianSource(symbols_per_clock=symbols_per_clock)
+
+
+@pytest.mark.parametrize("symbols_per_clock", [1, 2])
+def test_has_as_many_multipliers_as_it_says(symbols_per_clock: int) -> None:
+    core = GaussianSource(symbols_per_clock=symbols_per_clock)
+    verilog = Skin(core).to_verilog("gaussian")
+    assert len(re.findall(r" \* ", verilog)) == core.multipliers < 12 * symbols_per_clock

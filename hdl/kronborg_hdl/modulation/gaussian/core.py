@@ -68,17 +68,17 @@ class GaussianSource(wiring.Component):
         u = (k + 1/2) 2**-48,   theta = 2 pi (t + 1/2) 2**-16,   I + i Q = deviation sqrt(-2 ln u) exp(i theta)
 
     rounded to 16 bits and saturated. The largest radius is 8.24 standard deviations. With the default deviation of
-    4096 words full scale is 8 standard deviations, beyond which a quadrature lies once in 8e14 symbols: it is
-    clipped, sets STATUS.saturated and is counted.
+    4096 words full scale is 8 standard deviations: one quadrature in 8e14 lies beyond, is clipped, sets
+    STATUS.saturated and is counted. 3975 words leave room for all.
 
     Structure: radius and angle are polynomials of two and one degrees from one block RAM each, see ``tables``; the
     scale multiplies the radius, so that it costs one multiplier for both rails.
 
     Formats: radius unsigned Q4.19, amplitude unsigned 16.8 words, cosine and sine signed Q1.17. Every product is
-    exact, every rounding to nearest. A symbol is never further than 0.8 words from the transform in real numbers
-    (``accuracy.error_bound_words`` has the proof): an error of variance below 0.11 word**2, rounding included, or 0.03
-    mSNU at V_A = 4 and the default deviation. What was emitted is recorded as it is, so this is a deviation from the
-    Gaussian, and no noise.
+    exact, every rounding to nearest. A symbol is never further than 0.83 words from the transform in real numbers, 0.75
+    with the default deviation (``accuracy.error_bound_words`` has the proof), and the error's variance, rounding
+    included, is below 0.09 word**2: 2e-5 mSNU at V_A = 4. What was emitted is recorded as it is, so even this is a
+    deviation from the Gaussian and no noise.
 
     Entropy: the symbols are as secret and as random as the bits; this core adds nothing.
 

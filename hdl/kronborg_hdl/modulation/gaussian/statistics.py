@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,12 @@ def gamma_upper(a: float, x: float) -> float:
     return factor * value
 
 
-def chi_square_p(observed: NDArray[np.int64], expected: NDArray[np.float64]) -> float:
+def _sum_cells(cells: NDArray[np.intp], of_words: NDArray[Any], count: int) -> NDArray[np.float64]:
+    """Sums over the words of each cell; counts of words stay exact."""
+    return np.asarray(np.bincount(cells, of_words, count), np.float64)
+
+
+def chi_square_p(observed: NDArray[Any], expected: NDArray[np.float64]) -> float:
     """P-value of Pearson's test; expectations are known, so one degree of freedom is lost."""
     statistic = float(np.sum((observed - expected) ** 2 / expected))
     return gamma_upper((observed.size - 1) / 2, statistic / 2)
@@ -190,8 +196,8 @@ class Battery:
         return Report(
             samples=total,
             chi_square_p=chi_square_p(
-                np.bincount(cells, counts, CELLS).astype(np.int64),
-                float(total) * np.bincount(cells, self.expected.probability, CELLS),
+                _sum_cells(cells, counts, CELLS),
+                _sum_cells(cells, total * self.expected.probability, CELLS),
             ),
             anderson_darling_p=anderson_darling_p(anderson_darling(counts, self.expected)),
             tail_counts=tails,
@@ -212,7 +218,7 @@ class Battery:
         sigma_words = self.deviation / 2**tables.DEVIATION_FRACTION
         band = np.minimum(np.abs(np.arange(-_HALF, _HALF)) / sigma_words, 8.0).astype(np.intp)
         band[-1] = band[0]  # full scale of either sign stands for all that is beyond it
-        seen, expected = np.bincount(band, counts, 9), np.bincount(band, self.expected.probability, 9) * counts.sum()
+        seen, expected = _sum_cells(band, counts, 9), _sum_cells(band, counts.sum() * self.expected.probability, 9)
         return [(int(s), float(e)) for s, e in zip(seen, expected, strict=True)]
 
     @staticmethod
@@ -221,7 +227,7 @@ class Battery:
         seen, expected = (np.array(column, np.float64) for column in zip(*tails, strict=True))
         enough = int(np.count_nonzero(expected >= 5))
         merged = [np.append(column[: enough - 1], column[enough - 1 :].sum()) for column in (seen, expected)]
-        return chi_square_p(merged[0].astype(np.int64), merged[1])
+        return chi_square_p(merged[0], merged[1])
 
     @staticmethod
     def _moments_p(counts: NDArray[np.int64], sigma_words: float) -> float:
@@ -237,7 +243,7 @@ class Battery:
 
     def _independence_p(self, symbols: int) -> float:
         """The joint probability is the product of those of the 16 cells."""
-        probability = np.asarray(np.bincount(self.cell_of[16], self.expected.probability, 16), np.float64)
+        probability = _sum_cells(self.cell_of[16], self.expected.probability, 16)
         return chi_square_p(self.joint, symbols * probability[:, None] * probability)
 
 
