@@ -13,6 +13,10 @@ class InputError(KronborgError):
     exit_code = 2
 
 
+class ProtocolError(KronborgError):
+    """The other end of the classical channel said something that does not fit; what was under way is dropped."""
+
+
 class NoKeyError(KronborgError):
     """No secret key can be had from this link; the message says why and what would help."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ class Received:
         saturated: words that did not fit, anywhere in the chain.
     """
 
-    words: NDArray[np.int16]
+    words: NDArray[np.int16] = field(repr=False)
     saturated: int
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Protocol, cast
 
@@ -24,10 +24,12 @@ class Emission:
     Attributes:
         symbols: what Alice really emitted (payload words, int16, shape (n, 2), I then Q): her raw key.
         samples: what Bob's converter recorded (int16, shape (m,)).
+        saturated: words that did not fit in the transmitter: the symbols are not what was emitted.
     """
 
-    symbols: NDArray[np.int16]
-    samples: NDArray[np.int16]
+    symbols: NDArray[np.int16] = field(repr=False)
+    samples: NDArray[np.int16] = field(repr=False)
+    saturated: int = 0
 
 
 class Board(Protocol):

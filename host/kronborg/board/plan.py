@@ -16,16 +16,13 @@ from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
 from kronborg_hdl.transmitter.model import Transmitter
 
 from ..errors import InputError
-from ..link.frame_format import FrameFormat, zadoff_chu
+from ..link.frame_format import SPAN_SYMBOLS, FrameFormat, zadoff_chu
 
 SYMBOL_DEVIATION = 4096.0
 """Standard deviation of a payload quadrature in words: 8 sigma fit, and a word is 1/4096 of it."""
 
-SPAN_SYMBOLS = 32
-"""Root-raised-cosine span: with a roll-off of 0.2 its truncation adds 0.01 mSNU at V_A = 4."""
-
-SHAPER_SHIFT = 16
-"""Leaves room for a pilot 25 dB above the signal in a 16-bit word."""
+SHAPER_SHIFT = 17
+"""Leaves room for a pilot 36 dB above the signal in a 16-bit word."""
 
 
 @dataclass(frozen=True)

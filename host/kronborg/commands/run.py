@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from ..board import Scenario
-from ..console.atomic import write_text
+from ..console.atomic import check_writable, write_text
 from ..console.progress import RunProgress
 from ..console.report import write_report
 from ..console.summary import write_summary
-from ..errors import InputError
+from ..errors import InputError, KronborgError
 from ..link.run import RunSettings, run_link
 
 DEFAULTS = Scenario()
@@ -86,13 +86,18 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed,
         store=options.store,
     )
+    # What cannot be written is better said before a minute of work than after.
+    for target in (options.report, options.json):
+        if target and str(target) != "-":
+            check_writable(target)
     with RunProgress(plain=options.plain) as progress:
         result, pictures = run_link(settings, progress)
-        with progress.stage("report"):
-            write_report(options.report, result, pictures)
+    write_summary(result, sys.stderr if options.json == "-" else sys.stdout)
     if options.json == "-":
         print(result.to_json(), end="")
     elif options.json:
         write_text(options.json, result.to_json())
-    write_summary(result, sys.stderr if options.json == "-" else sys.stdout)
+    write_report(options.report, result, pictures)
+    if not result.keys_identical:
+        raise KronborgError("the two ends hold different keys: void the last block of both stores")
     return 0

@@ -39,3 +39,14 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     finally:
         if temporary is not None:
             os.unlink(temporary)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """See that :func:`write_text` could write this file, as far as one can see without writing it.
+
+    Raises:
+        InputError: its folder is missing or closed to writing, or it is a folder itself.
+    """
+    target = Path(path)
+    if target.is_dir() or not os.access(target.parent, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write {str(target)!r}; name a file in a directory that you can write")

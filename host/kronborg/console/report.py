@@ -80,7 +80,7 @@ def _standfirst(result: RunResult) -> str:
 
 
 def _headline(result: RunResult) -> str:
-    share = percent(result.key_rate_bit_per_symbol / result.plob_bound_bit_per_symbol)
+    share, bound = result.share_of_plob, result.plob_bound_bit_per_symbol
     figures = (
         ("Secret key", si(result.key_bits, "bit"), f"composable, ε = {_power(result.epsilon)}"),
         ("Rate", si(result.key_rate_bit_per_second, "bit/s"), f"{result.key_rate_bit_per_symbol:.4f} bit per symbol"),
@@ -89,7 +89,11 @@ def _headline(result: RunResult) -> str:
             f"{result.excess_noise_snu * 1e3:.1f} ± {msnu(result.excess_noise_std_snu)}",
             f"at worst {msnu(result.excess_noise_worst_case_snu)}, key up to {msnu(result.null_key_excess_noise_snu)}",
         ),
-        ("Of the PLOB bound", share, f"which is {result.plob_bound_bit_per_symbol:.4f} bit per symbol"),
+        (
+            "Of the PLOB bound",
+            "–" if share is None else percent(share),
+            "there is none at T = 1" if bound is None else f"which is {bound:.4f} bit per symbol",
+        ),
     )
     cells = "\n".join(
         f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>" for name, value, note in figures

@@ -27,14 +27,14 @@ class RunResult:
         symbol_rate_hz: symbols per second on the fibre.
         frames_sent: frames that Alice sent.
         frames_received: frames that Bob found.
-        symbols: payload symbols in the frames received; the key rates are per one of these.
+        symbols: payload symbols sent; the key rates are per one of these, lost frames and disclosed symbols included.
         modulation_variance_snu: V_A, per quadrature.
         pilot_snr_db: pilot power over noise power, in the bandwidth of the symbol rate.
         transmittance: estimate of the channel's T.
-        transmittance_worst_case: its lower bound in the key length.
+        transmittance_worst_case: T of the link, among those the data allow, that an eavesdropper knows most of.
         excess_noise_snu: estimate of the excess noise xi at the channel's input.
         excess_noise_std_snu: standard deviation of that estimate.
-        excess_noise_worst_case_snu: upper bound of xi in the key length.
+        excess_noise_worst_case_snu: xi of that link.
         null_key_excess_noise_snu: largest xi at which this link would still have an asymptotic key.
         detector_efficiency: eta, trusted.
         electronic_noise_snu: v_el per quadrature, trusted.
@@ -51,7 +51,7 @@ class RunResult:
         key_rate_bit_per_symbol: key_bits / symbols.
         key_rate_bit_per_second: that times the symbol rate.
         asymptotic_rate_bit_per_symbol: the rate with endless symbols, at the estimates and at this beta.
-        plob_bound_bit_per_symbol: what no repeaterless protocol can exceed at this T.
+        plob_bound_bit_per_symbol: what no repeaterless protocol can exceed at this T; None at T = 1, where none is.
         epsilon: total composable security parameter.
         wall_seconds: duration of the run.
         stage_seconds: duration of each stage.
@@ -93,7 +93,7 @@ class RunResult:
     key_rate_bit_per_symbol: float
     key_rate_bit_per_second: float
     asymptotic_rate_bit_per_symbol: float
-    plob_bound_bit_per_symbol: float
+    plob_bound_bit_per_symbol: float | None
     epsilon: float
     wall_seconds: float
     stage_seconds: Mapping[str, float]
@@ -103,6 +103,12 @@ class RunResult:
         # Exactly: a line that rounding eats would be a leak that nobody sees.
         if len(bits) < 2 or sum(bits[:-1]) != bits[-1] or bits[-1] != self.key_bits:
             raise ValueError(f"the key budget {bits} does not add up to a key of {self.key_bits} bits")
+
+    @property
+    def share_of_plob(self) -> float | None:
+        """Key rate over the PLOB bound; None where there is no bound."""
+        bound = self.plob_bound_bit_per_symbol
+        return None if bound is None else self.key_rate_bit_per_symbol / bound
 
     def to_json(self) -> str:
         """All fields as one JSON object, in the order above, with a newline at the end.

@@ -23,7 +23,7 @@ _ASCII = str.maketrans({"±": "+/-", "µ": "u", "σ": "sigma"})
 def sections(result: RunResult) -> list[Section]:
     """Every figure of the run that a person asks for, in the order of its way from light to key."""
     blocks = f"{grouped(result.code_blocks_failed)} of {grouped(result.code_blocks)} blocks"
-    share = result.key_rate_bit_per_symbol / result.plob_bound_bit_per_symbol
+    share = result.share_of_plob
     return [
         (
             "Sent",
@@ -74,7 +74,7 @@ def sections(result: RunResult) -> list[Section]:
                 ("secret key", f"{si(result.key_bits, 'bit')} ({grouped(result.key_bits)} bit)"),
                 ("the two ends", "identical" if result.keys_identical else "DIFFERENT: do not use this key"),
                 ("per symbol", f"{result.key_rate_bit_per_symbol:.5f} bit"),
-                ("share of the PLOB bound", percent(share)),
+                ("share of the PLOB bound", "none at T = 1" if share is None else percent(share)),
                 ("at the symbol rate", si(result.key_rate_bit_per_second, "bit/s")),
                 ("with endless symbols", f"{result.asymptotic_rate_bit_per_symbol:.5f} bit per symbol"),
                 ("security epsilon", f"{result.epsilon:.2e}"),

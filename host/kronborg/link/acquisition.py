@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from kronborg_hdl.dsp.root_raised_cosine import root_raised_cosine
 
 from ..errors import InputError
-from .frame_format import FrameFormat, zadoff_chu
+from .frame_format import SPAN_SYMBOLS, FrameFormat, zadoff_chu
 
-SHAPED_SPAN = 32
 PILOT_THRESHOLD_DB = 20.0
 """A tone this far above the mean noise of a bin: noise alone reaches it in less than one of 1e40 bins."""
 LONGEST_SPECTRUM = 1 << 18
@@ -158,7 +157,7 @@ def preamble_waveform(frame: FrameFormat, sample_rate_hz: float) -> tuple[NDArra
     chips = zadoff_chu(preamble.root, preamble.length)
     if preamble.shaped:
         m = round(sample_rate_hz / frame.symbol_rate_hz)
-        taps = root_raised_cosine(m, SHAPED_SPAN + 1, frame.roll_off)
+        taps = root_raised_cosine(m, SPAN_SYMBOLS + 1, frame.roll_off)
         spread = np.zeros(preamble.length * m, complex)
         spread[::m] = chips
         size = 1 << (len(spread) + len(taps)).bit_length()

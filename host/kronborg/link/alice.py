@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ProtocolError
 from ..network.key_store import KeyBlock, KeyStore
 from ..postprocessing import privacy_amplification, verification
 from ..postprocessing.reconciliation import Code, Decoder, alice_llr, code_named
@@ -33,58 +34,91 @@ class Alice:
         self._snu_per_word = snu_per_word
         self._store = store
         self.link = link
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing of an earlier exchange serves twice: no symbol is disclosed and hashed, no block hashed again."""
         self._words = np.zeros((0, 2), np.int16)
-        self._x = np.zeros(0)
+        self._x: NDArray[np.float64] | None = None
         self._code: Code | None = None
         self._channel = (0.0, 1.0)
-        self._blocks: dict[int, NDArray[np.uint8]] = {}
+        self._tried: set[int] = set()
         self._decoded: dict[int, NDArray[np.uint8]] = {}
+        self._verified: dict[int, NDArray[np.uint8]] = {}
 
     def handle(self, message: messages.Message) -> messages.Message:
-        """Answer one message of Bob's. Blocks may be handed in by several threads at once."""
+        """Answer one message of Bob's. Blocks may be handed in by several threads at once.
+
+        Raises:
+            ProtocolError: a message out of turn, or one about frames or blocks that are not there.
+        """
         match message:
             case messages.FramesReceived(frames, last_block):
+                self._forget()
+                unknown = [frame for frame in frames if frame not in self._symbols]
+                if unknown or not frames or len(set(frames)) != len(frames):
+                    raise ProtocolError(f"Bob announced {len(frames)} frames, not all of them Alice's")
                 with KeyStore(self._store) as store:
                     store.settle(self.link, last_block)
                 self._words = np.concatenate([self._symbols[frame] for frame in frames])
                 return messages.Done()
             case messages.EstimationRequest(seed, count):
+                if self._x is not None or not 0 < count < len(self._words):
+                    raise ProtocolError(f"Bob asked for {count} symbols out of turn")
                 mask = estimation_mask(seed, len(self._words), count)
                 disclosed = self._words[mask]
                 self._x = quadratures(self._words[~mask]) * self._snu_per_word
+                self._words = self._words[:0]
                 return messages.EstimationSymbols(disclosed)
             case messages.CodeChoice(name, gain, noise):
+                if self._x is None or self._code is not None:
+                    raise ProtocolError("Bob named a code out of turn")
                 self._code, self._channel = code_named(name), (gain, noise)
                 return messages.Done()
             case messages.CodeBlock(index, block, syndrome):
                 return self._decode(index, block, syndrome)
             case messages.Verify(index, hash_key, tag):
-                bits = self._decoded.pop(index)
+                bits = self._decoded.pop(index, None)
+                if bits is None:
+                    raise ProtocolError(f"Bob verified block {index}, which is not waiting for it")
                 equal = hmac.compare_digest(verification.tag(bits, hash_key), tag)
                 if equal:
-                    self._blocks[index] = bits
+                    self._verified[index] = bits
                 return messages.Verified(index, equal)
             case messages.Amplify():
                 return self._amplify(message)
             case messages.Stored(sequence):
                 with KeyStore(self._store) as store:
                     store.settle(self.link, sequence)
+                    if store.last_ready(self.link) != sequence:
+                        raise ProtocolError(f"key block {sequence} is ready at Bob's end only: void it there")
                 return messages.Done()
-        raise ValueError(f"Alice has no answer to {type(message).__name__}")
+        raise ProtocolError(f"Alice has no answer to {type(message).__name__}")
 
     def _decode(self, index: int, block: NDArray[np.float32], syndrome: bytes) -> messages.Decoded:
-        assert self._code is not None, "the code is named before the first block"
         code = self._code
+        if code is None or self._x is None or index in self._tried or not 0 <= index < len(self._x) // code.length:
+            raise ProtocolError(f"Bob sent block {index} out of turn")
+        self._tried.add(index)
+        checks = code.length - code.dimension
+        if block.shape != (code.length // 8, 8) or len(syndrome) != -(-checks // 8) or not np.all(np.isfinite(block)):
+            raise ProtocolError(f"block {index} is not one of code {code.name}")
         x = self._x[index * code.length : (index + 1) * code.length]
-        wanted = np.unpackbits(np.frombuffer(syndrome, np.uint8), count=code.length - code.dimension)
+        wanted = np.unpackbits(np.frombuffer(syndrome, np.uint8), count=checks)
         decoded = Decoder(code).decode(alice_llr(x, block, *self._channel), wanted)
         if decoded.converged:
             self._decoded[index] = code.core_bits(decoded.bits)
         return messages.Decoded(index, decoded.converged)
 
     def _amplify(self, message: messages.Amplify) -> messages.Done:
-        raw = np.concatenate([self._blocks[index] for index in message.blocks])
+        chosen = set(message.blocks)
+        if not chosen or len(chosen) != len(message.blocks) or not chosen <= set(self._verified):
+            raise ProtocolError("Bob asked for a key from blocks that are not all verified, each once")
+        raw = np.concatenate([self._verified[index] for index in message.blocks])
+        self._verified.clear()
         seed_bits = privacy_amplification.seed_length(len(raw), message.key_bits)
+        if not 0 < message.key_bits < len(raw) or len(message.seed) != -(-seed_bits // 8):
+            raise ProtocolError(f"a key of {message.key_bits} bits cannot be made of {len(raw)} with that seed")
         seed = np.unpackbits(np.frombuffer(message.seed, np.uint8), count=seed_bits)
         key = privacy_amplification.hash_bits(raw, seed, message.key_bits)
         with KeyStore(self._store) as store:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import NoKeyError
+from ..errors import NoKeyError, ProtocolError
 from ..network.key_store import KeyBlock, KeyStore
 from ..postprocessing import privacy_amplification, verification
 from ..postprocessing.budget import Budget, Epsilons, key_budget
@@ -92,7 +92,7 @@ class Bob:
     def _ask(self, message: messages.Message, answer: type[Answer]) -> Answer:
         reply = self._send(message)
         if not isinstance(reply, answer):
-            raise ValueError(f"{type(message).__name__} was answered by {type(reply).__name__}")
+            raise ProtocolError(f"{type(message).__name__} was answered by {type(reply).__name__}")
         return reply
 
     def announce(self) -> None:
@@ -205,6 +205,7 @@ class Bob:
         code, blocks = reconciled.code, reconciled.verified
         budget = key_budget(
             blocks=len(blocks),
+            blocks_tried=len(blocks) + reconciled.failed + reconciled.unequal,
             block_bits=code.length,
             syndrome_bits=code.length - code.dimension,
             hashed_bits=code.core_length,
@@ -212,7 +213,7 @@ class Bob:
             worst_case=self.estimated.worst_case,
             epsilons=self._epsilons,
         )
-        raw = np.concatenate([self._raw[index] for index in blocks])
+        raw = np.concatenate([self._raw.pop(index) for index in blocks])
         seed_bits = privacy_amplification.seed_length(len(raw), budget.key_bits)
         seed = self._randomness(-(-seed_bits // 8))
         epsilon = self._epsilons.total

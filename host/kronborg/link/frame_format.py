@@ -28,6 +28,9 @@ from ..errors import InputError
 
 MOST_SYMBOLS = 1 << 28
 
+SPAN_SYMBOLS = 32
+"""Span of the root-raised cosine at both ends: with a roll-off of 0.2 its truncation adds 0.01 mSNU at V_A = 4."""
+
 
 @dataclass(frozen=True)
 class Preamble:

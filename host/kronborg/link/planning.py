@@ -22,18 +22,20 @@ SNR_MARGIN = 1.02
 """Aim this far above a code's threshold: what estimation, drift and the receiver's own noise may cost."""
 
 
+MOST_MODULATION_SNU = 100.0
+"""No code is worth more: the eavesdropper's information grows with it, the code's rate does not."""
+
+
 @dataclass(frozen=True)
 class Modulation:
     """A choice of V_A.
 
     Attributes:
         modulation_variance_snu: V_A.
-        code: the code that its SNR is meant for.
         expected_bit_per_symbol: composable key per symbol that the formula promises at it; negative: no key.
     """
 
     modulation_variance_snu: float
-    code: Code
     expected_bit_per_symbol: float
 
 
@@ -57,10 +59,16 @@ def modulation_for(scenario: Scenario, snr: float) -> float:
 def choose_modulation(
     codes: Iterable[Code], scenario: Scenario, symbols: int, estimation_fraction: float, epsilons: Epsilons
 ) -> Modulation:
-    """The code, and the V_A for it, that promise the longest composable key."""
+    """The V_A, for one of the codes, that promises the longest composable key.
+
+    Raises:
+        NoKeyError: no code gets the SNR it needs.
+    """
     choices = []
     for code in codes:
         variance = modulation_for(scenario, code.threshold_snr * SNR_MARGIN)
+        if variance > MOST_MODULATION_SNU:
+            continue
         link = expected_link(scenario, variance)
         disclosed = estimation_fraction * symbols
         kept = symbols - disclosed
@@ -73,5 +81,9 @@ def choose_modulation(
         except NoKeyError:
             chi = math.inf  # so few symbols that the channel could be anything
         rate = 2 * code.rate - chi - smoothing_penalty(kept, epsilons.smoothing) / kept
-        choices.append(Modulation(variance, code, rate * kept / symbols))
+        choices.append(Modulation(variance, rate * kept / symbols))
+    if not choices:
+        raise NoKeyError(
+            f"no key: at {scenario.loss_db:g} dB of loss no code gets the SNR it needs; take a shorter or better fibre"
+        )
     return max(choices, key=lambda choice: choice.expected_bit_per_symbol)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,9 @@ from kronborg_hdl.receiver.model import Receiver
 
 from ..errors import InputError
 from .acquisition import Acquisition, acquire
-from .frame_format import FrameFormat, zadoff_chu
+from .frame_format import SPAN_SYMBOLS, FrameFormat, zadoff_chu
 from .positions import complex_symbols
 
-SPAN_SYMBOLS = 32
 OUTPUT_SHIFT = 15
 WINDOW_LIMITS = (9, 1023)
 """Hops. Shorter windows let the signal's own band into the pilot's; longer ones no steady laser needs."""
@@ -34,10 +33,10 @@ class ReceivedFrame:
             mean removed; complex128, shape (n,).
         acquisition: where and at which frequencies the frame was found.
         window: length of the pilot's moving average, hops.
-        saturated: words that did not fit, anywhere in the chain.
+        saturated: samples at the converter's limits, and words that did not fit anywhere in the chain.
     """
 
-    words: NDArray[np.complex128]
+    words: NDArray[np.complex128] = field(repr=False)
     acquisition: Acquisition
     window: int
     saturated: int
@@ -84,6 +83,14 @@ def receiver_for(
     return Receiver(phase, MatchedFilter(quantise_taps(taps), m, OUTPUT_SHIFT), start)
 
 
+def at_limits(samples: NDArray[np.int16]) -> int:
+    """Samples at the ends of the converter's range (of 12 bits or more, left-justified): light that it could not see.
+
+    A receiver driven into its limits reads too little noise, and an eavesdropper can drive it there (Qin et al. 2016).
+    """
+    return int(np.count_nonzero((samples >= 32752) | (samples == -32768)))
+
+
 def choose_window(samples: NDArray[np.int16], phase: PhaseSettings, spacings: Sequence[float] = ()) -> int:
     """The moving average that fits lasers and pilots: the odd number of hops with the least phase error.
 
@@ -115,7 +122,9 @@ def choose_window(samples: NDArray[np.int16], phase: PhaseSettings, spacings: Se
         steps = means[1:] * np.conj(means[:-1])
         steps = np.angle(steps * np.conj(steps.sum()))  # what is left of the beat frequency removed
         design.append((2 / 3 * block, 2 / block))
-        variances.append(float(np.var(steps)))
+        variances.append(float(np.var(steps)) if len(steps) > 1 else 0.0)
+    if min(variances) <= 0:
+        raise InputError(f"{len(phasors)} symbols are too few to see how the lasers' phase moves: record longer frames")
     weights = 1 / np.asarray(variances)  # each is known to a like fraction of itself
     walk, noise = np.linalg.lstsq(np.asarray(design) * weights[:, None], np.ones(len(weights)), rcond=None)[0]
     windows = np.arange(WINDOW_LIMITS[0], WINDOW_LIMITS[1] + 1, 2)
@@ -178,11 +187,19 @@ def receive(
     if preamble:
         gain = np.vdot(zadoff_chu(frame.preamble.root, frame.preamble.length), words[:preamble])
         payload = payload * (np.conj(gain) / abs(gain))
-    return ReceivedFrame(payload, found, window, received.saturated)
+    return ReceivedFrame(payload, found, window, received.saturated + at_limits(samples))
 
 
 def receive_noise(samples: NDArray[np.int16], receiver: Receiver) -> NDArray[np.int16]:
-    """What vacuum or electronic noise looks like behind the signal's own chain: all words of a capture, (n, 2)."""
+    """What vacuum or electronic noise looks like behind the signal's own chain: all words of a capture, (n, 2).
+
+    Raises:
+        InputError: the capture is shorter than a symbol's window, or reaches the ends of the converter's range.
+    """
+    if clipped := at_limits(samples):
+        raise InputError(
+            f"{clipped} samples of a noise recording are at the converter's limits: lower the gain before it"
+        )
     m, taps = receiver.matched_filter.samples_per_symbol, len(receiver.matched_filter.taps)
     whole = Receiver(receiver.phase, receiver.matched_filter, 0)
     return whole.process(samples, (len(samples) - taps) // m + 1).words

@@ -12,11 +12,15 @@ from ..errors import InputError
 from ..postprocessing.calibration import calibrate
 from .acquisition import acquire, clock_offset
 from .frame_format import FrameFormat
-from .receive import receive, receive_noise, receiver_for
+from .receive import at_limits, receive, receive_noise, receiver_for
 from .recording import Recording, read, read_symbols
 
 MOST_SLIP_SYMBOLS = 0.125
 """How far symbols may drift within a frame: an eighth of a period turns about 1 % of the signal into noise."""
+
+
+LEAST_DEVIATIONS = 6.0
+"""Chance passes for correlation, or for noise below vacuum, less than once in 1e8 recordings."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ def replay(recording: Recording, alice: np.ndarray, vacuum: Recording, dark: Rec
                 f"the two clocks differ by {offset.ppm:.1f} ppm, {slip:.2f} symbols over the frame; this receiver does"
                 " not follow a clock: lock both to one reference, or record shorter frames"
             )
+    if clipped := at_limits(recording.samples):
+        raise InputError(f"{clipped} samples of the frame are at the converter's limits: lower the gain")
     received = receive(recording.samples, recording.sample_rate_hz, frame, found)
     settings = receiver_for(
         frame,
@@ -100,12 +106,24 @@ def replay(recording: Recording, alice: np.ndarray, vacuum: Recording, dark: Rec
     residual = y - covariance / power * alice
     noise = float(np.mean(np.abs(residual) ** 2)) / 2
     expected = 1 + shot_noise.electronic_noise_snu
+    spread = noise * float(np.sqrt(1 / len(y) + shot_noise.relative_std**2))
+    correlation = float(abs(covariance) / np.sqrt(power * np.mean(np.abs(y) ** 2)))
+    if correlation * np.sqrt(len(y)) < LEAST_DEVIATIONS:
+        raise InputError(
+            f"the symbols received do not match Alice's (correlation {correlation:.4f}): is this her file for this"
+            " frame, and does the metadata name all pilots and the right symbol rate?"
+        )
+    if noise + LEAST_DEVIATIONS * spread < expected:
+        raise InputError(
+            f"the frame's noise lies {expected - noise:.3f} SNU below vacuum and electronic noise: the noise recordings"
+            " were made with another gain"
+        )
     return Replayed(
         symbols=len(y),
-        correlation=float(abs(covariance) / np.sqrt(power * np.mean(np.abs(y) ** 2))),
+        correlation=correlation,
         signal_variance_snu=signal,
         excess_noise_at_detector_snu=noise - expected,
-        excess_noise_std_snu=noise * float(np.sqrt(1 / len(y) + shot_noise.relative_std**2)),
+        excess_noise_std_snu=spread,
         electronic_noise_snu=shot_noise.electronic_noise_snu,
         snr=signal / noise,
         beat_frequency_hz=received.acquisition.beat_frequency_hz,

@@ -20,7 +20,7 @@ from ..board import Board, Emission, FramePlan, Scenario, open_board
 from ..console.progress import RunProgress, Stage
 from ..console.result import Pictures, RunResult
 from ..errors import InputError, NoKeyError
-from ..network.key_store import KeyStore
+from ..network.key_store import KeyStore, locked
 from ..postprocessing.budget import Epsilons
 from ..postprocessing.calibration import ShotNoise, calibrate
 from ..postprocessing.reconciliation import available_codes
@@ -29,7 +29,7 @@ from .acquisition import acquire
 from .alice import Alice
 from .bob import Bob
 from .frame_format import FrameFormat, Preamble
-from .pictures import phase_track, power_density, uncompensated
+from .pictures import POINTS, phase_track, power_density, uncompensated
 from .planning import choose_modulation, expected_link
 from .positions import complex_symbols
 from .receive import ReceivedFrame, receive, receive_noise, receiver_for
@@ -40,8 +40,8 @@ THREADS = 2
 SEARCH_SAMPLES = 8192
 """The capture is triggered; the frame begins within so many samples."""
 
-POINTS = 2000
-"""Symbols in a constellation."""
+MOST_SYMBOLS = 10**8
+"""Of one run: each takes some 40 bytes of memory."""
 
 DARK_CAPTURES = 4
 """Of electronic noise: at 13 dB below shot noise it need not be known as well."""
@@ -90,8 +90,8 @@ class RunSettings:
     store: Path
 
     def __post_init__(self) -> None:
-        if not 1 <= self.symbols <= 10**10:
-            raise InputError(f"{self.symbols} symbols are outside 1 to 1e10")
+        if not 1 <= self.symbols <= MOST_SYMBOLS:
+            raise InputError(f"{self.symbols} symbols are outside 1 to {MOST_SYMBOLS:g}: one run is held in memory")
         if not 0 < self.estimation_fraction < 1:
             raise InputError(f"an estimation fraction of {self.estimation_fraction:g} is outside (0, 1)")
         if not -20 <= self.pilot_snr_db <= 60:
@@ -114,11 +114,7 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], stage: S
         return result
 
     with ThreadPoolExecutor(THREADS) as pool:
-        try:
-            return list(pool.map(step, items))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        return list(pool.map(step, items))
 
 
 def plan_frame(settings: RunSettings, epsilons: Epsilons) -> FramePlan:
@@ -137,7 +133,9 @@ def plan_frame(settings: RunSettings, epsilons: Epsilons) -> FramePlan:
 
 
 def receive_emission(emission: Emission, plan: FramePlan) -> ReceivedFrame:
-    """Bob's side of one frame. Raises InputError where it is not found, or where a word did not fit."""
+    """Bob's side of one frame. Raises InputError where it is not found, or where a word did not fit at either end."""
+    if emission.saturated:
+        raise InputError(f"{emission.saturated} words saturated in the transmitter")
     found = acquire(emission.samples, plan.sample_rate_hz, plan.frame_format, search=SEARCH_SAMPLES)
     received = receive(emission.samples, plan.sample_rate_hz, plan.frame_format, found)
     if received.saturated:
@@ -166,8 +164,13 @@ def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, P
 
     Raises:
         NoKeyError: the link gives no secret key; the stores are as they were.
-        InputError: settings that cannot be, or a key store that cannot be written.
+        InputError: settings that cannot be, or a key store that cannot be written or is in use.
     """
+    with locked(settings.store):
+        return _run(settings, progress)
+
+
+def _run(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictures]:
     started = time.perf_counter()
     epsilons = Epsilons.within(settings.epsilon)
     stores = {end: settings.store / f"{end}.sqlite" for end in ("alice", "bob")}
@@ -198,7 +201,10 @@ def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, P
     scale = 1 / np.sqrt(shot_noise.unit)
     # A simulated link repeats itself from its seed, key and all; a real one asks the operating system.
     randomness = np.random.default_rng([settings.seed, *b"key"]).bytes if board.simulated else secrets.token_bytes
-    alice = Alice({index: words for index, (words, _) in enumerate(frames)}, plan.snu_per_word, stores["alice"])
+    # Keys of a simulated link are no secrets: nobody shall take them for others.
+    name = "simulated" if board.simulated else "link"
+    sent = {index: words for index, (words, _) in enumerate(frames)}
+    alice = Alice(sent, plan.snu_per_word, stores["alice"], name)
     bob = Bob(
         alice.handle,
         {index: received.words * scale for index, (_, received) in enumerate(frames) if received is not None},
@@ -209,6 +215,7 @@ def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, P
         epsilons=epsilons,
         store=stores["bob"],
         randomness=randomness,
+        link=name,
     )
     frames_received = sum(received is not None for _, received in frames)
     del frames
@@ -223,7 +230,7 @@ def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, P
         identical = hmac.compare_digest(hers.blocks(alice.link)[-1].key, his.blocks(bob.link)[-1].key)
 
     scenario, code = settings.scenario, reconciled.code
-    symbols = frames_received * FRAME.symbols
+    symbols = settings.frames * FRAME.symbols
     blocks = len(reconciled.verified) + reconciled.failed + reconciled.unequal
     beta = 2 * code.rate / float(np.log2(1 + bob.snr))
     link = replace(
@@ -264,7 +271,8 @@ def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, P
         key_rate_bit_per_symbol=budget.key_bits / symbols,
         key_rate_bit_per_second=budget.key_bits / symbols * FRAME.symbol_rate_hz,
         asymptotic_rate_bit_per_symbol=asymptotic_rate(link, min(beta, 1.0)),
-        plob_bound_bit_per_symbol=plob_bound(link.transmittance),
+        # An estimate may reach 1, where nothing bounds the rate.
+        plob_bound_bit_per_symbol=plob_bound(link.transmittance) if link.transmittance < 1 else None,
         epsilon=epsilons.total,
         wall_seconds=time.perf_counter() - started,
         stage_seconds=progress.seconds,

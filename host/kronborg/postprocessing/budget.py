@@ -10,6 +10,9 @@ from . import verification
 from .dithering import leak_per_quadrature
 from .security import Link, aep_penalty, hashing_term, holevo_bound
 
+ANSWER_BITS = 2
+"""A block did not decode, differs or is equal: what Alice's answers tell of it."""
+
 
 @dataclass(frozen=True)
 class Epsilons:
@@ -32,7 +35,10 @@ class Epsilons:
         """Equal shares of a total. Raises InputError outside (1e-30, 1)."""
         if not 1e-30 < total < 1:
             raise InputError(f"epsilon = {total:g} is outside (1e-30, 1)")
-        return cls(total / 5, total / 5, total / 5, total / 5)
+        share = total / 5
+        while cls(share, share, share, share).total > total:  # the last bit of a sum
+            share = math.nextafter(share, 0.0)
+        return cls(share, share, share, share)
 
     @property
     def total(self) -> float:
@@ -57,6 +63,7 @@ def smoothing_penalty(symbols: float, epsilon: float) -> float:
 def key_budget(
     *,
     blocks: int,
+    blocks_tried: int,
     block_bits: int,
     syndrome_bits: int,
     hashed_bits: int,
@@ -81,6 +88,7 @@ def key_budget(
 
     Args:
         blocks: verified blocks.
+        blocks_tried: these and the ones that failed; of each Alice said whether it decoded, and whether it was equal.
         block_bits: code bits in each, two a symbol.
         syndrome_bits: disclosed of each.
         hashed_bits: of each that enter verification and privacy amplification.
@@ -108,6 +116,7 @@ def key_budget(
     subtracted = (
         ("error-correction syndromes", syndromes),
         ("verification tags", tags),
+        ("Alice's answers", ANSWER_BITS * blocks_tried),
         ("Holevo bound at the worst case", math.ceil(symbols * chi)),
         (
             "finite size (smooth min-entropy)",
@@ -122,7 +131,7 @@ def key_budget(
         corrected = uniform - syndromes
         raise NoKeyError(_why(corrected / symbols, chi, worst_case.excess_noise_snu, -key_bits))
     lines = (("uniform code bits", uniform), *((label, -bits) for label, bits in subtracted), ("secret key", key_bits))
-    return Budget(lines, key_bits, syndromes + tags)
+    return Budget(lines, key_bits, syndromes + tags + ANSWER_BITS * blocks_tried)
 
 
 def _why(corrected: float, chi: float, excess_noise: float, missing: int) -> str:

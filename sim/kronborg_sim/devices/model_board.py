@@ -79,7 +79,7 @@ class ModelBoard:
         payload = self._symbols(rng, plan.frame_format.symbols)
         if silent:
             payload[:] = 0
-        words, _ = plan.transmitter.frame(np.concatenate([plan.preamble, payload]), plan.samples)
+        words, saturated = plan.transmitter.frame(np.concatenate([plan.preamble, payload]), plan.samples)
         # In RF heterodyne the image band brings a second vacuum: a quadrature is read with half the transmittance.
         received = scenario.detector_efficiency * scenario.transmittance / 2
         field = delay(self._modulator.field(words), self._delay)
@@ -88,7 +88,7 @@ class ModelBoard:
         phase = self._lasers.beat_phase(start_s, plan.samples, plan.sample_rate_hz, rng)
         thermal = received * scenario.excess_noise_snu
         samples = self._detector.record(plan.samples, rng, field=field, phase=phase, thermal_snu=thermal)
-        return Emission(payload, samples)
+        return Emission(payload, samples, saturated)
 
     def vacuum(self, index: int) -> NDArray[np.int16]:
         """Record with Alice's light off."""

@@ -1,14 +1,9 @@
-"""The fibre: loss and delay."""
+"""The fibre's delay."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-
-
-def transmittance(distance_km: float, attenuation_db_per_km: float) -> float:
-    """Power transmittance of a fibre."""
-    return float(10 ** (-distance_km * attenuation_db_per_km / 10))
 
 
 def delay(field: NDArray[np.complex64], samples: float) -> NDArray[np.complex64]:

@@ -58,8 +58,26 @@ def test_symbols_in_another_unit_and_phase_give_the_same(folder: Path) -> None:
 def test_symbols_of_another_frame_do_not_correlate(folder: Path) -> None:
     recording = read(folder / "frame.sigmf-meta")
     other = np.random.default_rng(1).standard_normal((24_000, 2)) @ np.array([1, 1j])
-    found = replay(recording, other, read(folder / "vacuum.sigmf-meta"), read(folder / "dark.sigmf-meta"))
-    assert found.correlation < 0.03
+    with pytest.raises(InputError, match="do not match Alice's"):
+        replay(recording, other, read(folder / "vacuum.sigmf-meta"), read(folder / "dark.sigmf-meta"))
+
+
+def test_a_converter_driven_into_its_limits_is_refused(folder: Path) -> None:
+    recording, alice = read(folder / "frame.sigmf-meta"), np.load(folder / "alice.npy").astype(complex)
+    vacuum, dark = read(folder / "vacuum.sigmf-meta"), read(folder / "dark.sigmf-meta")
+    driven = np.clip(recording.samples * 3.0, -32768, 32764).astype(np.int16)
+    with pytest.raises(InputError, match="converter's limits"):
+        replay(replace(recording, samples=driven), alice, vacuum, dark)
+    loud = np.clip(vacuum.samples * 8.0, -32768, 32764).astype(np.int16)
+    with pytest.raises(InputError, match="converter's limits"):
+        replay(recording, alice, replace(vacuum, samples=loud), dark)
+
+
+def test_noise_recorded_at_another_gain_is_refused(folder: Path) -> None:
+    recording, alice = read(folder / "frame.sigmf-meta"), np.load(folder / "alice.npy").astype(complex)
+    vacuum, dark = read(folder / "vacuum.sigmf-meta"), read(folder / "dark.sigmf-meta")
+    with pytest.raises(InputError, match="below vacuum"):
+        replay(recording, alice, replace(vacuum, samples=(vacuum.samples * 1.2).astype(np.int16)), dark)
 
 
 def test_noise_recorded_at_another_rate_is_refused(folder: Path) -> None:

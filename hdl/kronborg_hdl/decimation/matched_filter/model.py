@@ -9,7 +9,7 @@ incomplete windows. A frame of n samples gives ``n // M`` symbols; the ``n % M``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class Symbols:
         dropped: samples after the last complete symbol.
     """
 
-    words: NDArray[np.int16]
+    words: NDArray[np.int16] = field(repr=False)
     saturated: int
     dropped: int
 
