@@ -47,7 +47,6 @@ def test_lines_add_up_to_the_key_and_each_is_the_formulas():
         "error-correction syndromes": -100 * 58_000,
         "verification tags": -100 * 127,
         "Alice's answers": -2 * 100,
-        "Alice's answers": -2 * 100,
         "Holevo bound at the worst case": -math.ceil(symbols * holevo_bound(WORST)),
         "finite size (smooth min-entropy)": -math.ceil(
             4 * math.log2(18) * math.sqrt(symbols / 4) * math.sqrt(math.log2(2 / 2e-10**2))
