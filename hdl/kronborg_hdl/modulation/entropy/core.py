@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from ...axi.bank import register_port
 from ...axi.skin import Skin
@@ -75,7 +76,10 @@ class Entropy(wiring.Component):
         """The hardware."""
         m = Module()
         port, mode = self.port, self.port.source.mode
-        restart, stopped, erase = port.source.written, Signal(), Signal()
+        restart = port.source.written
+        taking = Signal()
+        stopped = Signal()
+        erase = Signal()
         m.submodules.health = ResetInserter(restart)(self.health)
         m.submodules.expander = ResetInserter(erase)(self.expander)
         health, expander = self.health, self.expander
@@ -83,8 +87,9 @@ class Entropy(wiring.Component):
         m.d.comb += [
             stopped.eq(failed & ((mode == Source.STREAM) | (mode == Source.DIRECT))),
             erase.eq(restart | stopped),
-            health.i.valid.eq(self.i.valid & (mode != Source.OFF)),
-            self.i.ready.eq(health.i.ready & (mode != Source.OFF)),
+            taking.eq((mode != Source.OFF) & ~restart),
+            health.i.valid.eq(self.i.valid & taking),
+            self.i.ready.eq(health.i.ready & taking),
             health.i.payload.eq(self.i.payload.words),
             health.repetition_cutoff.eq(port.repetition.cutoff),
             health.proportion_cutoff.eq(port.proportion.cutoff),
@@ -110,9 +115,11 @@ class Entropy(wiring.Component):
         """
         health, mode = self.health, self.port.source.mode
         beats_per_word, beats_per_key = self.word_bits // BEAT_BITS, KEY_BITS // BEAT_BITS
-        gathered = Signal(max(self.word_bits, KEY_BITS))
-        count = Signal(range(len(gathered) // BEAT_BITS + 1))
-        full, taken = Signal(), Signal()
+        places = max(beats_per_word, beats_per_key)  # a power of two
+        gathered = Signal(places * BEAT_BITS)
+        count = Signal(range(places + 1))
+        full = Signal()
+        taken = Signal()
         m.d.comb += [
             full.eq(count == Mux(mode == Source.STREAM, beats_per_key, beats_per_word)),
             health.o.ready.eq((mode == Source.HOST) | ~full | taken),
@@ -120,7 +127,7 @@ class Entropy(wiring.Component):
         with m.If(taken):
             m.d.sync += gathered.eq(0), count.eq(0)
         with m.If(health.o.valid & health.o.ready & (mode != Source.HOST)):
-            position = Mux(taken, 0, count)
+            position = Mux(taken, 0, count[: exact_log2(places)])
             m.d.sync += gathered.word_select(position, BEAT_BITS).eq(health.o.payload), count.eq(position + 1)
         with m.If(erase):
             m.d.sync += gathered.eq(0), count.eq(0)
@@ -129,7 +136,9 @@ class Entropy(wiring.Component):
     def _stage_seed(self, m: Module, erase: Value) -> tuple[Signal, Signal]:
         """The host's key until it is in use: the last eight words, and whether they are offered to the expander."""
         port, mode = self.port, self.port.source.mode
-        seed, count, seeding = Signal(KEY_BITS), Signal(range(KEY_WORDS + 1)), Signal()
+        seed = Signal(KEY_BITS)
+        count = Signal(range(KEY_WORDS + 1))
+        seeding = Signal()
         start = port.control.seed.start
         may = (count == KEY_WORDS) & ((mode == Source.HOST) | (mode == Source.STREAM)) & ~seeding & ~erase
         m.d.comb += [
@@ -169,8 +178,11 @@ class Entropy(wiring.Component):
         """The output register, from the expander's block in beats or from gathered samples."""
         expander, mode, o = self.expander, self.port.source.mode, self.o
         beats = BLOCK_BITS // self.word_bits
-        beat = Signal(range(beats + 1))  # one bit too many where there is one beat only
-        give, load, last, given = Signal(), Signal(), Signal(), Signal()
+        beat = Signal(range(beats))
+        give = Signal()
+        load = Signal()
+        last = Signal()
+        given = Signal()
         m.d.comb += [
             last.eq(beat == beats - 1),
             give.eq(Mux(mode == Source.DIRECT, full, expander.o.valid) & ~erase),
@@ -188,7 +200,7 @@ class Entropy(wiring.Component):
                         )
                     ),
                     o.payload.last.eq(last),
-                    beat.eq(Mux(last, 0, beat + 1)),
+                    beat.eq(beat + 1),
                     given.eq(1),
                 ]
                 with m.If(mode == Source.DIRECT):

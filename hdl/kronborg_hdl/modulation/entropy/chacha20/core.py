@@ -105,7 +105,8 @@ class Expander(wiring.Component):
         enters = self._manage_keys(m, places, pipeline.advance & is_open, leaves)
 
         entrance = [Signal(WORD, name=f"entrance_{n}") for n in range(BLOCK_WORDS)]
-        valid, place = Signal(), Signal()
+        valid = Signal()
+        place = Signal()
         counter = Signal(WORD_BITS, reset_less=True)  # no secret: may lie in shift registers, which have no reset
         state = self._rounds(pipeline, entrance)
         steps = self.ring - 1
@@ -141,12 +142,16 @@ class Expander(wiring.Component):
 
     def _manage_keys(self, m: Module, places: list[data.View], step: Value, leaves: Tag) -> Tag:
         """Take keys, erase them, and say which block enters the ring. `step` is high when one may."""
-        place, keyed, spent = Signal(), Signal(), Signal()
-        counter, last_counter = Signal(WORD_BITS), Signal(WORD_BITS)
+        place = Signal()
+        keyed = Signal()
+        spent = Signal()
+        counter = Signal(WORD_BITS)
+        last_counter = Signal(WORD_BITS)
         # How many blocks in the ring need the key of either place.
         users = [Signal(range(self.ring + 1), name=f"users_{n}") for n in range(2)]
         needed = [Signal(name=f"needed_{n}") for n in range(2)]
-        enter, ends = Signal(), Signal()
+        enter = Signal()
+        ends = Signal()
         m.d.sync += last_counter.eq(self.limit - 1)
         m.d.comb += [
             enter.eq(step & keyed & ~spent),
@@ -164,7 +169,8 @@ class Expander(wiring.Component):
                 m.d.sync += places[n].eq(0)
 
         offer = self.key.payload
-        other_is_free, its_turn = Signal(), Signal()
+        other_is_free = Signal()
+        its_turn = Signal()
         m.d.comb += [
             other_is_free.eq(~Mux(place, needed[0], needed[1])),
             its_turn.eq(~keyed | spent | ends | offer.replaces),

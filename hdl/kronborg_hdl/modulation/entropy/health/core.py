@@ -134,7 +134,9 @@ class HealthTests(wiring.Component):
         take = pipeline.advance & beats.valid
         beats_per_window = window(self.sample_bits) // self.samples
         number = Signal(range(beats_per_window))
-        reference, previous, any_previous = Signal(self.sample_bits), Signal(self.sample_bits), Signal()
+        reference = Signal(self.sample_bits)
+        previous = Signal(self.sample_bits)
+        any_previous = Signal()
         begins, compared = number == 0, Mux(number == 0, samples[0], reference)
         with m.If(take):
             m.d.sync += [
@@ -152,10 +154,13 @@ class HealthTests(wiring.Component):
 
     def _judge(self, m: Module, take: Value, begins: Value, beat: Summary) -> Value:
         """Carry run and count from beat to beat. Returns whether a beat may go on."""
-        carried, count = Signal(CUTOFF_BITS), Signal(CUTOFF_BITS)
+        carried = Signal(CUTOFF_BITS)
+        count = Signal(CUTOFF_BITS)
         first, tail = carried + beat.head, carried + self.samples
-        longest, matches = Signal(CUTOFF_BITS + 1), Signal(CUTOFF_BITS)
-        too_long, too_frequent = Signal(), Signal()
+        longest = Signal(CUTOFF_BITS + 1)
+        matches = Signal(CUTOFF_BITS)
+        too_long = Signal()
+        too_frequent = Signal()
         m.d.comb += [
             longest.eq(Mux(first > beat.longest, first, beat.longest)),
             matches.eq(Mux(begins, 0, count) + beat.matches),
