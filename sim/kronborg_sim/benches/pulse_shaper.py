@@ -118,7 +118,7 @@ async def saturation_is_clipped_flagged_and_counted(dut: Any, idle: bool, back_p
     """The largest sums of either sign; then the flag and the counter are cleared."""
     bench = Bench(dut, idle=idle, back_pressure=back_pressure)
     await bench.reset()
-    shaper = PulseShaper(np.full(M * SPAN, -(2**15), np.int16), M, 15)
+    shaper = PulseShaper(np.full(M * SPAN, -(2**15), np.int16), M, 14)
     await bench.load(shaper)
     quiet = np.zeros((4 * SYMBOLS_PER_BEAT, 2), np.int16)
     bench.send(quiet)

@@ -247,7 +247,7 @@ class PulseShaper(wiring.Component):
                     m.d.sync += (now[rail].eq(symbol[rail]) for rail in RAILS)
                 weighed.append(now)
             for rail in RAILS:
-                before[rail] = Signal(signed(SAMPLE.width), name=f"before_{place}_{rail}")
+                before[rail] = Signal(signed(SAMPLE.width), name=f"before_{place}_{rail}", reset_less=True)
                 with m.If(pipeline.advance & begins):
                     m.d.sync += before[rail].eq(weighed[-1][rail])
             for lane, so_far in enumerate(sums):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Mux, Signal, Value, signed
+from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -84,12 +84,19 @@ class ShiftAndPilots(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
         m = Module()
-        port, last = self.port, self.i.payload.last
         m.submodules.skid = skid = SkidBuffer(self.o.payload.shape())
         wiring.connect(m, skid.o, wiring.flipped(self.o))
         # The pipeline moves as a whole, or pauses as a whole when the skid buffer is full.
         pipeline = Pipeline(m, skid.i.ready)
+        accept, load = self._accept_beats(m, pipeline)
+        shift, pilots = self._oscillators(m, pipeline, accept, load)
+        sums = self._sums(pipeline, shift, pilots)
+        self._saturate(m, pipeline, accept, sums, skid.i)
+        return m
 
+    def _accept_beats(self, m: Module, pipeline: Pipeline) -> tuple[Value, Value]:
+        """Take beats, and change settings between frames. Returns whether a beat is taken, and whether they change."""
+        port, last = self.port, self.i.payload.last
         accept, load = Signal(), Signal()
         first, pending, loaded = Signal(init=1), Signal(), Signal()
         m.d.comb += [
@@ -103,67 +110,78 @@ class ShiftAndPilots(wiring.Component):
         ]
         with m.If(accept):
             m.d.sync += first.eq(last)
-        with m.If(load):
-            m.d.sync += pending.eq(0), loaded.eq(1)
         with m.If(port.control.apply.start):
             m.d.sync += pending.eq(1)
+        with m.If(load):
+            m.d.sync += pending.eq(0), loaded.eq(1)
+        return accept, load
 
-        def oscillator(name: str, word: Value, phase: Value | int) -> data.View:
-            m.submodules[name] = component = Oscillator(lanes=self.lanes)
+    def _oscillators(
+        self, m: Module, pipeline: Pipeline, accept: Value, load: Value
+    ) -> tuple[data.View, list[tuple[data.View, Value]]]:
+        """The phasors of the shift, and phasors and amplitude of each pilot."""
+
+        def phasors(name: str, word: Value, phase: Value | int) -> data.View:
+            m.submodules[name] = oscillator = Oscillator(lanes=self.lanes)
             m.d.comb += [
-                component.word.eq(word),
-                component.phase.eq(phase),
-                component.load.eq(load),
-                component.accept.eq(accept),
-                component.last.eq(last),
-                component.advance.eq(pipeline.advance),
+                oscillator.word.eq(word),
+                oscillator.phase.eq(phase),
+                oscillator.load.eq(load),
+                oscillator.accept.eq(accept),
+                oscillator.last.eq(self.i.payload.last),
+                oscillator.advance.eq(pipeline.advance),
             ]
-            return component.o
+            return oscillator.o
 
-        shift = oscillator("shift", port.shift_increment.word, 0)
         pilots = []
         for number in range(PILOTS):
             increment, phase, written = (
-                getattr(port, f"pilot_{number}_{name}").word for name in ("increment", "phase", "amplitude")
+                getattr(self.port, f"pilot_{number}_{name}").word for name in ("increment", "phase", "amplitude")
             )
             amplitude = Signal.like(written, name=f"amplitude_{number}")
             with m.If(load):
                 m.d.sync += amplitude.eq(written)
             # A frame's amplitude goes with its samples: the next frame's may already be in the register.
             amplitude = pipeline.history(amplitude, Oscillator.LATENCY)[-1]
-            pilots.append((oscillator(f"pilot_{number}", increment, phase), amplitude))
+            pilots.append((phasors(f"pilot_{number}", increment, phase), amplitude))
+        return phasors("shift", self.port.shift_increment.word, 0), pilots
 
-        words = Signal(complex_words(self.lanes)["words"].shape, reset_less=True)
-        overflows = []
-        for lane in range(self.lanes):
-            i, q = (
-                pipeline.history(rail, Oscillator.LATENCY)[-1]
-                for rail in (self.i.payload.words[lane].i, self.i.payload.words[lane].q)
-            )
+    def _sums(self, pipeline: Pipeline, shift: data.View, pilots: list[tuple[data.View, Value]]) -> list[Value]:
+        """Shifted sample and pilots, not yet saturated: I, then Q, of each lane."""
+        sums = []
+        for lane, word in enumerate(self.i.payload.words):
+            i, q = (pipeline.history(rail, Oscillator.LATENCY)[-1] for rail in (word.i, word.q))
             cosine, sine = shift[lane].cosine, shift[lane].sine
             i_cosine, q_sine = pipeline.register(i * cosine), pipeline.register(q * sine)
             i_sine, q_cosine = pipeline.register(i * sine), pipeline.register(q * cosine)
             shifted = (i_cosine - q_sine, i_sine + q_cosine)
-            for rail, total, tone in zip(("i", "q"), shifted, ("cosine", "sine"), strict=True):
-                terms = [pipeline.register((total + HALF) >> 15, signed(17))]
+            for total, tone in zip(shifted, ("cosine", "sine"), strict=True):
+                terms = [pipeline.register((total + HALF) >> SAMPLE.fraction, signed(17))]
                 for pilot, amplitude in pilots:
                     product = pipeline.register(pilot[lane][tone] * amplitude)
-                    terms.append(pipeline.register((product + HALF) >> 15, signed(16)))
-                word, overflow = saturate(pipeline.register(sum(terms), signed(18)), SAMPLE)
-                overflows.append(overflow)
-                with m.If(pipeline.advance):
-                    m.d.sync += words[lane][rail].eq(word)
+                    terms.append(pipeline.register((product + HALF) >> SAMPLE.fraction, signed(16)))
+                sums.append(pipeline.register(sum(terms), signed(18)))
+        return sums
 
+    def _saturate(self, m: Module, pipeline: Pipeline, accept: Value, sums: list[Value], o: stream.Interface) -> None:
+        """Saturate, count words that did not fit, and hand beats to the output stream.
+
+        `o` is ready whenever the pipeline advances.
+        """
+        words = Signal(complex_words(self.lanes)["words"].shape, reset_less=True)
+        clipped, overflows = zip(*(saturate(total, SAMPLE) for total in sums), strict=True)
+        with m.If(pipeline.advance):
+            m.d.sync += Value.cast(words).eq(Cat(clipped))
         before = self.latency - 2  # the step that saturates, and the skid buffer
         *_, valid, valid_out = pipeline.history(accept, before + 1, reset=True)
-        saturated = Signal(range(2 * self.lanes + 1))
+        saturated = Signal(range(len(overflows) + 1))
         with m.If(pipeline.advance & valid):
             m.d.comb += saturated.eq(sum(overflows))
+        count = event_counter(m, COUNTER_BITS, saturated, self.port.control.clear_counters.start)
         m.d.comb += [
-            port.status.saturated.eq(saturated.any()),
-            port.saturations.count.eq(event_counter(m, COUNTER_BITS, saturated, port.control.clear_counters.start)),
-            skid.i.valid.eq(valid_out),
-            skid.i.payload.words.eq(words),
-            skid.i.payload.last.eq(pipeline.history(last, before + 1)[-1]),
+            self.port.status.saturated.eq(saturated.any()),
+            self.port.saturations.count.eq(count),
+            o.valid.eq(valid_out),
+            o.payload.words.eq(words),
+            o.payload.last.eq(pipeline.history(self.i.payload.last, before + 1)[-1]),
         ]
-        return m
