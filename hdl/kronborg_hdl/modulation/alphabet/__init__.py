@@ -1,0 +1,1 @@
+"""The source of symbols from a discrete alphabet."""
