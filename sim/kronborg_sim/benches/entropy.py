@@ -424,8 +424,8 @@ async def keys_are_erased(dut: Any, by: str) -> None:
             await bench.reset()
         else:
             await bench.write("source", mode=Source.OFF)
-        bench.feed(np.zeros(64, np.uint16))  # the last sample leaves the bus
-        await ClockCycles(dut.aclk, 4)
+        bench.feed(np.zeros(64, np.uint16))  # the last sample leaves the bus, and what was seen of it there
+        await ClockCycles(dut.aclk, 20)
     assert bench.holds(secrets) == []
     if by == "reset":
         assert await bench.read("control", "keyed") == 0
