@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kronborg.board import Emission, FramePlan, Scenario
-from kronborg.board.plan import SYMBOL_DEVIATION
-from kronborg_hdl.dsp.formats import SAMPLE
+from kronborg_hdl.modulation.gaussian.model import GaussianSource
 
 from ..optics.detector import RfHeterodyne
 from ..optics.fibre import delay
@@ -68,9 +67,8 @@ class ModelBoard:
 
     @staticmethod
     def _symbols(rng: np.random.Generator, count: int) -> NDArray[np.int16]:
-        """Gaussian words on the symbols' grid."""
-        drawn = rng.standard_normal((count, 2), dtype=np.float32) * np.float32(SYMBOL_DEVIATION)
-        return np.clip(np.rint(drawn), SAMPLE.minimum, SAMPLE.maximum).astype(np.int16)
+        """What the Gaussian source makes of random bits; in gateware they come from the entropy core."""
+        return GaussianSource().process(rng.integers(0, 2**64, count, np.uint64)).words
 
     def frame(self, index: int, *, silent: bool = False) -> Emission:
         """Play frame `index` and record it; `silent` leaves its payload out, all else (and all noise) the same."""
