@@ -1,5 +1,4 @@
 import math
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -99,11 +98,12 @@ def test_repetition_cutoff_is_the_standards() -> None:
 
 @pytest.mark.parametrize(("min_entropy", "size"), [(1.0, 1024), (0.3, 1024), (1.0, 512), (6.5, 512), (8.0, 512)])
 def test_proportion_cutoff_is_the_smallest_that_keeps_the_false_alarm_rate(min_entropy: float, size: int) -> None:
-    p = Fraction(2.0**-min_entropy)
-    terms = [math.comb(size, n) * p**n * (1 - p) ** (size - n) for n in range(size + 1)]
+    unit = 2**60
+    p = int(2.0**-min_entropy * unit)
+    terms = [math.comb(size, n) * p**n * (unit - p) ** (size - n) for n in range(size + 1)]
     cutoff = proportion_cutoff(min_entropy, size)
     # P(X <= cutoff - 1) >= 1 - alpha, and not so for one less
-    assert sum(terms[cutoff:]) <= Fraction(1, 2**30) < sum(terms[cutoff - 1 :])
+    assert sum(terms[cutoff:]) <= unit**size >> 30 < sum(terms[cutoff - 1 :])
 
 
 def test_proportion_cutoff_is_the_one_in_use_elsewhere() -> None:

@@ -141,8 +141,8 @@ class HealthTests:
             raise ValueError(f"a sample does not fit {self.sample_bits} bits")
         long_run = np.greater_equal(self._runs(samples), self.repetition_cutoff)
         frequent = np.greater_equal(self._occurrences(samples), self.proportion_cutoff)
-        beats = np.logical_or(long_run, frequent).reshape(-1, self.samples_per_beat).any(axis=1)
-        good = int(np.argmax(beats)) if beats.any() else len(beats)
+        bad = np.flatnonzero(np.logical_or(long_run, frequent))
+        good = (int(bad[0]) if len(bad) else len(samples)) // self.samples_per_beat
         return Verdict(
             samples[START_UP_SAMPLES : max(good * self.samples_per_beat, START_UP_SAMPLES)],
             bool(long_run.any()),
