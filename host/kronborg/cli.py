@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -38,9 +39,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """Leave on SIGTERM as on Ctrl-C: bars put away, temporary files removed, stores whole."""
+    raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(COMMANDS[options.command].run(options))
     except KronborgError as error:

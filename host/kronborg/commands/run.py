@@ -15,42 +15,37 @@ from ..console.summary import write_summary
 from ..errors import InputError, KronborgError
 from ..link.run import RunSettings, run_link
 
-DEFAULTS = Scenario()
+WORLD = Scenario()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "--distance", type=float, default=DEFAULTS.distance_km, metavar="KM", help="length of the fibre"
-    )
-    parser.add_argument(
-        "--attenuation", type=float, default=DEFAULTS.attenuation_db_per_km, metavar="DB_PER_KM", help="its loss"
-    )
-    parser.add_argument(
-        "--excess-noise", type=float, default=DEFAULTS.excess_noise_snu, metavar="SNU", help="at the channel's input"
-    )
-    parser.add_argument(
-        "--linewidth", type=float, default=DEFAULTS.linewidth_hz, metavar="HZ", help="of both lasers together"
-    )
-    parser.add_argument(
-        "--detector-efficiency", type=float, default=DEFAULTS.detector_efficiency, metavar="ETA", help="trusted"
-    )
-    parser.add_argument(
-        "--electronic-noise", type=float, default=DEFAULTS.electronic_noise_snu, metavar="SNU", help="trusted"
-    )
+    for name, default, unit, text in (
+        ("distance", WORLD.distance_km, "KM", "length of the fibre"),
+        ("attenuation", WORLD.attenuation_db_per_km, "DB_PER_KM", "its loss"),
+        ("excess-noise", WORLD.excess_noise_snu, "SNU", "at the channel's input"),
+        ("linewidth", WORLD.linewidth_hz, "HZ", "of both lasers together"),
+        ("detector-efficiency", WORLD.detector_efficiency, "ETA", "trusted"),
+        ("electronic-noise", WORLD.electronic_noise_snu, "SNU", "trusted"),
+        ("pilot-snr", 20.0, "DB", "in the symbol-rate bandwidth"),
+        ("symbols", 1e7, "N", "payload symbols to send"),
+        ("estimation-fraction", 0.2, "SHARE", "of the symbols, disclosed to estimate the channel"),
+        ("epsilon", 1e-10, "EPSILON", "composable security parameter"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=float, default=default, metavar=unit, help=f"{text} (default {default:g})"
+        )
     parser.add_argument(
         "--modulation-variance", type=float, metavar="SNU", help="V_A per quadrature (default: best for the channel)"
     )
-    parser.add_argument("--pilot-snr", type=float, default=20.0, metavar="DB", help="in the symbol-rate bandwidth")
-    parser.add_argument("--symbols", type=float, default=1e7, metavar="N", help="payload symbols to send")
+    parser.add_argument("--board", default="model", help="board to run on (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the simulated world (default %(default)s)")
     parser.add_argument(
-        "--estimation-fraction", type=float, default=0.2, metavar="SHARE", help="of the symbols, disclosed"
+        "--store", type=Path, default=Path("keys"), metavar="DIR", help="folder of both key stores (default keys)"
     )
-    parser.add_argument("--epsilon", type=float, default=1e-10, help="composable security parameter")
-    parser.add_argument("--board", default="model", help="board to run on")
-    parser.add_argument("--seed", type=int, default=1, help="of the simulated world")
-    parser.add_argument("--store", type=Path, default=Path("keys"), metavar="DIR", help="folder of the two key stores")
-    parser.add_argument("--report", type=Path, default=Path("report.html"), metavar="FILE", help="pictures of the run")
+    parser.add_argument(
+        "--report", type=Path, default=Path("report.html"), metavar="FILE", help="pictures (default report.html)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON (- for standard output)")
     parser.add_argument("--plain", action="store_true", help="lines instead of progress bars")
 

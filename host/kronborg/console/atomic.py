@@ -15,9 +15,13 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     Raises:
         InputError: the directory is missing or cannot be written.
     """
-    target = Path(path)
+    # A link stays a link; what is no ordinary file (a device, a pipe) is written to and never replaced.
+    target = Path(path).resolve()
     temporary = None
     try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+            return
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
         ) as file:
@@ -47,6 +51,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: its folder is missing or closed to writing, or it is a folder itself.
     """
-    target = Path(path)
+    target = Path(path).resolve()
+    if target.exists() and not target.is_file() and not target.is_dir():
+        return
     if target.is_dir() or not os.access(target.parent, os.W_OK | os.X_OK):
         raise InputError(f"cannot write {str(target)!r}; name a file in a directory that you can write")

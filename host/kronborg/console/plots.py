@@ -254,7 +254,7 @@ def phase_track(pictures: Pictures) -> str:
         axes.set_xlabel("time in the frame (µs)")
         axes.set_ylabel("pilot phase (rad)")
         axes.annotate(
-            f"{pictures.phase_frequency_offset_hz / 1e6:.6f} MHz taken out",
+            f"{_signed_hertz(pictures.phase_frequency_offset_hz)} taken out",
             (0.98, 0.97),
             xycoords="axes fraction",
             ha="right",
@@ -264,8 +264,12 @@ def phase_track(pictures: Pictures) -> str:
         axes.margins(y=0.18)
         return picture.svg(
             f"Pilot phase over one frame of {microseconds[-1] - microseconds[0]:.0f} µs: it wanders over {reach:.2f} "
-            f"rad after {pictures.phase_frequency_offset_hz / 1e6:.6f} MHz is taken out."
+            f"rad after {_signed_hertz(pictures.phase_frequency_offset_hz)} is taken out."
         )
+
+
+def _signed_hertz(frequency_hz: float) -> str:
+    return ("\N{MINUS SIGN}" if frequency_hz < 0 else "") + si(abs(frequency_hz), "Hz")
 
 
 def excess_noise(result: RunResult, pictures: Pictures) -> str:

@@ -83,7 +83,11 @@ def _headline(result: RunResult) -> str:
     share, bound = result.share_of_plob, result.plob_bound_bit_per_symbol
     figures = (
         ("Secret key", si(result.key_bits, "bit"), f"composable, ε = {_power(result.epsilon)}"),
-        ("Rate", si(result.key_rate_bit_per_second, "bit/s"), f"{result.key_rate_bit_per_symbol:.4f} bit per symbol"),
+        (
+            "Rate at the symbol rate",
+            si(result.key_rate_bit_per_second, "bit/s"),
+            f"{result.key_rate_bit_per_symbol:.4f} bit per payload symbol; pauses and calibration not counted",
+        ),
         (
             "Excess noise",
             f"{result.excess_noise_snu * 1e3:.1f} ± {msnu(result.excess_noise_std_snu)}",

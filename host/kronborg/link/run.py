@@ -178,6 +178,12 @@ def _run(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictu
         with KeyStore(path):
             pass  # a folder that cannot be written is better found before the light is on
     plan = plan_frame(settings, epsilons)
+    kept = settings.frames * FRAME.symbols * (1 - settings.estimation_fraction)
+    shortest = min(code.length for code in available_codes()) // 2
+    if kept < shortest:
+        raise NoKeyError(
+            f"no key: {kept:.0f} symbols would be left of which one block takes {shortest}; send more symbols"
+        )
     board = open_board(settings.board, plan, settings.scenario, settings.seed)
 
     # One frame more than the key needs: its symbols are public, it sets the receiver up and makes the pictures.
