@@ -121,7 +121,8 @@ def test_an_snr_that_no_code_covers_gives_exit_code_3(kronborg: Command) -> None
     assert "Traceback" not in finished.stderr
 
 
-def test_an_interrupted_run_leaves_the_stores_as_they_were(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_leaves_the_stores_as_they_were(tmp_path: Path, number: signal.Signals) -> None:
     running = subprocess.Popen(
         [sys.executable, "-m", "kronborg.cli", *SHORT, "--plain"],
         cwd=tmp_path,
@@ -131,7 +132,7 @@ def test_an_interrupted_run_leaves_the_stores_as_they_were(tmp_path: Path) -> No
     assert running.stderr is not None
     assert running.stderr.readline().startswith("calibration")
     time.sleep(0.5)
-    os.kill(running.pid, signal.SIGINT)
+    os.kill(running.pid, number)
     rest = running.stderr.read()
     assert running.wait(60) == 130
     running.stderr.close()

@@ -1,5 +1,6 @@
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kronborg.errors import InputError
-from kronborg.network.key_store import KeyBlock, KeyStore
+from kronborg.network.key_store import KeyBlock, KeyStore, locked
 
 
 def block(sequence: int, link: str = "a", byte: int = 7) -> KeyBlock:
@@ -108,3 +109,41 @@ def test_a_writer_killed_at_any_moment_leaves_whole_blocks(tmp_path: Path) -> No
             blocks = store.blocks("a")
         assert [each.sequence for each in blocks] == list(range(1, len(blocks) + 1))
         assert all(len(each.key) == 100_000 for each in blocks)
+
+
+def test_a_folder_serves_one_run_at_a_time(tmp_path: Path) -> None:
+    again = locked(tmp_path / "keys")
+    with locked(tmp_path / "keys"), pytest.raises(InputError, match="another run uses the key stores"), again:
+        pass
+    with locked(tmp_path / "keys"):
+        pass
+
+
+def test_an_existing_file_is_closed_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "keys.sqlite"
+    path.touch(mode=0o644)
+    with KeyStore(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_another_programs_table_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "keys.sqlite"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE block (height INTEGER)")
+    with pytest.raises(InputError, match="cannot open the key store") as caught:
+        KeyStore(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_store_that_another_process_holds_is_said_so(tmp_path: Path) -> None:
+    path = tmp_path / "keys.sqlite"
+    with KeyStore(path) as store:
+        store._connection.execute("PRAGMA busy_timeout = 10")
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(InputError, match="database is locked"):
+            store.settle("a", 1)
+        with pytest.raises(InputError, match="database is locked"):
+            store.add(block(1))
+        holder.close()
+        store.add(block(1))
