@@ -414,9 +414,14 @@ async def keys_are_erased(dut: Any, by: str) -> None:
     await bench.source.wait()
     await ClockCycles(dut.aclk, SETTLED)
     secrets = np.concatenate([key, fresh, key ^ fresh[:8], key ^ fresh[:8] ^ fresh[8:]])
-    if by == "spent":  # more keys follow
-        bench.feed(good_samples(rng, 6 * SAMPLES_PER_KEY))
+    if by == "spent":  # more keys follow; the last one stays in use
+        samples = good_samples(rng, 6 * SAMPLES_PER_KEY)
+        bench.feed(samples)
         await bench.silence()
+        more = np.concatenate([secrets[-8:], pack(samples, SAMPLE_BITS)]).reshape(-1, 8)
+        in_turn = np.bitwise_xor.accumulate(more, axis=0)
+        assert bench.holds(in_turn[-1])
+        secrets = np.concatenate([secrets, *more[1:4], *in_turn[:-1]])
     else:
         secrets = np.concatenate([secrets, staged[:5]])
         assert bench.holds(fresh)

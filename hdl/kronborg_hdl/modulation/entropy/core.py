@@ -28,7 +28,7 @@ class Entropy(wiring.Component):
     """Random words for the modulation, from a quantum random number generator or expanded by ChaCha20.
 
     ``source.mode`` says from where, see ``registers.Source``. The incoming stream is tested in every mode but OFF. In
-    those that need it a failed test stops the output, erases all keys and all samples, and lasts until the host writes
+    those that need it a failed test stops the output, erases keys and gathered samples, and lasts until the host writes
     ``source``. What already stood at the output may still be taken, as AXI demands: one beat, from before the failure.
 
     Keys: the host's take effect at the next block; a key of the stream waits until the one in use is spent and is XORed
