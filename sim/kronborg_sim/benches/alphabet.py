@@ -67,6 +67,15 @@ class Bench(SkinBench):
         await ClockCycles(self.dut.aclk, 40)
         return not int(self.dut.s_axis_tready.value) and self.sink.empty() and self.sink.idle()
 
+    async def reset_in_one_clock(self) -> None:
+        """The shortest reset: what is not reset has no time to run dry."""
+        self.dut.aresetn.value = 0
+        self.source.clear()
+        self.sink.clear()
+        await ClockCycles(self.dut.aclk, 1)
+        self.dut.aresetn.value = 1
+        await ClockCycles(self.dut.aclk, 2)
+
     async def nothing_more_comes_out(self) -> None:
         """The core and the sink are empty."""
         self.drain_output()
@@ -183,7 +192,7 @@ async def a_reset_within_a_frame_leaves_nothing_behind(dut: Any) -> None:
     bench.hold_output()
     bench.send_bits(random_bits(rng, 40))
     await ClockCycles(dut.aclk, 20)
-    await bench.reset()
+    await bench.reset_in_one_clock()
     await bench.nothing_more_comes_out()
     source, bits = random_source(rng), random_bits(rng, 20)
     await bench.load(source)
