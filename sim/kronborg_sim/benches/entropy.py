@@ -231,7 +231,7 @@ async def the_stream_itself_comes_out_after_the_start_up_test(dut: Any, idle: bo
     await bench.reset()
     await bench.begin(Source.DIRECT)
     assert await bench.read("control", "started") == 0
-    beats = 500 if idle or back_pressure else 10_000
+    beats = 500 if idle or back_pressure else 5_000
     samples = good_samples(rng, (beats * WORD_BITS + 64) // SAMPLE_BITS)
     bench.feed(samples)
     await bench.silence()

@@ -21,7 +21,7 @@ TESTS_IN_THE_BENCH = 37
 
 
 def test_expander_equals_the_rfc_on_the_bench(tmp_path: Path) -> None:
-    core = Expander(rounds_per_clock=2)
+    core = Expander(rounds_per_clock=4)
     outcome = run_bench(
         verilog.convert(core, name="expander", emit_src=False, strip_internal_attrs=True),
         "expander",
@@ -34,13 +34,13 @@ def test_expander_equals_the_rfc_on_the_bench(tmp_path: Path) -> None:
 
 
 def test_source_equals_its_model_on_the_bench(tmp_path: Path) -> None:
-    core = Entropy(rounds_per_clock=4, sample_bits=8)
+    core = Entropy(rounds_per_clock=2, sample_bits=8)
     outcome = run_bench(
         EntropySkin(core).to_verilog("entropy"),
         "entropy",
         "kronborg_sim.benches.entropy",
         tmp_path,
-        {"rounds_per_clock": 4, "sample_bits": 8, "word_bits": core.word_bits},
+        {"rounds_per_clock": 2, "sample_bits": 8, "word_bits": core.word_bits},
     )
     assert not outcome.failed, f"failed: {', '.join(outcome.failed)}\n{outcome.log[-6000:]}"
     assert len(outcome.passed) == TESTS_IN_THE_BENCH
