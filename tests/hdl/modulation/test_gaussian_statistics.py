@@ -118,7 +118,7 @@ def test_a_faulty_source_is_found(fault: Callable[[np.ndarray], np.ndarray], nam
 def test_p_values_are_uniform_for_a_true_gaussian() -> None:
     values: dict[str, list[float]] = {name: [] for name in P_VALUES}
     rng = np.random.default_rng(4)
-    for _ in range(120):
+    for _ in range(60):
         battery = Battery()
         battery.add(np.round(symbols(rng, 20_000)).astype(np.int16))
         report = battery.report(0.0, 1.0)
