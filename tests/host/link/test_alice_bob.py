@@ -11,7 +11,7 @@ from kronborg.errors import NoKeyError, ProtocolError
 from kronborg.link import messages
 from kronborg.link.alice import Alice
 from kronborg.link.bob import Bob
-from kronborg.link.positions import complex_symbols
+from kronborg.link.positions import complex_symbols, estimation_mask
 from kronborg.network.key_store import KeyStore
 from kronborg.postprocessing.budget import Epsilons
 from kronborg.postprocessing.calibration import ShotNoise
@@ -269,3 +269,16 @@ def test_a_new_announcement_forgets_the_blocks_of_the_last_one(tmp_path: Path) -
     ends.bob.announce()
     with pytest.raises(ProtocolError, match="not all verified"):
         ends.alice.handle(messages.Amplify(1, verified, bytes(10**6), 1000, 1e-10))
+
+
+def test_bob_adds_noise_of_one_word_before_his_symbols_meet_the_bits(tmp_path: Path) -> None:
+    """Without it his message would give most of the bits away (see test_dithering)."""
+    ends = link(tmp_path, frames=1)
+    ends.bob.announce()
+    ends.bob.estimate(0.2)
+    word = 1 / np.sqrt(SHOT_NOISE.unit)
+    request = next(message for message in ends.said if isinstance(message, messages.EstimationRequest))
+    kept = ends.bob._received[~estimation_mask(request.seed, SYMBOLS, request.count)]
+    noise = ends.bob._quadratures - np.stack([kept.real, kept.imag], axis=-1).reshape(-1)
+    assert np.std(noise) == pytest.approx(word, rel=0.01)
+    assert len(np.unique(noise)) > 0.99 * len(noise)
