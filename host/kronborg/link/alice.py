@@ -63,7 +63,7 @@ class Alice:
                 self._words = np.concatenate([self._symbols[frame] for frame in frames])
                 return messages.Done()
             case messages.EstimationRequest(seed, count):
-                if self._x is not None or not 0 < count < len(self._words):
+                if not 0 < count < len(self._words):  # none are left after the first request
                     raise ProtocolError(f"Bob asked for {count} symbols out of turn")
                 mask = estimation_mask(seed, len(self._words), count)
                 disclosed = self._words[mask]
