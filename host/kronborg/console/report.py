@@ -262,6 +262,11 @@ def _assumptions(result: RunResult) -> str:
             "eavesdropper. So is the local oscillator: it is made at Bob's side.",
         ),
         (
+            "Isotropic symbols.",
+            "What Bob publishes for error correction hides his bits because his symbols, with the noise that he adds, "
+            "look the same in all directions.",
+        ),
+        (
             "Gaussian modulation.",
             "Alice's symbols are taken as ideal Gaussian; the fine grid on which converters put them is not charged.",
         ),
