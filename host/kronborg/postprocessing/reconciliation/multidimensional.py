@@ -2,10 +2,10 @@
 
 Phys. Rev. A 77, 042325. Quadratures are taken eight at a time as octonions. Bob holds y and draws eight uniform bits;
 u = ((-1)^bit) / sqrt(8) is a point of the unit sphere. He publishes r = u * conj(y). Octonions are alternative and
-normed, so r y = u |y|^2 and left multiplication by r / |y| is an orthogonal map M with M y = u |y|. If y is as likely as
-each of its rotated copies, as Gaussian quadratures are, r says nothing about the bits; rounded ones are not, and must be
-made continuous first (``postprocessing.dithering``). Alice applies the same map to her x, and since y = t x + z with
-Gaussian z of variance sigma2 in each quadrature,
+normed, so r y = u |y|^2 and left multiplication by r / |y| is an orthogonal map M with M y = u |y|. If y is as likely
+as each of its rotated copies, as Gaussian quadratures are, r says nothing about the bits; rounded ones are not, and
+must be made continuous first (``postprocessing.dithering``). Alice applies the same map to her x, and since y = t x + z
+with Gaussian z of variance sigma2 in each quadrature,
 
     LLR_i = ln P(bit_i = 0) / P(bit_i = 1) = 2 t |y| (M x)_i / (sqrt(8) sigma2) = 2 t (r x)_i / (sqrt(8) sigma2).
 
