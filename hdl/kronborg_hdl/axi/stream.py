@@ -7,7 +7,7 @@ Q, ... in little-endian order.
 
 from __future__ import annotations
 
-from amaranth import Module, Signal
+from amaranth import Module, Signal, unsigned
 from amaranth.hdl import Elaboratable, ShapeLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -20,6 +20,11 @@ def complex_words(count: int, of: Format = SAMPLE) -> data.StructLayout:
     """Payload of `count` complex words per clock, word 0 the oldest, and ``last``: the frame ends with this beat."""
     word = data.StructLayout({"i": word_shape(of), "q": word_shape(of)})
     return data.StructLayout({"words": data.ArrayLayout(word, count), "last": 1})
+
+
+def unsigned_words(count: int, bits: int) -> data.StructLayout:
+    """Payload of `count` unsigned words of so many bits per clock, word 0 the oldest, and ``last``."""
+    return data.StructLayout({"words": data.ArrayLayout(unsigned(bits), count), "last": 1})
 
 
 class SkidBuffer(wiring.Component):

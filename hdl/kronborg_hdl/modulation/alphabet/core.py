@@ -8,10 +8,10 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...axi.bank import register_port
-from ...axi.stream import SkidBuffer, complex_words
+from ...axi.stream import SkidBuffer, complex_words, unsigned_words
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
-from ..gaussian.core import MAXIMUM_SYMBOLS_PER_CLOCK, entropy_words
+from ..gaussian.core import MAXIMUM_SYMBOLS_PER_CLOCK
 from .model import ROW_BITS, ROWS, SHARE_BITS, WORD_BITS
 from .registers import REGISTERS
 
@@ -57,7 +57,7 @@ class AlphabetSource(wiring.Component):
         self.symbols_per_clock = symbols_per_clock
         super().__init__(
             {
-                "i": In(stream.Signature(entropy_words(symbols_per_clock))),
+                "i": In(stream.Signature(unsigned_words(symbols_per_clock, WORD_BITS))),
                 "o": Out(stream.Signature(complex_words(symbols_per_clock))),
                 "port": In(register_port(REGISTERS)),
             }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ...axi.bank import register_port
 from ...axi.skin import Skin
+from ...axi.stream import unsigned_words
 from .chacha20.core import WORD_BITS, Expander
 from .chacha20.model import BLOCK_WORDS, KEY_WORDS
 from .health.core import HealthTests
@@ -17,11 +18,6 @@ from .registers import REGISTERS, Source
 
 BLOCK_BITS = WORD_BITS * BLOCK_WORDS
 KEY_BITS = WORD_BITS * KEY_WORDS
-
-
-def words(count: int, bits: int) -> data.StructLayout:
-    """Payload of `count` unsigned words of so many bits, the oldest lowest, and ``last``."""
-    return data.StructLayout({"words": data.ArrayLayout(unsigned(bits), count), "last": 1})
 
 
 class Entropy(wiring.Component):
@@ -64,8 +60,8 @@ class Entropy(wiring.Component):
         self.word_bits = 1 << (bits_per_clock - 1).bit_length()
         super().__init__(
             {
-                "i": In(stream.Signature(words(self.health.samples, sample_bits))),
-                "o": Out(stream.Signature(words(self.word_bits // WORD_BITS, WORD_BITS))),
+                "i": In(stream.Signature(unsigned_words(self.health.samples, sample_bits))),
+                "o": Out(stream.Signature(unsigned_words(self.word_bits // WORD_BITS, WORD_BITS))),
                 "key": In(wiring.Signature({"word": Out(WORD_BITS), "written": Out(1)})),
                 "fault": Out(1),
                 "port": In(register_port(REGISTERS)),

@@ -10,7 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...axi.bank import register_port
-from ...axi.stream import SkidBuffer, complex_words
+from ...axi.stream import SkidBuffer, complex_words, unsigned_words
 from ...dsp.arithmetic import event_counter, saturate
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
@@ -53,11 +53,6 @@ NORMALISE_STEPS, RADIUS_STEPS, AMPLITUDE_STEPS = 3, 6, 2
 OCTANT_STEPS = 5
 PRODUCT_STEPS = 3
 WAIT_STEPS = NORMALISE_STEPS + RADIUS_STEPS + AMPLITUDE_STEPS - OCTANT_STEPS
-
-
-def entropy_words(count: int) -> data.StructLayout:
-    """Payload of `count` words of 64 uniform bits per clock, word 0 the oldest, and ``last``."""
-    return data.StructLayout({"words": data.ArrayLayout(unsigned(WORD_BITS), count), "last": 1})
 
 
 class GaussianSource(wiring.Component):
@@ -110,7 +105,7 @@ class GaussianSource(wiring.Component):
         self.symbols_per_clock = symbols_per_clock
         super().__init__(
             {
-                "i": In(stream.Signature(entropy_words(symbols_per_clock))),
+                "i": In(stream.Signature(unsigned_words(symbols_per_clock, WORD_BITS))),
                 "o": Out(stream.Signature(complex_words(symbols_per_clock))),
                 "port": In(register_port(REGISTERS)),
             }
