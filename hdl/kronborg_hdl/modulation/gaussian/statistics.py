@@ -1,6 +1,4 @@
-"""Statistical tests of the Gaussian source, for as many samples as wanted in little memory, and a command to run them.
-
-    python -m kronborg_hdl.modulation.gaussian.statistics --samples 1e9 --json FILE
+"""Statistical tests of the Gaussian source, for as many samples as wanted in little memory: `kronborg bench gaussian`.
 
 All counts are of words, and what is expected is a Gaussian rounded to words, exactly: no test needs a correction for
 the grid. P-values come from the distributions' own formulas.
@@ -8,21 +6,15 @@ the grid. P-values come from the distributions' own formulas.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import tables
-from .accuracy import error_bound_words, exhaust_functions, largest_error_words
-from .model import DEFAULT_DEVIATION, MAXIMUM_DEVIATION, MULTIPLIERS_PER_SYMBOL, GaussianSource
+from .model import DEFAULT_DEVIATION
 
 CELLS = 256
 """Cells of the chi-square test, and 16 x 16 of the test of independence, as even in probability as words allow."""
@@ -134,12 +126,7 @@ class Report:
         moments_p: the least of mean, variance, skewness and kurtosis, times four.
         correlation_p: of the sum of squares of all correlations of I, Q, I with Q and of their squares, 1 to 16 apart.
         independence_p: of I and Q in one sample, 16 x 16 cells.
-        largest_sigma: tail of the transform.
         largest_sigma_seen: in these samples.
-        largest_error_ulp: greatest distance to the transform in double precision that was seen.
-        error_bound_ulp: the same for all 2**64 inputs, proved by exhaustion.
-        samples_per_clock: words per clock and instance.
-        multipliers: per instance.
     """
 
     samples: int
@@ -150,12 +137,12 @@ class Report:
     moments_p: float
     correlation_p: float
     independence_p: float
-    largest_sigma: float
     largest_sigma_seen: float
-    largest_error_ulp: float
-    error_bound_ulp: float
-    samples_per_clock: int
-    multipliers: int
+
+    @property
+    def p_values(self) -> dict[str, float]:
+        """Of every test, by name."""
+        return {name: value for name, value in vars(self).items() if name.endswith("_p")}
 
 
 class Battery:
@@ -185,8 +172,18 @@ class Battery:
                 self.products[base : base + 4, lag - 1] += (signal[:, :-lag] @ signal[:, lag:].T).reshape(-1)
         self.pairs += np.maximum(len(words) - np.arange(1, LAGS + 1), 0)
 
-    def report(self, largest_error_ulp: float, error_bound_ulp: float) -> Report:
-        """The result for all that was added, beside errors that were found elsewhere."""
+    def merge(self, other: Battery) -> None:
+        """Add what another battery of the same scale has counted."""
+        for mine, its in (
+            (self.counts, other.counts),
+            (self.joint, other.joint),
+            (self.products, other.products),
+            (self.pairs, other.pairs),
+        ):
+            mine += its
+
+    def report(self) -> Report:
+        """The result for all that was added."""
         counts = self.counts.sum(axis=0)
         total = int(counts.sum())
         sigma_words = self.deviation / 2**tables.DEVIATION_FRACTION
@@ -205,12 +202,7 @@ class Battery:
             moments_p=self._moments_p(counts, sigma_words),
             correlation_p=gamma_upper(self.products.size / 2, float(np.sum(self.products**2 / self.pairs)) / 2),
             independence_p=self._independence_p(total // 2),
-            largest_sigma=tables.LARGEST_RADIUS,
             largest_sigma_seen=float(magnitude[counts > 0].max()),
-            largest_error_ulp=largest_error_ulp,
-            error_bound_ulp=error_bound_ulp,
-            samples_per_clock=2,
-            multipliers=MULTIPLIERS_PER_SYMBOL,
         )
 
     def _tails(self, counts: NDArray[np.int64]) -> list[tuple[int, float]]:
@@ -245,53 +237,3 @@ class Battery:
         """The joint probability is the product of those of the 16 cells."""
         probability = _sum_cells(self.cell_of[16], self.expected.probability, 16)
         return chi_square_p(self.joint, symbols * probability[:, None] * probability)
-
-
-def uniform_words(seed: int, count: int, block: int = 1 << 16) -> Iterator[NDArray[np.uint64]]:
-    """Blocks of uniform words from a seeded generator, for tests: no key is made of them."""
-    rng = np.random.Generator(np.random.SFC64(seed))
-    for begin in range(0, count, block):
-        yield rng.integers(0, 2**64, min(block, count - begin), np.uint64)
-
-
-def run(samples: int, seed: int, *, progress: bool = False) -> Report:
-    """Draw at least `samples` words and test them.
-
-    The error is measured at the largest scale, where it is greatest, on the first million symbols and on the ends of
-    all segments; the statistics are of the default scale.
-    """
-    source, widest = GaussianSource(DEFAULT_DEVIATION), GaussianSource(MAXIMUM_DEVIATION)
-    battery = Battery(source.deviation)
-    error = largest_error_words(widest, tables.edge_words())
-    symbols = -(-samples // 2)
-    done = 0
-    for bits in uniform_words(seed, symbols):
-        if done < 1_000_000:
-            error = max(error, largest_error_words(widest, bits))
-        battery.add(source.process(bits).words)
-        done += len(bits)
-        if progress and done % (1 << 24) == 0:
-            print(f"\r{done / symbols:.0%}", end="", file=sys.stderr, flush=True)
-    if progress:
-        print("\r    \r", end="", file=sys.stderr)
-    return battery.report(error, error_bound_words(exhaust_functions(), widest))
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description="Test the Gaussian source's model, which equals the gateware.")
-    parser.add_argument("--samples", type=float, default=1e8, help="words, I and Q together (default: 1e8)")
-    parser.add_argument("--seed", type=int, default=1, help="of the uniform bits")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result here; otherwise it is printed")
-    arguments = parser.parse_args()
-    if not 1e4 <= arguments.samples <= 1e12:
-        parser.error(f"--samples {arguments.samples:g} is outside 1e4 to 1e12")
-    text = json.dumps(asdict(run(int(arguments.samples), arguments.seed, progress=sys.stderr.isatty())), indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Commands of `kronborg` that simulate: a module each, with `add_arguments` and `run`."""
