@@ -1,0 +1,1 @@
+"""Frames: guard, preamble, header, payload, vacuum, calibration."""

@@ -1,0 +1,1 @@
+"""The record of emitted symbols: the raw key of Alice."""
