@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from kronborg_hdl.dsp.formats import SAMPLE
 from kronborg_hdl.dsp.nco import phase_word
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
+from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
 from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
 from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
 from kronborg_hdl.transmitter.model import Transmitter
 
 from ..errors import InputError
-from ..link.frame_format import SPAN_SYMBOLS, FrameFormat, zadoff_chu
+from ..link.frame_format import SPAN_SYMBOLS, FrameFormat
 
 SYMBOL_DEVIATION = 4096.0
 """Standard deviation of a payload quadrature in words: 8 sigma fit, and a word is 1/4096 of it."""

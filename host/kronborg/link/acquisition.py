@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kronborg_hdl.dsp.root_raised_cosine import root_raised_cosine
+from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
 
 from ..errors import InputError
-from .frame_format import SPAN_SYMBOLS, FrameFormat, zadoff_chu
+from .frame_format import SPAN_SYMBOLS, FrameFormat
 
 PILOT_THRESHOLD_DB = 20.0
 """A tone this far above the mean noise of a bin: noise alone reaches it in less than one of 1e40 bins."""

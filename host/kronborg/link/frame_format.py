@@ -21,9 +21,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import InputError
 
 MOST_SYMBOLS = 1 << 28
@@ -182,11 +179,3 @@ def _whole(ratio: float, what: str) -> None:
     """Refuse a ratio that is not a whole number, 1 or more."""
     if not 1 <= ratio < 1e9 or abs(ratio - round(ratio)) > 1e-9 * ratio:
         raise InputError(f"{ratio:g} {what} are not a whole number; the metadata contradicts itself")
-
-
-def zadoff_chu(root: int, length: int) -> NDArray[np.complex128]:
-    """The sequence exp(-i pi root k (k + length mod 2) / length), k = 0 ... length - 1 (Chu 1972). complex128."""
-    k = np.arange(length, dtype=np.int64)
-    # The phase repeats with 2 * length: reducing it first keeps long sequences exact.
-    phase = (root * k * (k + length % 2)) % (2 * length)
-    return np.asarray(np.exp(-1j * np.pi * phase / length))

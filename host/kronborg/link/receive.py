@@ -12,11 +12,12 @@ from kronborg_hdl.compensation.pilot_phase.model import PhaseSettings, pilot_pha
 from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
 from kronborg_hdl.dsp.nco import phase_word
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
+from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
 from kronborg_hdl.receiver.model import Receiver
 
 from ..errors import InputError
 from .acquisition import Acquisition, acquire
-from .frame_format import SPAN_SYMBOLS, FrameFormat, zadoff_chu
+from .frame_format import SPAN_SYMBOLS, FrameFormat
 from .positions import complex_symbols
 
 OUTPUT_SHIFT = 15

@@ -20,9 +20,10 @@ from kronborg.link.acquisition import (
     clock_offset,
     find_beat,
 )
-from kronborg.link.frame_format import FrameFormat, Preamble, zadoff_chu
+from kronborg.link.frame_format import FrameFormat, Preamble
 from kronborg.link.recording import read, read_symbols
 from kronborg_hdl.dsp.root_raised_cosine import root_raised_cosine
+from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
 
 FS = 1e9
 OURS = FrameFormat(125e6, 4000, 0.2, 125e6, (250e6,), Preamble(17, 2039, 125e6, True, 4.0), 1e9, 4096)

@@ -3,13 +3,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kronborg.errors import InputError
-from kronborg.link.frame_format import FrameFormat, Preamble, zadoff_chu
+from kronborg.link.frame_format import FrameFormat, Preamble
 
 METADATA: dict[str, Any] = {
     "cvqkd:symbol_rate_hz": 62500000.0,
@@ -151,20 +150,3 @@ def test_is_immutable_and_checked_when_made_by_hand() -> None:
         frame.symbols = 1  # type: ignore[misc]
     with pytest.raises(InputError):
         replace(frame, roll_off=2.0)
-
-
-@pytest.mark.parametrize(("root", "length"), [(1, 3), (5, 2999), (17, 2039), (7, 64), (25, 1024)])
-def test_zadoff_chu_is_constant_in_amplitude_and_white(root: int, length: int) -> None:
-    chips = zadoff_chu(root, length)
-    assert np.allclose(np.abs(chips), 1)
-    assert np.allclose(np.abs(np.fft.fft(chips)), math.sqrt(length))  # so no periodic side lobes
-
-
-@pytest.mark.parametrize("parity", [0, 1])
-def test_zadoff_chu_follows_the_definition_however_long(parity: int) -> None:
-    length = (1 << 20) - 2 + parity
-    root = 524_287 if parity else 524_283
-    chips = zadoff_chu(root, length)
-    for k in (0, 1, length // 3, length - 1):
-        phase = root * k * (k + length % 2) % (2 * length)  # Python's integers: exact
-        assert chips[k] == pytest.approx(np.exp(-1j * np.pi * phase / length), abs=1e-9)
