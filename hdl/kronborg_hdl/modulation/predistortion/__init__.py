@@ -1,0 +1,1 @@
+"""Pre-distortion for the converter's droop and the modulator's sine."""
