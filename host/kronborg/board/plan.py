@@ -12,6 +12,8 @@ from kronborg_hdl.dsp.formats import SAMPLE
 from kronborg_hdl.dsp.nco import phase_word
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
 from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
+from kronborg_hdl.modulation.frame_controller.model import FrameLimits, FrameSettings
+from kronborg_hdl.modulation.gaussian.model import GaussianSource, deviation_word
 from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
 from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
 from kronborg_hdl.transmitter.model import Transmitter
@@ -52,11 +54,26 @@ class FramePlan:
                 f"a pilot {self.pilot_to_signal_db:.1f} dB above the signal does not fit into the converter's range;"
                 " lower --pilot-snr"
             )
+        silence, m = self.frame_format.leading_zeros_at_transmitter, self.samples_per_symbol
+        if silence % m or self.samples % m:
+            raise InputError(
+                f"a frame of {self.samples} samples with {silence} of silence is not made of whole symbols of {m} samples"
+            )
+        if self._spare_symbols < 0:
+            needed = self.samples - self._spare_symbols * m
+            raise InputError(f"a frame of {self.samples} samples is shorter than the {needed} that its symbols need")
 
     @property
     def samples_per_symbol(self) -> int:
         """M."""
         return round(self.sample_rate_hz / self.frame_format.symbol_rate_hz)
+
+    @property
+    def _spare_symbols(self) -> int:
+        """Symbols of the frame that are left over when the payload's last pulse has ended."""
+        frame, m = self.frame_format, self.samples_per_symbol
+        needed = frame.leading_zeros_at_transmitter // m + frame.preamble.length + frame.symbols + SPAN_SYMBOLS
+        return self.samples // m - needed
 
     @property
     def snu_per_word(self) -> float:
@@ -82,16 +99,31 @@ class FramePlan:
         return SAMPLE.quantise(np.stack([chips.real, chips.imag], axis=-1) * amplitude).astype(np.int16)
 
     @cached_property
+    def frame_settings(self) -> FrameSettings:
+        """Guard, preamble, payload, and vacuum to the end of the frame, in which the pilots go on."""
+        frame = self.frame_format
+        return FrameSettings(
+            FrameLimits(symbols_per_clock=1),
+            guard=frame.leading_zeros_at_transmitter // self.samples_per_symbol,
+            preamble=self.preamble,
+            header_repetition=0,
+            header_symbol=(0, 0),
+            payload=frame.symbols,
+            vacuum=self._spare_symbols,
+        )
+
+    @cached_property
     def transmitter(self) -> Transmitter:
         """The gateware's settings."""
         frame = self.frame_format
         taps = quantise_taps(root_raised_cosine(self.samples_per_symbol, SPAN_SYMBOLS + 1, frame.roll_off))
         return Transmitter(
+            source=GaussianSource(deviation_word(self.modulation_variance_snu, self.snu_per_word)),
+            frame=self.frame_settings,
             shaper=PulseShaper(taps, self.samples_per_symbol, SHAPER_SHIFT),
             shift_word=phase_word(frame.frequency_shift_hz, self.sample_rate_hz),
             pilots=tuple(
                 Pilot(phase_word(frequency, self.sample_rate_hz), self.pilot_amplitude)
                 for frequency in frame.pilot_frequencies_hz
             ),
-            leading=frame.leading_zeros_at_transmitter,
         )

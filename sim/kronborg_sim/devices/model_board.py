@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kronborg.board import Emission, FramePlan, Scenario
-from kronborg_hdl.modulation.gaussian.model import GaussianSource
 
 from ..optics.detector import RfHeterodyne
 from ..optics.fibre import delay
@@ -56,19 +55,19 @@ class ModelBoard:
         """
         plan = self.plan
         symbols = self._symbols(np.random.default_rng([self._seed, WORLD, 1]), 4096)
-        transmitter = replace(plan.transmitter, leading=0)
-        words, _ = transmitter.frame(symbols, (len(symbols) + transmitter.shaper.span) * plan.samples_per_symbol)
-        wanted, _ = replace(transmitter, pilots=()).frame(symbols, len(words))
+        alone = replace(plan.frame_settings, guard=0, preamble=plan.preamble[:0], payload=len(symbols), vacuum=1)
+        transmitter = replace(plan.transmitter, frame=alone)
+        words = transmitter.send(0, symbols).samples
+        wanted = replace(transmitter, pilots=()).send(0, symbols).samples
         reference = wanted[:, 0] + 1j * wanted[:, 1]
         gain = np.vdot(reference, self._modulator.field(words)) / np.vdot(reference, reference)
         # `reference` has plan.signal_deviation per rail and sample; M samples of it carry one symbol.
         per_symbol = abs(gain) * plan.signal_deviation * np.sqrt(plan.samples_per_symbol)
         return float(np.sqrt(plan.modulation_variance_snu) / per_symbol)
 
-    @staticmethod
-    def _symbols(rng: np.random.Generator, count: int) -> NDArray[np.int16]:
-        """What the Gaussian source makes of random bits; in gateware they come from the entropy core."""
-        return GaussianSource().process(rng.integers(0, 2**64, count, np.uint64)).words
+    def _symbols(self, rng: np.random.Generator, count: int) -> NDArray[np.int16]:
+        """What the transmitter's source makes of random bits; in gateware they come from the entropy core."""
+        return self.plan.transmitter.symbols(rng.integers(0, 2**64, count, np.uint64).view(np.uint32))
 
     def frame(self, index: int, *, silent: bool = False) -> Emission:
         """Play frame `index` and record it; `silent` leaves its payload out, all else (and all noise) the same."""
@@ -77,16 +76,16 @@ class ModelBoard:
         payload = self._symbols(rng, plan.frame_format.symbols)
         if silent:
             payload[:] = 0
-        words, saturated = plan.transmitter.frame(np.concatenate([plan.preamble, payload]), plan.samples)
+        sent = plan.transmitter.send(index % 2**32, payload)
         # In RF heterodyne the image band brings a second vacuum: a quadrature is read with half the transmittance.
         received = scenario.detector_efficiency * scenario.transmittance / 2
-        field = delay(self._modulator.field(words), self._delay)
+        field = delay(self._modulator.field(sent.samples), self._delay)
         field *= np.float32(self._field_scale * np.sqrt(received))
         start_s = index * plan.samples / plan.sample_rate_hz
         phase = self._lasers.beat_phase(start_s, plan.samples, plan.sample_rate_hz, rng)
         thermal = received * scenario.excess_noise_snu
         samples = self._detector.record(plan.samples, rng, field=field, phase=phase, thermal_snu=thermal)
-        return Emission(payload, samples, saturated)
+        return Emission(sent.packet.symbols, samples, sent.saturated)
 
     def vacuum(self, index: int) -> NDArray[np.int16]:
         """Record with Alice's light off."""

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from importlib.metadata import entry_points
 
 import numpy as np
@@ -32,14 +33,13 @@ def test_symbols_leave_with_the_modulation_variance_asked_for_whatever_the_pilot
     for pilot in (0.0, 22.0, 24.0):
         plan = FramePlan(FORMAT, 4.0, pilot, samples=2**17)
         board = ModelBoard(plan, Scenario(), 1)
-        symbols = ModelBoard._symbols(np.random.default_rng(9), 12_000)
-        words, _ = plan.transmitter.frame(np.concatenate([plan.preamble, symbols]), plan.samples)
-        field = board._modulator.field(words) * board._field_scale
+        symbols = board._symbols(np.random.default_rng(9), 12_000)
+        field = board._modulator.field(plan.transmitter.send(0, symbols).samples) * board._field_scale
         # A float matched filter on the field itself, shift taken off.
         time = np.arange(len(field))
         down = field * np.exp(-2j * np.pi * FORMAT.frequency_shift_hz / plan.sample_rate_hz * time)
         taps = plan.transmitter.shaper.taps / np.linalg.norm(plan.transmitter.shaper.taps.astype(float))
-        first = plan.transmitter.leading + len(plan.preamble) * plan.samples_per_symbol + len(taps) // 2
+        first = plan.frame_settings.head * plan.samples_per_symbol + len(taps) // 2
         filtered = np.convolve(down, taps[::-1])[len(taps) // 2 :]
         received = filtered[first - 1 :: plan.samples_per_symbol][: len(symbols)]
         sent = complex_symbols(symbols) * plan.snu_per_word
@@ -57,6 +57,27 @@ def test_a_pilot_beyond_the_converters_range_is_refused_in_one_line() -> None:
     with pytest.raises(InputError, match="lower --pilot-snr") as caught:
         FramePlan(FORMAT, 4.0, 40.0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("silence", "samples", "message"),
+    [
+        (4100, 2**17, "131072 samples with 4100 of silence is not made of whole symbols of 8 samples"),
+        (4096, 2**17 + 1, "is not made of whole symbols"),
+        (4096, 8 * (512 + 1021 + 12_000 + 31), "shorter than the 108520 that its symbols need"),
+    ],
+)
+def test_a_frame_that_the_gateware_cannot_send_is_refused_in_one_line(silence: int, samples: int, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        FramePlan(replace(FORMAT, leading_zeros_at_transmitter=silence), 4.0, 22.0, samples=samples)
+    assert "\n" not in str(caught.value)
+
+
+def test_vacuum_fills_the_frame_to_its_last_sample() -> None:
+    for samples in (2**17, 8 * (512 + 1021 + 12_000 + 32)):
+        plan = FramePlan(FORMAT, 4.0, 22.0, samples=samples)
+        assert plan.transmitter.samples == samples
+        assert len(ModelBoard(plan, Scenario(), 1).frame(0).samples) == samples
 
 
 def test_is_found_by_name_and_an_unknown_name_says_what_there_is() -> None:
