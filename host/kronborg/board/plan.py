@@ -57,7 +57,7 @@ class FramePlan:
         silence, m = self.frame_format.leading_zeros_at_transmitter, self.samples_per_symbol
         if silence % m or self.samples % m:
             raise InputError(
-                f"a frame of {self.samples} samples with {silence} of silence is not made of whole symbols of {m} samples"
+                f"a frame of {self.samples} samples with {silence} of silence is not whole symbols of {m} samples"
             )
         if self._spare_symbols < 0:
             needed = self.samples - self._spare_symbols * m

@@ -62,8 +62,8 @@ def test_a_pilot_beyond_the_converters_range_is_refused_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("silence", "samples", "message"),
     [
-        (4100, 2**17, "131072 samples with 4100 of silence is not made of whole symbols of 8 samples"),
-        (4096, 2**17 + 1, "is not made of whole symbols"),
+        (4100, 2**17, "131072 samples with 4100 of silence is not whole symbols of 8 samples"),
+        (4096, 2**17 + 1, "is not whole symbols"),
         (4096, 8 * (512 + 1021 + 12_000 + 31), "shorter than the 108520 that its symbols need"),
     ],
 )
