@@ -31,9 +31,11 @@ class Access(Enum):
     """The core sets it; it stays until the host writes one (a set at the same time wins)."""
     COMMAND = "write one to start"
     """One bit. Writing one starts an action; reads one while the core has not yet done it."""
+    WRITE_ONLY = "write-only"
+    """Handed to the core and kept nowhere: reads zero. Written in whole words, for there is nothing to add bytes to."""
 
 
-_HOST_WRITES = (Access.READ_WRITE, Access.STICKY, Access.COMMAND)
+_HOST_WRITES = (Access.READ_WRITE, Access.STICKY, Access.COMMAND, Access.WRITE_ONLY)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Field:
             raise ValueError(f"command {self.name} must be one bit that resets to zero")
         if self.access in (Access.READ, Access.STICKY) and self.reset:
             raise ValueError(f"field {self.name} is the core's: it has no reset value here")
+        if self.access is Access.WRITE_ONLY and self.reset:
+            raise ValueError(f"field {self.name} is never kept: it has no reset value")
 
     @property
     def minimum(self) -> int:
@@ -114,7 +118,8 @@ class Register:
         name: lower case, unique in the map.
         offset: bytes from the core's base address.
         sentence: what it is for.
-        fields: its bits, none of them twice. Bits of no field read zero and ignore writes.
+        fields: its bits, none of them twice; all of them write-only, or none. Bits of no field read zero and ignore
+            writes.
     """
 
     name: str
@@ -134,6 +139,8 @@ class Register:
             used |= field.mask
         if len({field.name for field in self.fields}) != len(self.fields):
             raise ValueError(f"register {self.name} has two fields of one name")
+        if len({field.access is Access.WRITE_ONLY for field in self.fields}) > 1:
+            raise ValueError(f"register {self.name}: either all of its fields are write-only or none is")
 
     def __getitem__(self, name: str) -> Field:
         """The field of this name; KeyError if there is none."""
@@ -151,6 +158,11 @@ class Register:
     def host_writes(self) -> bool:
         """Whether any field takes a write; the slave answers SLVERR to a write if none does."""
         return any(field.host_writes for field in self.fields)
+
+    @property
+    def write_only(self) -> bool:
+        """Whether its fields are write-only; the slave then answers SLVERR to a write of less than the whole word."""
+        return any(field.access is Access.WRITE_ONLY for field in self.fields)
 
     def word(self, **values: int) -> int:
         """The word with fields at these values and the others at zero."""
@@ -183,11 +195,18 @@ class RegisterMap:
                 return register
         raise KeyError(f"{self.name} has no register {name}")
 
+    @property
+    def address_bits(self) -> int:
+        """Width of the address of a byte: one page."""
+        return ADDRESS_BITS
+
     def markdown(self) -> str:
         """The documentation's page: one table."""
+        return f"# Registers of {self.name}\n\n{self.table()}"
+
+    def table(self) -> str:
+        """All registers and fields as a table in Markdown."""
         lines = [
-            f"# Registers of {self.name}",
-            "",
             "| offset | register | bits | field | access | reset | unit | meaning |",
             "|---|---|---|---|---|---|---|---|",
         ]

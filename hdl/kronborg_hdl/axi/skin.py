@@ -2,56 +2,101 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from amaranth import ClockDomain, Module, Value
+from amaranth import Cat, ClockDomain, Module, Value
 from amaranth.back import verilog
 from amaranth.hdl import Elaboratable
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from .bank import AXI4_LITE, RegisterBank
+from .bank import axi4_lite, register_bank
+from .pages import PageMap
 from .registers import RegisterMap
 
 
-class StreamCore(Protocol):
-    """What a skin fits: one stream in and one out (payloads of ``axi.stream``) and the port of a register table."""
+class Core(Protocol):
+    """What a skin fits: any component with the port of its registers (``axi.bank.register_port``)."""
 
-    registers: RegisterMap
-    i: stream.Interface
-    o: stream.Interface
+    registers: RegisterMap | PageMap
     port: wiring.PureInterface
+    signature: wiring.Signature
 
 
-def axi_stream(data_bits: int) -> wiring.Signature:
-    """AXI4-Stream with TLAST, as the source has it."""
-    return wiring.Signature({"tdata": Out(data_bits), "tvalid": Out(1), "tready": In(1), "tlast": Out(1)})
+def axi_stream(data_bits: int, *, user_bits: int = 0, last: bool = True) -> wiring.Signature:
+    """AXI4-Stream as the source has it, with TUSER and TLAST where wanted.
+
+    Raises:
+        ValueError: TDATA is not whole bytes.
+    """
+    if data_bits % 8:
+        raise ValueError(f"a stream of {data_bits} bits: AXI4-Stream carries whole bytes")
+    members = {"tdata": Out(data_bits), "tvalid": Out(1), "tready": In(1)}
+    if user_bits:
+        members["tuser"] = Out(user_bits)
+    if last:
+        members["tlast"] = Out(1)
+    return wiring.Signature(members)
+
+
+def _channel(payload: Any) -> dict[str, Value]:
+    """The bits of a payload that belong to each signal of AXI4-Stream."""
+    layout = payload.shape()
+    if not isinstance(layout, data.StructLayout):
+        return {"tdata": Value.cast(payload)}
+    fields = {name: Value.cast(payload[name]) for name, _ in layout}
+    channel = {"tdata": fields.pop("words")}
+    if "last" in fields:
+        channel["tlast"] = fields.pop("last")
+    if fields:
+        channel["tuser"] = Cat(*fields.values())
+    return channel
 
 
 class Skin(wiring.Component):
-    """AXI4-Stream in and out, and AXI4-Lite, around a core.
+    """AXI4-Stream for each stream of a core, AXI4-Lite for its registers, and its other signals as they are.
 
-    TDATA is the payload's words: the oldest lowest, I below Q, 16 bits each. There is no TKEEP: every beat is whole.
+    TDATA is the payload's ``words``, or the payload itself if that is not a structure: the oldest word lowest, I below
+    Q. TLAST is the payload's ``last``, and TUSER all its other fields in their order, the first lowest; each of them
+    is there only if the payload has it. There is no TKEEP: every beat is whole.
 
     Members:
         aclk: clock of everything.
         aresetn: reset, active low, synchronous.
-        s_axis: AXI4-Stream to the core's ``i``.
-        m_axis: AXI4-Stream from the core's ``o``.
-        s_axi: AXI4-Lite slave of the core's registers.
+        s_axi: AXI4-Lite slave of the core's registers, with one page or as many as they have.
+        s_axis: AXI4-Stream to the core's ``i``; ``s_axis_<name>`` to another stream that goes in.
+        m_axis: AXI4-Stream from the core's ``o``; ``m_axis_<name>`` from another stream that comes out.
+        <name>: any other signal of the core.
+
+    Raises:
+        ValueError: a stream whose TDATA would not be whole bytes.
+        TypeError: a member of the core that is neither stream nor signal.
     """
 
-    def __init__(self, core: StreamCore) -> None:
+    def __init__(self, core: Core) -> None:
         self.core = core
-        super().__init__(
-            {
-                "aclk": In(1),
-                "aresetn": In(1),
-                "s_axis": In(axi_stream(len(Value.cast(core.i.payload.words)))),
-                "m_axis": Out(axi_stream(len(Value.cast(core.o.payload.words)))),
-                "s_axi": In(AXI4_LITE),
-            }
-        )
+        self._streams: dict[str, str] = {}
+        self._signals: list[str] = []
+        members = {"aclk": In(1), "aresetn": In(1)}
+        for name, member in core.signature.members.items():
+            if name == "port":
+                continue
+            if member.dimensions or not (member.is_port or isinstance(member.signature, stream.Signature)):
+                raise TypeError(
+                    f"{type(core).__name__}.{name} is neither a stream nor a signal: a skin does not fit it"
+                )
+            if member.is_port:
+                self._signals.append(name)
+                members[name] = member
+                continue
+            prefix, main = ("s_axis", "i") if member.flow is In else ("m_axis", "o")
+            self._streams[name] = edge = prefix if name == main else f"{prefix}_{name}"
+            channel = _channel(getattr(core, name).payload)
+            user_bits = len(channel["tuser"]) if "tuser" in channel else 0
+            axi = axi_stream(len(channel["tdata"]), user_bits=user_bits, last="tlast" in channel)
+            members[edge] = member.flow(axi)
+        members["s_axi"] = In(axi4_lite(core.registers.address_bits))
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Elaboratable:
         """The hardware."""
@@ -59,19 +104,22 @@ class Skin(wiring.Component):
         m.domains.sync = sync = ClockDomain("sync")
         m.d.comb += sync.clk.eq(self.aclk), sync.rst.eq(~self.aresetn)
         m.submodules.core = core = self.core
-        m.submodules.bank = bank = RegisterBank(core.registers)
+        m.submodules.bank = bank = register_bank(core.registers)
         connect(m, bank.port, core.port)
         connect(m, wiring.flipped(self.s_axi), bank.bus)
-        m.d.comb += [
-            Value.cast(core.i.payload.words).eq(self.s_axis.tdata),
-            core.i.payload.last.eq(self.s_axis.tlast),
-            core.i.valid.eq(self.s_axis.tvalid),
-            self.s_axis.tready.eq(core.i.ready),
-            self.m_axis.tdata.eq(core.o.payload.words),
-            self.m_axis.tlast.eq(core.o.payload.last),
-            self.m_axis.tvalid.eq(core.o.valid),
-            core.o.ready.eq(self.m_axis.tready),
-        ]
+        for name, edge in self._streams.items():
+            inner, outer = getattr(core, name), getattr(self, edge)
+            pairs = [(bits, getattr(outer, signal)) for signal, bits in _channel(inner.payload).items()]
+            pairs.append((inner.valid, outer.tvalid))
+            if core.signature.members[name].flow is In:
+                m.d.comb += [bits.eq(signal) for bits, signal in pairs]
+                m.d.comb += outer.tready.eq(inner.ready)
+            else:
+                m.d.comb += [signal.eq(bits) for bits, signal in pairs]
+                m.d.comb += inner.ready.eq(outer.tready)
+        for name in self._signals:
+            inner, outer = Value.cast(getattr(core, name)), Value.cast(getattr(self, name))
+            m.d.comb += inner.eq(outer) if core.signature.members[name].flow is In else outer.eq(inner)
         return m
 
     def to_verilog(self, name: str) -> str:

@@ -9,8 +9,9 @@ from amaranth.back import verilog
 from amaranth.hdl import Fragment
 from amaranth.sim import Simulator
 
+from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.modulation.entropy.chacha20.core import Expander
-from kronborg_hdl.modulation.entropy.core import Entropy, EntropySkin
+from kronborg_hdl.modulation.entropy.core import Entropy
 from kronborg_hdl.modulation.entropy.health.core import HealthTests
 from kronborg_hdl.modulation.entropy.health.model import HealthTests as HealthTestsModel
 from kronborg_hdl.modulation.entropy.model import pack
@@ -36,7 +37,7 @@ def test_expander_equals_the_rfc_on_the_bench(tmp_path: Path) -> None:
 def test_source_equals_its_model_on_the_bench(tmp_path: Path) -> None:
     core = Entropy(rounds_per_clock=2, sample_bits=8)
     outcome = run_bench(
-        EntropySkin(core).to_verilog("entropy"),
+        Skin(core).to_verilog("entropy"),
         "entropy",
         "kronborg_sim.benches.entropy",
         tmp_path,

@@ -8,7 +8,6 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ...axi.bank import register_port
-from ...axi.skin import Skin
 from ...axi.stream import unsigned_words
 from .chacha20.core import WORD_BITS, Expander
 from .chacha20.model import BLOCK_WORDS, KEY_WORDS
@@ -43,7 +42,6 @@ class Entropy(wiring.Component):
     Members:
         i: the stream: 64 bits per clock, the oldest sample lowest. ``last`` has no meaning.
         o: random words of 32 bits, the oldest lowest. ``last`` marks every 512th bit.
-        key: what the host writes to the register ``key``; from :class:`EntropySkin`.
         fault: the output cannot be trusted to be random, or pauses for want of entropy: a frame with it is no key.
         port: the registers of ``registers.py``.
 
@@ -62,7 +60,6 @@ class Entropy(wiring.Component):
             {
                 "i": In(stream.Signature(unsigned_words(self.health.samples, sample_bits))),
                 "o": Out(stream.Signature(unsigned_words(self.word_bits // WORD_BITS, WORD_BITS))),
-                "key": In(wiring.Signature({"word": Out(WORD_BITS), "written": Out(1)})),
                 "fault": Out(1),
                 "port": In(register_port(REGISTERS)),
             }
@@ -139,11 +136,11 @@ class Entropy(wiring.Component):
         may = (count == KEY_WORDS) & ((mode == Source.HOST) | (mode == Source.STREAM)) & ~seeding & ~erase
         m.d.comb += [
             port.control.seed.busy.eq(seeding),
-            port.status.key_refused.eq((start & ~may) | (self.key.written & seeding)),
+            port.status.key_refused.eq((start & ~may) | (port.key.written & seeding)),
         ]
-        with m.If(self.key.written & ~seeding):
+        with m.If(port.key.written & ~seeding):
             m.d.sync += (
-                seed.eq(Cat(seed[WORD_BITS:], self.key.word)),
+                seed.eq(Cat(seed[WORD_BITS:], port.key.word)),
                 count.eq(Mux(count == KEY_WORDS, count, count + 1)),
             )
         with m.If(start & may):
@@ -210,30 +207,3 @@ class Entropy(wiring.Component):
         dry = Mux(mode == Source.DIRECT, 1, expander.dry)
         m.d.comb += self.port.status.starved.eq(given & dry & o.ready & ~o.valid & ~erase)
         m.d.comb += self.fault.eq(erase | self.port.status.starved)
-
-
-class EntropySkin(Skin):
-    """The skin, and the way of the host's key past the register bank, which keeps nothing of it.
-
-    A write to ``key`` counts if all four bytes are strobed. The word stands on ``core.key`` for one clock.
-    """
-
-    def __init__(self, core: Entropy) -> None:
-        super().__init__(core)
-        self.entropy = core
-
-    def elaborate(self, platform: object) -> Module:
-        """The hardware."""
-        m = super().elaborate(platform)
-        assert isinstance(m, Module)
-        bus, key = self.s_axi, self.entropy.key
-        taken = Signal()
-        m.d.comb += taken.eq(
-            bus.awvalid
-            & bus.awready
-            & bus.wvalid
-            & bus.wstrb.all()
-            & (bus.awaddr[2:] == self.entropy.registers["key"].offset // 4)
-        )
-        m.d.sync += key.written.eq(taken), key.word.eq(Mux(taken, bus.wdata, 0))
-        return m

@@ -68,9 +68,8 @@ REGISTERS = RegisterMap(
         Register(
             "key",
             0x18,
-            "Write-only, whole words: the last eight count, word 0 first. Erased by `seed`, by `source` and by reset.",
-            # Never set by the core: it reads zero and the bank stores nothing. The skin hands on what is written.
-            (Field("word", 0, 32, Access.STICKY, "Write-only: little-endian word of the 256-bit key. Reads zero."),),
+            "The last eight words count, word 0 first. Erased by `seed`, by `source` and by reset.",
+            (Field("word", 0, 32, Access.WRITE_ONLY, "Little-endian word of the 256-bit key."),),
         ),
         Register(
             "instance",
