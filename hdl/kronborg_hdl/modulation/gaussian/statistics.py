@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,7 @@ class WordDistribution:
     above: NDArray[np.float64]
 
     @classmethod
+    @cache
     def of(cls, deviation: int) -> WordDistribution:
         """For a scale register, in 1/8 words."""
         edges = (np.arange(-_HALF, _HALF - 1) + 0.5) * (2**tables.DEVIATION_FRACTION / deviation / math.sqrt(2))

@@ -14,9 +14,9 @@ from kronborg.console.atomic import check_writable, write_text
 from kronborg.console.progress import RunProgress
 from kronborg.errors import KronborgError
 
-from . import gaussian
+from . import entropy, gaussian
 
-BENCHES = {"gaussian": gaussian}
+BENCHES = {"gaussian": gaussian, "entropy": entropy}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

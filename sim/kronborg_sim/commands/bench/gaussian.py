@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -20,13 +21,13 @@ from kronborg_hdl.modulation.gaussian.model import (
 )
 from kronborg_hdl.modulation.gaussian.statistics import Battery
 
-from .keystream import BLOCK_BYTES, blocks_from
+from .keystream import BLOCK_BYTES, chacha20
 from .outcome import FAMILY_WISE_LEVEL, Outcome, failed_tests, over_cores, whole
 
 SYMBOL_BYTES = 8
 SYMBOLS_PER_BLOCK = BLOCK_BYTES // SYMBOL_BYTES
-# A battery's counts and the words in work stay in the processor's cache; a task is half a second's work.
-BLOCKS_AT_ONCE, BLOCKS_PER_TASK = 1 << 13, 1 << 18
+# A battery's counts and the words in work stay in the processor's cache; a task is a tenth of a second's work.
+BLOCKS_AT_ONCE, BLOCKS_PER_TASK = 1 << 13, 1 << 16
 ERROR_BLOCKS = 1 << 17
 """From which the error is measured, beside the ends of all segments: a million symbols."""
 
@@ -49,7 +50,7 @@ def count(task: Task) -> Battery:
     """Count the symbols of a task's keystream, at the default scale."""
     source, battery = GaussianSource(DEFAULT_DEVIATION), Battery(DEFAULT_DEVIATION)
     for first in range(task.first, task.end, BLOCKS_AT_ONCE):
-        words = blocks_from(task.seed, first, min(BLOCKS_AT_ONCE, task.end - first))
+        words = chacha20(task.seed, first, min(BLOCKS_AT_ONCE, task.end - first))
         battery.add(source.process(words.reshape(-1).view(np.uint64)).words)
     return battery
 
@@ -62,17 +63,17 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     Raises:
         InputError: too few samples to test, or more than years would do.
     """
-    samples, seed = whole(options.samples, 1e4, 1e12, "samples"), whole(options.seed, 0, 2**63, "as seed")
+    samples, seed = whole(options.samples, 10**4, 10**12, "samples"), whole(options.seed, 0, 2**63, "as seed")
     blocks = -(-samples // (2 * SYMBOLS_PER_BLOCK))
     tasks = [Task(seed, first, min(first + BLOCKS_PER_TASK, blocks)) for first in range(0, blocks, BLOCKS_PER_TASK)]
     battery = Battery(DEFAULT_DEVIATION)
-    with progress.stage("samples", blocks) as stage, over_cores(len(tasks)) as run_tasks:
-        for task, part in zip(tasks, run_tasks(count, tasks), strict=True):
+    with progress.stage("samples", blocks) as stage, closing(over_cores(count, tasks)) as parts:
+        for task, part in zip(tasks, parts, strict=True):
             battery.merge(part)
             stage.advance(task.end - task.first)
     with progress.stage("error"):
         widest = GaussianSource(MAXIMUM_DEVIATION)
-        bits = blocks_from(seed, 0, min(blocks, ERROR_BLOCKS)).reshape(-1).view(np.uint64)
+        bits = chacha20(seed, 0, min(blocks, ERROR_BLOCKS)).reshape(-1).view(np.uint64)
         error = max(largest_error_words(widest, bits), largest_error_words(widest, tables.edge_words()))
         bound = error_bound_words(exhaust_functions(), widest)
 

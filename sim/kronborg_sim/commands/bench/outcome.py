@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, TypeVar
 
 from kronborg.errors import InputError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 FAMILY_WISE_LEVEL = 1e-3
 """Chance that a faultless source fails a bench of several statistical tests."""
@@ -48,21 +50,22 @@ def whole(number: float, least: int, most: float, what: str) -> int:
     return int(number)
 
 
-@contextmanager
-def over_cores(tasks: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]]:
-    """A `map` whose calls run on all cores; results come in order.
+def over_cores(work: Callable[[T], R], tasks: Sequence[T]) -> Generator[R, None, None]:
+    """Results of `work`, a function of a module, for each task and in their order, from processes on all cores.
 
-    What is mapped has to be a function of a module. An exception stops the work: what has not begun is not done.
+    When the iterator is closed, what has not begun is not done: use it with ``contextlib.closing``.
     """
-    cores = min(os.cpu_count() or 1, tasks)
+    cores = min(os.cpu_count() or 1, len(tasks))
     if cores == 1:
-        yield map
+        yield from map(work, tasks)
         return
-    # Not forked: the progress bar has a thread. Ctrl-C goes to all processes of a terminal; one of them answers it.
-    pool = ProcessPoolExecutor(
-        cores, get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
-    )
+    # Not forked: the progress bar has a thread.
+    pool = ProcessPoolExecutor(cores, get_context("spawn"))
     try:
-        yield pool.map
+        # Ctrl-C goes to all processes of a terminal. The others inherit that it is blocked: this one answers it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        results = pool.map(work, tasks)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        yield from results
     finally:
         pool.shutdown(cancel_futures=True)
