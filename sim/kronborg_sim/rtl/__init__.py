@@ -1,0 +1,1 @@
+"""Cores' Verilog, compiled by Verilator and driven from Python: the RTL itself, at a million clocks in seconds."""
