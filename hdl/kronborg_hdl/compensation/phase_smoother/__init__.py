@@ -1,0 +1,1 @@
+"""The zero-delay smoother of the pilot's phasors."""
