@@ -1,9 +1,9 @@
 """Bit-exact numpy model of the phase smoother, and how its weights are chosen.
 
 The best estimate of a phase that walks at random looks as far ahead as back: phasors are weighted by a**|k|, k being
-the distance in hops. As a product over doubling distances,
+the distance in hops. It is a product over doubling distances d = 2**i, up to a factor and to what lies beyond 2**S,
 
-    sum over |k| < 2**S of about a**|k| z**k  =  prod over i < S of  (a_i z**-d + 1 + a_i**2 + a_i z**d),  d = 2**i, a_i = a**d
+    sum over k of a**|k| z**k  ~  product over i < S of (a_i z**-d + 1 + a_i**2 + a_i z**d),    a_i = a**d
 
 so that S stages of three taps make it, without feedback, each of them
 
