@@ -92,6 +92,14 @@ class RtlModel:
         """Names of all streams."""
         return tuple(self._simulation.streams)
 
+    def is_input(self, stream: str) -> bool:
+        """Whether a stream goes into the design."""
+        return self._simulation.streams[stream].into_design
+
+    def beat_bytes(self, stream: str) -> int:
+        """Width of an AXI4-Stream's TDATA."""
+        return self._simulation.streams[stream].ports["data"].bits // 8
+
     @property
     def clocks(self) -> int:
         """Cycles simulated so far: the number of the next clock."""
@@ -144,7 +152,7 @@ class RtlModel:
         array = np.asarray(words)
         data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).view(np.uint8).ravel()
         ports = self._simulation.streams[stream].ports
-        beat_bytes = ports["data"].bits // 8
+        beat_bytes = self.beat_bytes(stream)
         count, rest = divmod(len(data), beat_bytes)
         if rest:
             raise ValueError(f"{len(data)} bytes are no whole number of beats of {beat_bytes} bytes, as {stream} has")
@@ -169,7 +177,7 @@ class RtlModel:
         ports = self._simulation.streams[stream].ports
         zeros = np.zeros(len(beats), np.uint64)
         return Beats(
-            data=np.ascontiguousarray(beats["data"][:, : ports["data"].bits // 8]),
+            data=np.ascontiguousarray(beats["data"][:, : self.beat_bytes(stream)]),
             user=_integers(beats["user"]) if "user" in ports else zeros,
             last=(_integers(beats["last"]) if "last" in ports else zeros).astype(bool),
             clocks=clocks,
