@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
@@ -60,12 +62,14 @@ def over_cores(work: Callable[[T], R], tasks: Sequence[T]) -> Generator[R, None,
         yield from map(work, tasks)
         return
     # Not forked: the progress bar has a thread.
-    pool = ProcessPoolExecutor(cores, get_context("spawn"))
+    pool, coming = ProcessPoolExecutor(cores, get_context("spawn")), iter(tasks)
     try:
-        # Ctrl-C goes to all processes of a terminal. The others inherit that it is blocked: this one answers it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        results = pool.map(work, tasks)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        yield from results
+        # Ctrl-C goes to all processes of a terminal. Those made here inherit that it is ignored; this one answers.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        pending = deque(pool.submit(work, task) for task in islice(coming, 2 * cores))
+        signal.signal(signal.SIGINT, handler)
+        while pending:
+            yield pending.popleft().result()
+            pending.extend(pool.submit(work, task) for task in islice(coming, 1))
     finally:
         pool.shutdown(cancel_futures=True)
