@@ -113,10 +113,14 @@ class FrameSettings:
                 f"{self.header_repetition} symbols a bit of the header: must be 0 to {(1 << REPETITION_BITS) - 1}"
             )
         lengths, n = self.lengths, self.limits.symbols_per_clock
+        if self.header_repetition % n:
+            raise ValueError(
+                f"a header of {self.header_repetition} symbols a bit: each bit must be whole beats of {n} symbols"
+            )
         for section, length in lengths.items():
-            if section is not Section.HEADER and not 0 <= length < 1 << LENGTH_BITS:
+            if not 0 <= length < 1 << LENGTH_BITS:
                 raise ValueError(f"a {section.value} of {length} symbols is outside 0 to {(1 << LENGTH_BITS) - 1}")
-            if (self.header_repetition if section is Section.HEADER else length) % n:
+            if length % n:
                 raise ValueError(f"a {section.value} of {length} symbols: not whole beats of {n} symbols")
         if len(self.preamble) > self.limits.preamble_capacity:
             raise ValueError(
