@@ -1,0 +1,1 @@
+"""Phasors of unit length: a phase without an arctangent."""
