@@ -13,6 +13,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from ..errors import InputError
+
 
 class Stage:
     """A stage under way."""
@@ -64,18 +66,25 @@ class RunProgress:
 
     @contextmanager
     def stage(self, name: str, total: float | None = None) -> Iterator[Stage]:
-        """Show and time the stage `name` of `total` steps (None: unknown); an exception leaves its bar where it was."""
+        """Show and time the stage `name` of `total` steps (None: unknown).
+
+        An exception leaves its bar where it was. Input that is refused has no line: the error is the one.
+        """
         task = None if self._bars is None else self._bars.add_task(name, total=total)
         started = time.perf_counter()
-        outcome = "stopped after "
+        outcome, refused = "stopped after ", False
         try:
             yield Stage(self._bars, task)
             outcome = ""
+        except InputError:
+            refused = True
+            raise
         finally:
             elapsed = time.perf_counter() - started
             self.seconds[name] = self.seconds.get(name, 0.0) + elapsed
             if self._bars is None:
-                print(f"{name}: {outcome}{elapsed:.1f} s", file=self._stream, flush=True)
+                if not refused:
+                    print(f"{name}: {outcome}{elapsed:.1f} s", file=self._stream, flush=True)
             elif task is not None:
                 # A stage of unknown length has a full bar when it ends, one that broke keeps its place.
                 if not outcome:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from kronborg.console.progress import RunProgress
+from kronborg.errors import InputError
 
 
 class Terminal(io.StringIO):
@@ -82,6 +83,13 @@ def test_a_stage_that_breaks_says_so_counts_its_time_and_lets_the_error_pass(clo
         cut_fibre()
     assert stream.getvalue() == "receive: stopped after 2.0 s\n"
     assert progress.seconds == {"receive": 2.0}
+
+
+def test_refused_input_gets_no_line():
+    stream = io.StringIO()
+    with RunProgress(stream) as progress, pytest.raises(InputError), progress.stage("build"):
+        raise InputError("no such core")
+    assert stream.getvalue() == ""
 
 
 def test_a_broken_stage_leaves_its_bar_short_of_full(monkeypatch):

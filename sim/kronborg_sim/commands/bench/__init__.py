@@ -14,9 +14,9 @@ from kronborg.console.atomic import check_writable, write_text
 from kronborg.console.progress import RunProgress
 from kronborg.errors import KronborgError
 
-from . import entropy, gaussian
+from . import entropy, gaussian, rtl
 
-BENCHES = {"gaussian": gaussian, "entropy": entropy}
+BENCHES = {"gaussian": gaussian, "entropy": entropy, "rtl": rtl}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
