@@ -192,13 +192,14 @@ class PagedBank(wiring.Component):
         m = Module()
         bus = self.bus
         pages = len(self.pages.pages)
-        # The last bank has no registers: it answers for the pages that do not exist.
         slaves: list[wiring.PureInterface] = []
-        for name, registers in (*self.pages.pages, ("nothing", RegisterMap("nothing", ()))):
+        for name, registers in self.pages.pages:
             m.submodules[f"page_{name}"] = bank = RegisterBank(registers)
-            if len(slaves) < pages:
-                wiring.connect(m, bank.port, wiring.flipped(getattr(self.port, name)))
+            wiring.connect(m, bank.port, wiring.flipped(getattr(self.port, name)))
             slaves.append(bank.bus)
+        # A bank without registers answers for the pages that do not exist.
+        m.submodules.no_page = no_page = RegisterBank(RegisterMap("no_page", ()))
+        slaves.append(no_page.bus)
 
         writes, reads = Signal(pages + 1), Signal(pages + 1)
         for chosen, address in ((writes, bus.awaddr), (reads, bus.araddr)):

@@ -12,6 +12,7 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp, AxiStreamFrame
 
 from kronborg_hdl.axi.pages import PAGE_BYTES
+from kronborg_hdl.axi.registers import WORD_BYTES
 
 from .skin_bench import SkinBench
 from .skin_core import PART, REGISTERS
@@ -57,6 +58,23 @@ async def what_is_write_only_reaches_the_core_once(dut: Any) -> None:
         for other in others:
             assert await bench.read((other, "writes"), "count") == 0
             assert await bench.read((other, "status"), "written") == 0
+
+
+@bench_test
+async def what_is_write_only_is_not_read_on_its_way_to_the_core(dut: Any) -> None:
+    """Reads begin before, with and after the write: one of them meets the word in the only clock in which it stands."""
+    bench = SkinBench(dut, REGISTERS)
+    await bench.reset()
+    offset = REGISTERS.offset("second", "secret")
+    for clocks in range(-8, 9):  # from write to read
+        read, write = bench.bus.read(offset, WORD_BYTES), bench.bus.write(offset, b"\xff" * WORD_BYTES)
+        first, then = (write, read) if clocks > 0 else (read, write)
+        tasks = [cocotb.start_soon(first)]
+        await ClockCycles(dut.aclk, abs(clocks))
+        tasks.append(cocotb.start_soon(then))
+        responses = [await task for task in tasks]
+        assert [response.resp for response in responses] == [AxiResp.OKAY] * 2
+        assert responses[clocks > 0].data == bytes(WORD_BYTES), f"read {clocks} clocks after the write"
 
 
 @bench_test

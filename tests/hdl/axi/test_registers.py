@@ -31,10 +31,15 @@ def test_a_field_gives_back_what_it_was_given(lsb: int, width: int, is_signed: b
         (lambda: field(reset=256), "cannot hold its reset value 256"),
         (lambda: field(access=Access.COMMAND), "must be one bit"),
         (lambda: field(access=Access.STICKY, reset=1), "is the core's"),
+        (lambda: field(access=Access.WRITE_ONLY, reset=1), "is never kept"),
         (lambda: Register("r", 2, "", ()), "no word of a page"),
         (lambda: Register("r", 4096, "", ()), "no word of a page"),
         (lambda: Register("r", 0, "", (field(), field("b", 7))), "b overlaps another"),
         (lambda: Register("r", 0, "", (field(), field(lsb=8))), "two fields of one name"),
+        (
+            lambda: Register("r", 0, "", (field(), field("b", 8, access=Access.WRITE_ONLY))),
+            "either all of its fields are write-only or none is",
+        ),
         (lambda: RegisterMap("core", (Register("r", 4, "", ()), Register("s", 4, "", ()))), "offsets must rise"),
         (
             lambda: RegisterMap("core", (Register("r", 0, "", ()), Register("r", 4, "", ()))),

@@ -11,7 +11,7 @@ from kronborg_hdl.axi.skin import Skin
 from kronborg_sim.benches.runner import run_bench
 from kronborg_sim.benches.skin_core import SkinCore
 
-TESTS_IN_THE_BENCH = 10
+TESTS_IN_THE_BENCH = 11
 
 
 def test_skin_fits_a_core_with_pages_and_streams_of_every_kind(tmp_path: Path) -> None:
