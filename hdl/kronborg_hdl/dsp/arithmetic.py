@@ -5,7 +5,7 @@ Nothing here truncates or wraps unsaid: widths follow from the arguments.
 
 from __future__ import annotations
 
-from amaranth import Cat, Module, Mux, Shape, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.hdl import ValueLike
 
 from .formats import Format
@@ -39,6 +39,16 @@ def saturate(word: ValueLike, to: Format) -> tuple[Value, Value]:
     return Mux(overflow, clipped, value[: to.width]).as_signed(), overflow
 
 
+def multiply_in_logic(word: ValueLike, factor: ValueLike) -> Value:
+    """The exact product of two signed words as a sum of shifted words: a multiplier is too much for a few bits.
+
+    A synthesiser may take a ``*`` of any width for a multiplier. The cost is an adder per bit of the factor.
+    """
+    value, weights = Value.cast(word), Value.cast(factor)
+    terms = [Mux(bit, value << place, 0) for place, bit in enumerate(weights)]
+    return (sum(terms[:-1], Const(0, signed(1))) - terms[-1])[: len(value) + len(weights)].as_signed()
+
+
 def word_shape(of: Format) -> Shape:
     """The Amaranth shape of a format's words."""
     return Shape(of.width, signed=True)
@@ -47,9 +57,11 @@ def word_shape(of: Format) -> Shape:
 def event_counter(m: Module, bits: int, increment: ValueLike, clear: ValueLike) -> Signal:
     """A counter that rises by `increment` every clock and stays at its largest value: it never starts over unsaid.
 
-    What happens in the clock of `clear` is counted.
+    What happens in the clock of `clear` is counted. Both act a clock later, so that the count's adder does not stand
+    behind the logic that they come from.
     """
-    count = Signal(bits)
-    total = Mux(clear, 0, count) + Value.cast(increment)
+    count, rise, wipe = Signal(bits), Signal(Value.cast(increment).shape()), Signal()
+    m.d.sync += rise.eq(increment), wipe.eq(clear)
+    total = Mux(wipe, 0, count) + rise
     m.d.sync += count.eq(Mux(total[bits:].any(), (1 << bits) - 1, total))
     return count

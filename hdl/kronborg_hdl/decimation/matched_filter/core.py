@@ -281,16 +281,16 @@ class MatchedFilter(wiring.Component):
             for rail in RAILS:
                 shifted = pipeline.register(drop_bits(slot[rail], token.shift))
                 word, overflow = saturate(round_last_bit(shifted), SAMPLE)
-                overflows.append(overflow)
+                overflows.append(pipeline.register(overflow))
                 with m.If(pipeline.advance):
                     m.d.sync += words[position][rail].eq(word)
-        token = token.delayed(pipeline, 1)
+        token = token.delayed(pipeline, 2)
         saturated = Signal(range(len(overflows) + 1))
         with m.If(pipeline.advance & token.completes):
             m.d.comb += saturated.eq(sum(overflows))
         count = event_counter(m, COUNTER_BITS, saturated, self.port.control.clear_counters.start)
         m.d.comb += self.port.status.saturated.eq(saturated.any()), self.port.saturations.count.eq(count)
-        return token.delayed(pipeline, 1), words
+        return token, words
 
     def _mark_last(self, m: Module, pipeline: Pipeline, token: Token, words: data.View, o: stream.Interface) -> None:
         """Hand symbols to the output stream with the frame's ``last``; `o` is ready whenever the pipeline advances."""

@@ -32,8 +32,8 @@ MAXIMUM_DEVIATION = (SAMPLE.maximum << DEVIATION_FRACTION) // 6
 MINIMUM_DEVIATION = 64 << DEVIATION_FRACTION
 """64 words: below it the grid of words would no longer be far finer than a coherent state is wide."""
 
-MULTIPLIERS_PER_SYMBOL = 7
-"""Two for the radius, one for the scale, two for the lines, and one a rail for the product."""
+MULTIPLIERS_PER_SYMBOL = 5
+"""Two for the radius, one for the scale, and one a rail for the product. The lines' arguments are short: adders do."""
 
 # Samples that are in work at one time: all that they need stays in the processor's cache. Results do not depend on it.
 SAMPLES_PER_BLOCK = 1 << 13
