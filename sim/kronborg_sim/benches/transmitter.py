@@ -6,26 +6,28 @@ What a driver on a board does, and in its order; ``docs/transmitter.md`` has the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.modulation.alphabet.model import AlphabetSource
 from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
+from kronborg_hdl.modulation.entropy.core import BLOCK_BITS
 from kronborg_hdl.modulation.entropy.health.model import HealthTests, proportion_cutoff, repetition_cutoff, window
 from kronborg_hdl.modulation.entropy.model import Entropy
 from kronborg_hdl.modulation.entropy.registers import Source
-from kronborg_hdl.modulation.frame_controller.model import Section
-from kronborg_hdl.modulation.predistortion.model import Predistortion
+from kronborg_hdl.modulation.frame_controller.model import NUMBER_BITS, FrameSettings, Section
+from kronborg_hdl.modulation.gaussian.model import MAXIMUM_DEVIATION, MINIMUM_DEVIATION, GaussianSource
+from kronborg_hdl.modulation.gaussian.tables import WORD_BITS
+from kronborg_hdl.modulation.predistortion.model import Predistortion, arcsine_table, inverse_sinc
+from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
 from kronborg_hdl.modulation.shift_and_pilots.model import PILOTS, Pilot
 from kronborg_hdl.modulation.symbol_record.model import Packet, read_packet
 from kronborg_hdl.transmitter.core import Transmitter as TransmitterCore
 from kronborg_hdl.transmitter.model import Transmitter
 from kronborg_hdl.transmitter.registers import Symbols
 
-from ..rtl.model import RtlModel
+from ..rtl.model import Beats, RtlModel
 
 CONVERTER, MEMORY, QRNG = "m_axis", "m_axis_record", "s_axis"
 
@@ -46,19 +48,28 @@ class Received:
 
 
 class TransmitterBench:
-    """A transmitter's RTL, and its registers.
+    """A transmitter's RTL by what it is for.
 
     Args:
-        core: what is built.
-        directory: where; see ``RtlModel``.
+        core: what was built.
+        rtl: the core in its skin.
     """
 
-    def __init__(self, core: TransmitterCore, directory: Path | None = None) -> None:
+    def __init__(self, core: TransmitterCore, rtl: RtlModel) -> None:
         self.core = core
-        self.rtl = RtlModel(Skin(core).to_verilog("transmitter"), "transmitter", core.registers, directory)
+        self.rtl = rtl
+        self._inboxes = [_Inbox(rtl, stream) for stream in (CONVERTER, MEMORY)]
+
+    def reset(self) -> None:
+        """Reset, and forget what was received."""
+        self.rtl.reset()
+        for inbox in self._inboxes:
+            inbox.clear()
 
     def configure(self, model: Transmitter) -> None:
-        """Write and apply all settings of frames, samples and source; wait until they are in use."""
+        """Stop; write and apply all settings of frames, samples and source; wait until they are in use."""
+        self.run(False)
+        self.wait_until("frame_controller", "control", "active", 0)
         self._write_source(model.source)
         self._write_frame(model)
         for tap, value in enumerate(model.shaper.taps.tolist()):
@@ -81,8 +92,9 @@ class TransmitterBench:
             self.wait_until(page, "control", "apply", 0)
         assert not self.rtl.read(("frame_controller", "status"), "settings_refused"), "the frame was refused"
 
-    def _write_source(self, source: object) -> None:
+    def _write_source(self, source: GaussianSource | AlphabetSource) -> None:
         if isinstance(source, AlphabetSource):
+            self.rtl.write(("alphabet", "control"), run=0)
             for row, (share, own, other) in enumerate(zip(source.share, source.own, source.other, strict=True)):
                 self.rtl.write(("alphabet", "levels"), own=int(own), other=int(other))
                 self.rtl.write(("alphabet", "row"), share=int(share), index=row)
@@ -113,13 +125,13 @@ class TransmitterBench:
             for constant, slope in table:
                 self.rtl.write(("predistortion", "row"), constant=constant, slope=slope)
 
-    def begin_entropy(self, mode: Source, *, instance: int = 0) -> None:
+    def begin_entropy(self, mode: Source, *, instance: int = 0, blocks_per_key: int = 0) -> None:
         """Choose where random words come from; the claim for the stream's samples is 0.95 of their width."""
-        bits = self.core.entropy.health.sample_bits
-        tests = health_tests(bits)
+        tests = health_tests(self.core.entropy.health.sample_bits)
         self.rtl.write(("entropy", "repetition"), cutoff=tests.repetition_cutoff)
         self.rtl.write(("entropy", "proportion"), cutoff=tests.proportion_cutoff)
         self.rtl.write(("entropy", "instance"), number=instance)
+        self.rtl.write(("entropy", "blocks_per_key"), count=blocks_per_key)
         self.rtl.write(("entropy", "source"), mode=mode)
 
     def seed(self, key: NDArray[np.uint32]) -> int:
@@ -143,18 +155,56 @@ class TransmitterBench:
                 return
         raise AssertionError(f"{page}.{register}.{field} does not become {value}")
 
-    def receive(self, frames: int, *, within: int = 1_000_000) -> Received:
-        """The next frames and their packets, waited for."""
-        self.rtl.wait(CONVERTER, frames=frames, within=within)
-        self.rtl.wait(MEMORY, frames=frames, within=within)
-        samples = self.rtl.received(CONVERTER)
-        packets = self.rtl.received(MEMORY)
+    def receive(self, frames: int) -> Received:
+        """The next frames and their packets, waited for; those that come after them are kept for the next call."""
+        samples, packets = (inbox.take(frames) for inbox in self._inboxes)
         n = self.core.pulse_shaper.symbols_per_clock
         return Received(
-            [frame.words().reshape(-1, 2) for frame in samples.frames()],
-            [read_packet(packet.words().reshape(-1, 2), symbols_per_clock=n) for packet in packets.frames()],
-            samples.clocks,
+            [frame.words().reshape(-1, 2) for frame in samples],
+            [read_packet(packet.words().reshape(-1, 2), symbols_per_clock=n) for packet in packets],
+            np.concatenate([np.zeros(0, np.uint64), *(frame.clocks for frame in samples)]),
         )
+
+    def waiting(self) -> tuple[int, int]:
+        """Whole frames, and packets, that have come and that :meth:`receive` has not yet given."""
+        frames, packets = (inbox.waiting() for inbox in self._inboxes)
+        return frames, packets
+
+
+class _Inbox:
+    """Frame by frame what an output gives."""
+
+    def __init__(self, rtl: RtlModel, stream: str) -> None:
+        self._rtl = rtl
+        self._stream = stream
+        self._whole: list[Beats] = []
+        self._begun: list[Beats] = []
+
+    def clear(self) -> None:
+        self._whole.clear()
+        self._begun.clear()
+
+    def waiting(self) -> int:
+        self._collect()
+        return len(self._whole)
+
+    def take(self, frames: int) -> list[Beats]:
+        self._collect()
+        while len(self._whole) < frames:
+            self._rtl.wait(self._stream, frames=frames - len(self._whole))
+            self._collect()
+        taken, self._whole = self._whole[:frames], self._whole[frames:]
+        return taken
+
+    def _collect(self) -> None:
+        for part in self._rtl.received(self._stream).frames():
+            self._begun.append(part)
+            if part.last[-1]:
+                names = ("data", "user", "last", "clocks")
+                self._whole.append(
+                    Beats(*(np.concatenate([getattr(begun, name) for begun in self._begun]) for name in names))
+                )
+                self._begun.clear()
 
 
 def health_tests(sample_bits: int) -> HealthTests:
@@ -163,6 +213,44 @@ def health_tests(sample_bits: int) -> HealthTests:
     return HealthTests(sample_bits, repetition_cutoff(claim), proportion_cutoff(claim, window(sample_bits)))
 
 
-def keystream(key: NDArray[np.uint32], epoch: int, symbols: int, *, instance: int = 0) -> NDArray[np.uint32]:
-    """Words for at least so many symbols from one key of the host."""
-    return Entropy(instance=instance).host(key, epoch, -(-symbols // 8))
+def keystream(key: NDArray[np.uint32], epoch: int, symbols: int) -> NDArray[np.uint32]:
+    """Words for so many symbols, rounded up to whole blocks, from one key of the host; uint32."""
+    return Entropy().host(key, epoch, -(-symbols * WORD_BITS // BLOCK_BITS))
+
+
+def random_settings(core: TransmitterCore, rng: np.random.Generator, payload: int, *, vacuum: int = 0) -> Transmitter:
+    """Settings in which every part has something to do and nothing is clipped. The head is the shortest there may be.
+
+    Args:
+        core: that they are for.
+        rng: of preamble, taps, frequencies and phases.
+        payload: symbols, rounded up to whole beats.
+        vacuum: likewise.
+    """
+    n = core.pulse_shaper.symbols_per_clock
+    limits, m = core.frame_controller.limits, core.pulse_shaper.samples_per_symbol
+    # The header takes 32 beats at least: where the shortest head has no room for it, there is none.
+    repetition = n if limits.minimum_head >= 34 * n else 0
+    guard = n
+    preamble = limits.minimum_head - guard - NUMBER_BITS * repetition
+    words = [int(word) for word in rng.integers(0, 2**32, 5)]
+    return Transmitter(
+        source=GaussianSource(int(rng.integers(MINIMUM_DEVIATION, MAXIMUM_DEVIATION))),
+        frame=FrameSettings(
+            limits,
+            guard=guard,
+            preamble=rng.integers(-(2**14), 2**14, (preamble, 2)).astype(np.int16),
+            header_repetition=repetition,
+            header_symbol=(9000, -32768),
+            payload=-(-payload // n) * n,
+            vacuum=-(-vacuum // n) * n,
+            calibration=n,
+            calibration_symbol=(-3000, 8000),
+        ),
+        shaper=PulseShaper(rng.integers(-(2**13), 2**13, m * core.pulse_shaper.span).astype(np.int16), m, 16),
+        shift_word=words[0],
+        pilots=(Pilot(words[1], 6000, words[2]), Pilot(words[3], 900, words[4])),
+        predistortion=None
+        if core.predistortion is None
+        else Predistortion(inverse_sinc(), np.stack([arcsine_table(0.3), arcsine_table(0.2)])),
+    )
