@@ -1,0 +1,1 @@
+"""Half-band decimation by two, without multipliers."""
