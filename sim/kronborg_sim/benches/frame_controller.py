@@ -14,7 +14,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotb.utils import get_sim_time
 from numpy.typing import NDArray
 
-from kronborg_hdl.modulation.frame_controller.model import NUMBER_BITS, FrameLimits, FrameSettings, Section
+from kronborg_hdl.modulation.frame_controller.model import LENGTH_BITS, NUMBER_BITS, FrameLimits, FrameSettings, Section
 from kronborg_hdl.modulation.frame_controller.registers import REGISTERS
 
 from .runner import parameters
@@ -404,6 +404,17 @@ async def core_and_model_refuse_the_same(dut: Any) -> None:
         assert await bench.read("status", "settings_refused") == verdicts[-1], f"{lengths}"
         await bench.write("status", settings_refused=1)
     assert 10 < sum(verdicts) < 50, "these lengths lie on one side of the bounds"
+    # Places where a frame's sections end that narrower sums would take for zero: the head's, and the whole frame's.
+    top = 1 << LENGTH_BITS
+    lengths = {section: top - 32 * N for section in Section}
+    lengths |= {Section.PREAMBLE: 0, Section.HEADER: N}
+    for lengths[Section.HEADER] in (N, 4 * N):
+        await bench.write_lengths(lengths)
+        await bench.write("control", apply=1)
+        await bench.applied()
+        assert not model_refuses(lengths)
+        assert await bench.read("status", "settings_refused") == 0, f"{lengths}"
+    assert sum(lengths.values()) - lengths[Section.HEADER] + NUMBER_BITS * lengths[Section.HEADER] == 4 * top
 
 
 @bench_test

@@ -347,8 +347,28 @@ async def an_event_marks_the_frames_that_are_open(dut: Any) -> None:
 
 
 @bench_test
+async def a_frame_that_has_left_is_not_marked_while_its_trailer_waits(dut: Any) -> None:
+    """For memory that has no room: what happens then is no longer the frame's."""
+    rng = np.random.default_rng(10)
+    bench = Bench(dut, chain=3)
+    await bench.reset()
+    for _ in range(2):
+        frame = make_frame(rng, 2, DEPTH, 1)
+        bench.hold_output("record")
+        bench.send_frame(frame)
+        await bench.expect_beats(frame)
+        await ClockCycles(dut.aclk, 10)
+        assert bench.closed, "the frame has not left"
+        for flag in EVENTS:
+            await bench.let_it_happen(flag)
+        bench.release_output("record")
+        assert await bench.expect_packet(frame) == 0
+    assert await bench.read("frames_good", "count") == 2
+
+
+@bench_test
 async def a_starved_beat_marks_its_frame_alone(dut: Any) -> None:
-    """Whether or not another one is about to leave."""
+    """Whether or not another one is about to leave; and only while it is valid."""
     rng = np.random.default_rng(7)
     bench = Bench(dut, chain=3)
     await bench.reset()
@@ -360,6 +380,13 @@ async def a_starved_beat_marks_its_frame_alone(dut: Any) -> None:
         assert await bench.expect_packet(frame) == (Flag.STARVED if frame.starved.any() else 0)
     assert await bench.read("status", "starved") == 1
     assert await bench.read("frames_marked", "count") == 2
+    # What a stream that is not valid leaves on its wires.
+    dut.s_axis_tuser.value = 3
+    dut.s_axis_tlast.value = 1
+    await ClockCycles(dut.aclk, 10)
+    bench.send_frame(frames[0])
+    await bench.expect_beats(frames[0])
+    assert await bench.expect_packet(frames[0]) == 0
 
 
 @bench_test

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from amaranth.sim import Simulator, SimulatorContext
 
 from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.modulation.frame_controller.core import FrameController
@@ -23,6 +24,29 @@ def test_core_equals_its_model_on_the_bench(symbols_per_clock: int, tmp_path: Pa
     )
     assert not outcome.failed, f"failed: {', '.join(outcome.failed)}\n{outcome.log[-6000:]}"
     assert len(outcome.passed) == TESTS_IN_THE_BENCH
+
+
+def test_an_empty_frame_is_refused_when_a_head_is_not_asked_for() -> None:
+    core = FrameController(symbols_per_clock=1, preamble_capacity=1)
+
+    async def bench(context: SimulatorContext) -> None:
+        control, status = core.port.control, core.port.status
+        for length, refused in ((0, 1), (1, 0)):
+            context.set(core.port.vacuum.length, length)
+            context.set(control.apply.start, 1)
+            await context.tick()
+            context.set(control.apply.start, 0)
+            verdicts = []
+            while context.get(control.apply.busy):
+                verdicts.append(context.get(status.settings_refused))
+                await context.tick()
+            assert any(verdicts) == refused
+            assert context.get(control.loaded) != refused
+
+    simulator = Simulator(core)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
 
 
 def test_refuses_a_core_that_cannot_be_built() -> None:

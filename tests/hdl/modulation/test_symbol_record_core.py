@@ -6,7 +6,7 @@ from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.modulation.symbol_record.core import SymbolRecord
 from kronborg_sim.benches.runner import run_bench
 
-TESTS_IN_THE_BENCH = 17
+TESTS_IN_THE_BENCH = 18
 
 
 @pytest.mark.parametrize("symbols_per_clock", [2])

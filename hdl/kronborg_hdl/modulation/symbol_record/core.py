@@ -31,7 +31,8 @@ class SymbolRecord(wiring.Component):
 
     Flags: a frame is open from its first beat until ``left``, these two clocks among them. Two may be open, the one
     that leaves the chain and the one that enters it: an event marks both. ``starved`` comes with the beat, and marks
-    the beat's frame alone.
+    the beat's frame alone. A head of two beats makes sure that a frame is open here before the frame controller takes
+    its first symbol from the source.
 
     Throughput: one beat per clock, always, with a pause only where the record has to wait. Latency: :attr:`latency`
     clocks.
@@ -110,7 +111,7 @@ class SymbolRecord(wiring.Component):
             fifo.w_data.eq(Mux(gone, Cat(trailer.word_select(beat, len(words)), done), words)),
         ]
         with m.If(write):
-            m.d.sync += beat.eq(Mux(done, 0, beat + 1))
+            m.d.sync += beat.eq(beat + 1)  # their number is a power of two: the last one is followed by the first
         with m.If(closes):
             m.d.sync += leaving.eq(1)
         with m.Elif(done):
