@@ -254,14 +254,20 @@ async def new_settings_take_effect_between_frames(dut: Any, idle: bool, back_pre
     await bench.write_tables(settings[1].tables)
     await bench.write("control", apply=1)
     assert await bench.read("control", "apply") == 1, "settings changed within a frame"
-    assert await bench.read("status", "row_refused") == 0
-    await bench.write("row", constant=1, slope=1)
-    assert await bench.read("status", "row_refused") == 1, "a row was stored while apply was pending"
     bench.release_output()
     await bench.expect(settings[0], frames[0])
     await bench.expect(settings[1], frames[1])
+    bench.hold_output()
+    bench.send(frames[1])
     await bench.write_taps(settings[2].taps)
-    await bench.apply()
+    await bench.write("control", apply=1)
+    assert await bench.read_word("status") & ~1 == 0, "something was refused"
+    await bench.write("row", constant=1, slope=1)
+    assert await bench.read("status", "row_refused") == 1, "a row was stored while apply was pending"
+    assert await bench.read("rows", "written") == 0
+    bench.release_output()
+    await bench.expect(settings[1], frames[1])
+    await bench.applied()
     bench.send(frames[2])
     await bench.expect(settings[2], frames[2])
     await bench.nothing_more_comes_out()

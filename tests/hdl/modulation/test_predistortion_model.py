@@ -73,7 +73,7 @@ def test_equals_its_definition_in_integers(seed: int, count: int, quieter: int) 
     samples = rng.integers(-(2**15), 2**15, (count, 2)).astype(np.int16)
     words, saturated = Predistortion(taps, tables).process(samples)
 
-    def shaped(n: int, rail: int) -> int:
+    def drive(n: int, rail: int) -> int:
         if not 0 <= n < count:
             return 0
         row, offset = divmod(int(samples[n, rail]), 256)
@@ -83,9 +83,9 @@ def test_equals_its_definition_in_integers(seed: int, count: int, quieter: int) 
     beyond = 0
     for n in range(count):
         for rail in range(2):
-            total = int(taps[0]) * shaped(n, rail)
+            total = int(taps[0]) * drive(n, rail)
             for k in range(1, 5):
-                total += int(taps[k]) * (shaped(n - k, rail) + shaped(n + k, rail))
+                total += int(taps[k]) * (drive(n - k, rail) + drive(n + k, rail))
             word = (total + 2**17) >> 18
             beyond += not -(2**15) <= word < 2**15
             assert words[n, rail] == min(max(word, -(2**15)), 2**15 - 1)
@@ -104,7 +104,7 @@ def test_an_arcsine_s_table_is_within_its_bound_at_every_word(depth: float) -> N
     for share in (1.0, 0.93):
         field = share * np.sin(angle)
         table = arcsine_table(depth) if share == 1 else arcsine_table(depth, field=field)
-        words = Predistortion(tables=both_rails(table)).shape(EVERY_WORD)[:, 0] / 4
+        words = Predistortion(tables=both_rails(table)).drive(EVERY_WORD)[:, 0] / 4
         exact = np.arcsin(field * EVERY_WORD[:, 0] / 2**15) / angle * 2**15
         assert np.abs(words - exact).max() <= TABLE_ERROR_WORDS
         assert np.all(np.diff(words) >= 0)

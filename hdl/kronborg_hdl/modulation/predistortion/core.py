@@ -34,10 +34,11 @@ COUNTER_BITS = 32
 RAILS = ("i", "q")
 
 ROW = data.StructLayout({"constant": signed(TABLE_WORD.width), "slope": signed(SLOPE.width)})
-SHAPED_BITS = TABLE_WORD.width + 1
-"""Width of a table's output: a line may leave the range of its constants."""
-SUM_BITS = SHAPED_BITS + TAP.width - 1 + TAPS.bit_length()
-"""Width of the filter's sum: TAPS products of two signed words."""
+LARGEST_DRIVE = -TABLE_WORD.minimum + (-SLOPE.minimum << (OFFSET_BITS - 1) >> TABLE_DROP)
+"""Of a table's output, in either sign: a line may leave the range of its constants."""
+DRIVE_BITS = 1 + LARGEST_DRIVE.bit_length()
+SUM_BITS = 1 + (TAPS * LARGEST_DRIVE * -TAP.minimum + (1 << (FILTER_DROP - 1))).bit_length()
+"""Width of the filter's sum, what rounds it included."""
 TABLE_STEPS = 4
 
 
@@ -91,7 +92,7 @@ class Predistortion(wiring.Component):
     y within 1.1 words of the exact filter of it, and the converter's response flat within 0.011 dB up to 0.4 of the
     sample rate.
 
-    Structure: a block RAM per lane and rail has the row of two tables, the one in use and the one to come. The filter
+    Structure: a block RAM per lane and rail has the rows of two tables, the one in use and the one to come. The filter
     adds the two samples that share a tap before it multiplies; its sums run down a chain that a DSP slice's cascade
     carries: place k works k clocks after place 0.
 
@@ -150,11 +151,6 @@ class Predistortion(wiring.Component):
         """Multipliers: per lane and rail one of 14 x 8 bits, the others of 20 x 18 bits."""
         return 2 * self.lanes * (1 + HALF_TAPS + 1)
 
-    @property
-    def block_rams(self) -> int:
-        """Block RAMs of 18 Kib."""
-        return 2 * self.lanes
-
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
         m = Module()
@@ -167,14 +163,14 @@ class Predistortion(wiring.Component):
         token, bank = self._accept_beats(m, pipeline, writer, load, draining)
         taps = self._tap_banks(m, load, bank)
 
-        shaped = [self._shape(m, pipeline, lane, writer) for lane in range(self.lanes)]
-        token, shaping = token.delayed(pipeline, TABLE_STEPS), pipeline.history(bank, TABLE_STEPS, reset=True)
-        window, token, waiting = self._window(m, pipeline, shaped, token, shaping[-1])
+        drives = [self._drive(m, pipeline, lane, writer) for lane in range(self.lanes)]
+        token, reading = token.delayed(pipeline, TABLE_STEPS), pipeline.history(bank, TABLE_STEPS, reset=True)
+        window, token, waiting = self._window(m, pipeline, drives, token, reading[-1])
         filtering = pipeline.history(waiting[-1], HALF_TAPS, reset=True)
         sums = self._multiply_and_add(pipeline, window, taps, filtering)
         self._saturate(m, pipeline, token.delayed(pipeline, 2 + HALF_TAPS + 1), sums, skid.i)
         # Taps that a beat under way still needs must not be written over.
-        banks = Cat(shaping, waiting, filtering)
+        banks = Cat(reading, waiting, filtering)
         m.d.comb += draining.eq(banks.any() & ~banks.all())
         return m
 
@@ -253,9 +249,9 @@ class Predistortion(wiring.Component):
                 m.d.sync += (tap.eq(new) for tap, new in zip(taps, written, strict=True))
         return banks
 
-    def _shape(self, m: Module, pipeline: Pipeline, lane: int, writer: RowWriter) -> dict[str, Value]:
+    def _drive(self, m: Module, pipeline: Pipeline, lane: int, writer: RowWriter) -> dict[str, Value]:
         """A lane's sample behind the tables, `TABLE_STEPS` later."""
-        shaped = {}
+        drive = {}
         for number, rail in enumerate(RAILS):
             sample = Value.cast(self.i.payload.words[lane][rail])
             m.submodules[f"table_{rail}_{lane}"] = memory = Memory(
@@ -276,11 +272,11 @@ class Predistortion(wiring.Component):
             product = pipeline.register(row.slope * offset)
             # The constant, and half of the last bit that stays: one addition, as a DSP slice does it.
             constant = Cat(Const(1 << (TABLE_DROP - 1), TABLE_DROP), pipeline.register(row.constant)).as_signed()
-            shaped[rail] = pipeline.register((constant + product) >> TABLE_DROP, signed(SHAPED_BITS))
-        return shaped
+            drive[rail] = pipeline.register((constant + product) >> TABLE_DROP, signed(DRIVE_BITS))
+        return drive
 
     def _window(
-        self, m: Module, pipeline: Pipeline, shaped: list[dict[str, Value]], token: Token, bank: Value
+        self, m: Module, pipeline: Pipeline, drives: list[dict[str, Value]], token: Token, bank: Value
     ) -> tuple[dict[int, dict[str, Value]], Token, list[Value]]:
         """The samples that the filters of one beat see, zeros in place of those of other frames.
 
@@ -295,7 +291,7 @@ class Predistortion(wiring.Component):
         follows = line.history(token.valid & ~token.last, 2 * middle, reset=True)
         m.d.comb += step.eq(pipeline.advance & (token.valid | ~follows[1]))
         valid, banks = (line.history(part, middle, reset=True) for part in (token.valid, bank))
-        beats = [{rail: line.history(sample[rail], 2 * middle) for rail in RAILS} for sample in shaped]
+        beats = [{rail: line.history(sample[rail], 2 * middle) for rail in RAILS} for sample in drives]
 
         window = {}
         for distance in range(-HALF_TAPS, self.lanes + HALF_TAPS):

@@ -9,6 +9,9 @@ the frequency f with ``sinc(f / rate)``; the modulator behind it turns a drive v
 This order is right when the converter's images are gone before the modulator: a reconstruction filter, or a converter
 that interpolates. A modulator that saw the bare staircase would want the other one, as a sine of held words is held.
 
+With tables for a depth of 0.5 V_pi and a payload beside two strong pilots, converter and modulator add 1.15 mSNU at
+V_A = 4 without all this, and 0.001 mSNU with it (``tests/hdl/modulation/test_predistortion_model.py``).
+
 What words can undo lies below half the sample rate. A harmonic that the modulator makes above it is not undone, and its
 antidote falls back into the band; signal and pilots below a sixth of the rate have no third harmonic there.
 """
@@ -161,15 +164,15 @@ class Predistortion:
         for name, shape in (("taps", (HALF_TAPS + 1,)), ("tables", (2, ROWS, 2))):
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} must have the shape {shape}, not {getattr(self, name).shape}")
-        for name, words, format in (
+        for name, words, of in (
             ("tap", self.taps, TAP),
             ("constant", self.tables[..., 0], TABLE_WORD),
             ("slope", self.tables[..., 1], SLOPE),
         ):
-            if np.any((words < format.minimum) | (words > format.maximum)):
-                raise ValueError(f"a {name} is outside {format.minimum} to {format.maximum}")
+            if np.any((words < of.minimum) | (words > of.maximum)):
+                raise ValueError(f"a {name} is outside {of.minimum} to {of.maximum}")
 
-    def shape(self, samples: NDArray[np.int16]) -> NDArray[np.int64]:
+    def drive(self, samples: NDArray[np.int16]) -> NDArray[np.int64]:
         """Words behind the tables, in 2**-17: int64, of the shape of `samples`, (n, 2).
 
         One bit more than TABLE_WORD holds any of them.
@@ -191,7 +194,7 @@ class Predistortion:
         """
         count = len(samples)
         padded = np.zeros((count + 2 * HALF_TAPS, 2), np.int64)
-        padded[HALF_TAPS : HALF_TAPS + count] = self.shape(samples)
+        padded[HALF_TAPS : HALF_TAPS + count] = self.drive(samples)
         symmetric = [*self.taps[:0:-1], *self.taps]
         sums = sum((tap * padded[k : k + count] for k, tap in enumerate(symmetric)), np.zeros((count, 2), np.int64))
         words, saturated = saturate(round_shift(sums, FILTER_DROP), SAMPLE)

@@ -39,7 +39,7 @@ REGISTERS = RegisterMap(
         Register(
             "row",
             0x14,
-            "A write stores the next row of the tables: the line through a segment of 256 sample words.",
+            "A write stores the next row of the tables: the line through the 256 words whose upper byte is its number.",
             (
                 Field(
                     "constant",
