@@ -234,6 +234,8 @@ def random_settings(core: TransmitterCore, rng: np.random.Generator, payload: in
     guard = n
     preamble = limits.minimum_head - guard - NUMBER_BITS * repetition
     words = [int(word) for word in rng.integers(0, 2**32, 5)]
+    span = core.pulse_shaper.span
+    largest_tap = 2**15 // span  # no sum of products exceeds a symbol
     return Transmitter(
         source=GaussianSource(int(rng.integers(MINIMUM_DEVIATION, MAXIMUM_DEVIATION))),
         frame=FrameSettings(
@@ -247,7 +249,7 @@ def random_settings(core: TransmitterCore, rng: np.random.Generator, payload: in
             calibration=n,
             calibration_symbol=(-3000, 8000),
         ),
-        shaper=PulseShaper(rng.integers(-(2**13), 2**13, m * core.pulse_shaper.span).astype(np.int16), m, 16),
+        shaper=PulseShaper(rng.integers(-largest_tap, largest_tap, m * span).astype(np.int16), m, 16),
         shift_word=words[0],
         pilots=(Pilot(words[1], 6000, words[2]), Pilot(words[3], 900, words[4])),
         predistortion=None

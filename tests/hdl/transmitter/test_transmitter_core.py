@@ -12,6 +12,7 @@ from kronborg_hdl.modulation.entropy.health.model import START_UP_SAMPLES
 from kronborg_hdl.modulation.entropy.model import Entropy, pack
 from kronborg_hdl.modulation.entropy.registers import Source
 from kronborg_hdl.modulation.gaussian.model import MAXIMUM_DEVIATION
+from kronborg_hdl.modulation.predistortion.model import IMPULSE, Predistortion
 from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
 from kronborg_hdl.modulation.symbol_record.model import Flag
 from kronborg_hdl.transmitter.core import Transmitter as TransmitterCore
@@ -337,6 +338,33 @@ def words_that_are_clipped_behind_the_record_mark_the_frame(stage: Stage) -> Non
         expect(stage.bench.receive(1), sent, flags=Flag.SATURATED)
         assert stage.read(page, "saturations", "count") > 0
         assert stage.read("symbol_record", "frames_marked", "count") == 1
+
+
+@scenario
+def a_frame_is_marked_by_its_last_sample_as_well(stage: Stage) -> None:
+    plain = stage.settings(20)
+    taps = np.zeros_like(plain.shaper.taps)
+    taps[-1] = 2**14
+    frame = replace(
+        plain.frame,
+        preamble=plain.frame.preamble // 2,
+        header_symbol=(5000, 5000),
+        calibration_symbol=(-30_000, 30_000),
+    )
+    quiet = replace(plain, source=shaped_qam(4, 1000, 0.0), frame=frame, pilots=(), shift_word=0, predistortion=None)
+    if plain.predistortion is None:
+        model = replace(quiet, shaper=replace(plain.shaper, taps=taps, shift=13))
+    else:
+        steep = Predistortion(taps=3 * IMPULSE // 2)
+        model = replace(quiet, shaper=replace(plain.shaper, taps=taps, shift=14), predistortion=steep)
+    stage.bench.configure(model)
+    stage.bench.begin_entropy(Source.HOST)
+    key = stage.key()
+    words = keystream(key, stage.bench.seed(key), model.frame.payload)
+    stage.one_frame()
+    sent = list(model.run(words, 1))
+    assert sent[0].saturated == 2 * stage.symbols_per_clock, "clipped are the last samples of calibration symbols"
+    expect(stage.bench.receive(1), sent, flags=Flag.SATURATED)
 
 
 @scenario
