@@ -1,0 +1,102 @@
+"""Synthesise the cores and show what each takes of a device.
+
+Figures that follow from the same hardware, Yosys and commands as a stored row's are taken from that row; `--fresh`
+synthesises all the same. Without options that choose, it is the whole table.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from kronborg.console.atomic import check_writable, write_text
+from kronborg.console.progress import RunProgress
+from kronborg.errors import InputError
+
+from ..dsp.rates import LANES
+from ..synthesis import table
+from ..synthesis.cores import CORES, configure
+from ..synthesis.devices import DEVICES
+from ..synthesis.yosys import Job, synthesise
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--core", choices=CORES, action="append", metavar="CORE", help=f"{', '.join(CORES)}; may be given again"
+    )
+    parser.add_argument(
+        "--lanes", type=int, choices=LANES, action="append", metavar="L", help="1, 2, 4, 8 or 16; may be given again"
+    )
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        action="append",
+        metavar="DEVICE",
+        help=f"{', '.join(DEVICES)}; may be given again (default {' and '.join(table.TABLED)})",
+    )
+    parser.add_argument("--samples-per-symbol", type=int, metavar="M", help="other than the table's")
+    parser.add_argument("--span", type=int, metavar="K", help="of the pulse, symbols, other than the table's")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: one a processor)")
+    parser.add_argument("--fresh", action="store_true", help="synthesise even what has not changed")
+    parser.add_argument("--json", metavar="FILE", help="write the rows as JSON (- for standard output)")
+    parser.add_argument("--store", action="store_true", help="put the rows into the stored table")
+    parser.add_argument("--markdown", metavar="FILE", help="write the page of the documentation: all stored rows")
+    parser.add_argument("--plain", action="store_true", help="lines instead of a progress bar")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry the command out; returns the exit code."""
+    if options.jobs is not None and options.jobs < 1:
+        raise InputError(f"--jobs {options.jobs}: there must be one process at least")
+    if options.store and (options.samples_per_symbol or options.span):
+        raise InputError("--store is for rows of the table: leave out --samples-per-symbol and --span")
+    for target in (options.json, options.markdown):
+        if target and target != "-":
+            check_writable(target)
+    jobs, stored = _jobs(options), table.load()
+    if not jobs:
+        raise InputError("no core is built so: symbols come at half of the lanes at most, so not at 16 per clock")
+    known = [] if options.fresh else stored
+    with RunProgress(plain=options.plain) as progress, progress.stage("synthesis", total=len(jobs)) as stage:
+
+        def done(row: table.Row) -> None:
+            nonlocal stored
+            stage.advance()
+            if options.store:  # at once: a run that is interrupted an hour later has not been for nothing
+                stored = table.merge(stored, [row])
+                write_text(table.STORED, table.to_json(stored))
+
+        try:
+            rows = synthesise(jobs, known=known, at_a_time=options.jobs, done=done)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+    if options.markdown:
+        write_text(options.markdown, table.markdown(stored))
+    if options.json == "-":
+        print(table.to_json(rows), end="")
+        return 0
+    if options.json:
+        write_text(options.json, table.to_json(rows))
+    print(table.text(rows), end="")
+    return 0
+
+
+def _jobs(options: argparse.Namespace) -> list[Job]:
+    """What is asked for: rows of the table, or of the same kind."""
+    devices = options.device or table.TABLED
+    chosen = table.jobs()
+    if options.samples_per_symbol or options.span or not set(devices) <= set(table.TABLED):
+        figures = (options.samples_per_symbol, options.span)
+        chosen = [
+            (configure(core, lanes, *figures), device)
+            for core, entry in CORES.items()
+            for lanes in entry.lanes
+            for device in devices
+        ]
+    return [
+        (configuration, device)
+        for configuration, device in chosen
+        if device in devices
+        and configuration.core in (options.core or CORES)
+        and configuration.lanes in (options.lanes or LANES)
+    ]

@@ -1,0 +1,119 @@
+"""All cores by name, and the sizes that each of them is synthesised for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Parameter, signature
+
+from ..axi.skin import Core
+from ..compensation.phase_smoother.core import PhaseSmoother
+from ..compensation.unit_phasor.core import UnitPhasor
+from ..decimation.matched_filter.core import MatchedFilter
+from ..dsp.rates import LANES
+from ..modulation.alphabet.core import AlphabetSource
+from ..modulation.entropy.chacha20.core import ROUNDS_PER_CLOCK
+from ..modulation.entropy.chacha20.model import ROUNDS
+from ..modulation.entropy.core import BLOCK_BITS, Entropy
+from ..modulation.frame_controller.core import FrameController
+from ..modulation.gaussian.core import GaussianSource
+from ..modulation.gaussian.tables import WORD_BITS
+from ..modulation.predistortion.core import Predistortion
+from ..modulation.pulse_shaper.core import PulseShaper
+from ..modulation.shift_and_pilots.core import ShiftAndPilots
+from ..modulation.symbol_record.core import SymbolRecord
+from ..transmitter.core import Transmitter
+
+SYMBOLS_PER_CLOCK = LANES[:-1]
+"""Of cores that work on symbols, or on hops, which are as long: there are two samples to a symbol at least."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A core of the register.
+
+    Attributes:
+        make: the core at so many `lanes` and, where it has those parameters, `samples_per_symbol` and `span`.
+        lanes: of its rows in the table.
+        checked_on: the device on which the tests synthesise it, :func:`small`; None for an assembly of such cores.
+    """
+
+    make: Callable[..., Core]
+    lanes: tuple[int, ...]
+    checked_on: str | None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Which of `lanes`, `samples_per_symbol` and `span` the core depends on."""
+        parameters = signature(self.make).parameters.values()
+        return tuple(parameter.name for parameter in parameters if parameter.default is Parameter.empty)
+
+
+def _entropy(lanes: int) -> Entropy:
+    """With the fewest rounds per clock that give so many symbols their 64 bits each."""
+    rounds = next((r for r in ROUNDS_PER_CLOCK if BLOCK_BITS * r >= WORD_BITS * ROUNDS * lanes), None)
+    if rounds is None:
+        raise ValueError(f"{lanes} symbols per clock: ChaCha20 gives {BLOCK_BITS // WORD_BITS} at most")
+    return Entropy(rounds_per_clock=rounds, sample_bits=8)
+
+
+def _frame_controller(lanes: int) -> FrameController:
+    """For a chain behind it of 64 clocks, about what a transmitter of 8 lanes has."""
+    return FrameController(symbols_per_clock=lanes, minimum_head=64 * lanes)
+
+
+CORES = {
+    "alphabet": Entry(lambda lanes: AlphabetSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xczu48dr"),
+    "entropy": Entry(_entropy, SYMBOLS_PER_CLOCK, "xc7z020"),
+    "frame_controller": Entry(_frame_controller, SYMBOLS_PER_CLOCK, "xczu48dr"),
+    "gaussian": Entry(lambda lanes: GaussianSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
+    "matched_filter": Entry(MatchedFilter, LANES, "xczu48dr"),
+    "phase_smoother": Entry(lambda lanes: PhaseSmoother(hops_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
+    "predistortion": Entry(Predistortion, LANES, "xczu48dr"),
+    "pulse_shaper": Entry(PulseShaper, LANES, "xc7z020"),
+    "shift_and_pilots": Entry(ShiftAndPilots, LANES, "xc7z020"),
+    "symbol_record": Entry(lambda lanes: SymbolRecord(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
+    "transmitter": Entry(Transmitter, LANES, None),
+    "unit_phasor": Entry(lambda lanes: UnitPhasor(hops_per_clock=lanes), SYMBOLS_PER_CLOCK, "xczu48dr"),
+}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A core and what it is built for; None where it does not depend on a figure.
+
+    Attributes:
+        core: its name.
+        lanes: samples per clock; of a core that works on symbols or hops, so many of these.
+        samples_per_symbol: M.
+        span: K of the pulse, symbols.
+    """
+
+    core: str
+    lanes: int
+    samples_per_symbol: int | None = None
+    span: int | None = None
+
+    def build(self) -> Core:
+        """The core.
+
+        Raises:
+            ValueError: it cannot be built so.
+        """
+        entry = CORES[self.core]
+        return entry.make(**{name: getattr(self, name) for name in entry.needs})
+
+
+def configure(core: str, lanes: int, samples_per_symbol: int | None = None, span: int | None = None) -> Configuration:
+    """The configuration of a core for these figures, without those that it does not depend on.
+
+    None stands for what the table has: 8 samples per symbol, such as 125 MBd from a converter at 1 GS/s, and a span of
+    32 symbols and the tap at its end.
+    """
+    figures = {"lanes": lanes, "samples_per_symbol": samples_per_symbol or 8, "span": span or 33}
+    return Configuration(core, **{name: figures[name] for name in CORES[core].needs})
+
+
+def small(core: str) -> Configuration:
+    """A configuration that is synthesised in seconds and has all that the core has."""
+    return configure(core, 2 if "span" in CORES[core].needs else 1, 4, 3)
