@@ -9,6 +9,7 @@ from amaranth.back import verilog
 from amaranth.hdl import Elaboratable
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
+from amaranth.utils import ceil_log2
 
 from .bank import axi4_lite, register_bank
 from .pages import PageMap
@@ -39,26 +40,40 @@ def axi_stream(data_bits: int, *, user_bits: int = 0, last: bool = True) -> wiri
     return wiring.Signature(members)
 
 
-def _channel(payload: Any) -> dict[str, Value]:
-    """The bits of a payload that belong to each signal of AXI4-Stream."""
+def _channel(payload: Any) -> dict[str, list[Value]]:
+    """The words of a payload that belong to each signal of AXI4-Stream, the lowest first."""
     layout = payload.shape()
     if not isinstance(layout, data.StructLayout):
-        return {"tdata": Value.cast(payload)}
-    fields = {name: Value.cast(payload[name]) for name, _ in layout}
-    channel = {"tdata": fields.pop("words")}
+        return {"tdata": [Value.cast(payload)]}
+    fields = {name: payload[name] for name, _ in layout}
+    channel = {"tdata": _rails(fields.pop("words"))}
     if "last" in fields:
-        channel["tlast"] = fields.pop("last")
+        channel["tlast"] = [Value.cast(fields.pop("last"))]
     if fields:
-        channel["tuser"] = Cat(*fields.values())
+        channel["tuser"] = [Cat(*(Value.cast(field) for field in fields.values()))]
     return channel
+
+
+def _rails(words: Any) -> list[Value]:
+    """I and Q of each word, where words are complex; else all words as they are."""
+    layout = words.shape()
+    if isinstance(layout, data.ArrayLayout) and isinstance(layout.elem_shape, data.StructLayout):
+        return [word[rail] for word in words for rail, _ in layout.elem_shape]
+    return [Value.cast(words)]
+
+
+def _edge_bits(word: Value) -> int:
+    """Width of a word in TDATA: of signed words 8, 16, 32 or 64 bits, so that memory holds integers."""
+    return len(word) if not word.shape().signed else max(8, 1 << ceil_log2(len(word)))
 
 
 class Skin(wiring.Component):
     """AXI4-Stream for each stream of a core, AXI4-Lite for its registers, and its other signals as they are.
 
     TDATA is the payload's ``words``, or the payload itself if that is not a structure: the oldest word lowest, I below
-    Q. TLAST is the payload's ``last``, and TUSER all its other fields in their order, the first lowest; each of them
-    is there only if the payload has it. There is no TKEEP: every beat is whole.
+    Q, each rail in the next wider integer of 8, 16, 32 or 64 bits: a word that goes out is sign-extended, of one that
+    goes in the bits above are not looked at. TLAST is the payload's ``last``, and TUSER all its other fields in their
+    order, the first lowest; each of them is there only if the payload has it. There is no TKEEP: every beat is whole.
 
     Members:
         aclk: clock of everything.
@@ -92,8 +107,8 @@ class Skin(wiring.Component):
             prefix, main = ("s_axis", "i") if member.flow is In else ("m_axis", "o")
             self._streams[name] = edge = prefix if name == main else f"{prefix}_{name}"
             channel = _channel(getattr(core, name).payload)
-            user_bits = len(channel["tuser"]) if "tuser" in channel else 0
-            axi = axi_stream(len(channel["tdata"]), user_bits=user_bits, last="tlast" in channel)
+            bits = {signal: sum(map(_edge_bits, words)) for signal, words in channel.items()}
+            axi = axi_stream(bits["tdata"], user_bits=bits.get("tuser", 0), last="tlast" in bits)
             members[edge] = member.flow(axi)
         members["s_axi"] = In(axi4_lite(core.registers.address_bits))
         super().__init__(members)
@@ -109,13 +124,17 @@ class Skin(wiring.Component):
         connect(m, wiring.flipped(self.s_axi), bank.bus)
         for name, edge in self._streams.items():
             inner, outer = getattr(core, name), getattr(self, edge)
-            pairs = [(bits, getattr(outer, signal)) for signal, bits in _channel(inner.payload).items()]
-            pairs.append((inner.valid, outer.tvalid))
+            pairs = [(inner.valid, outer.tvalid)]
+            for signal, words in _channel(inner.payload).items():
+                begin = 0
+                for word in words:
+                    pairs.append((word, getattr(outer, signal)[begin : begin + _edge_bits(word)]))
+                    begin += _edge_bits(word)
             if core.signature.members[name].flow is In:
-                m.d.comb += [bits.eq(signal) for bits, signal in pairs]
+                m.d.comb += [word.eq(signal) for word, signal in pairs]
                 m.d.comb += outer.tready.eq(inner.ready)
             else:
-                m.d.comb += [signal.eq(bits) for bits, signal in pairs]
+                m.d.comb += [signal.eq(word) for word, signal in pairs]
                 m.d.comb += inner.ready.eq(outer.tready)
         for name in self._signals:
             inner, outer = Value.cast(getattr(core, name)), Value.cast(getattr(self, name))

@@ -18,8 +18,13 @@ from ..dsp.formats import SAMPLE, Format
 
 def complex_words(count: int, of: Format = SAMPLE) -> data.StructLayout:
     """Payload of `count` complex words per clock, word 0 the oldest, and ``last``: the frame ends with this beat."""
+    return data.StructLayout({**endless_words(count, of).members, "last": 1})
+
+
+def endless_words(count: int, of: Format) -> data.StructLayout:
+    """Payload of `count` complex words per clock, word 0 the oldest, of a stream that knows no frames."""
     word = data.StructLayout({"i": word_shape(of), "q": word_shape(of)})
-    return data.StructLayout({"words": data.ArrayLayout(word, count), "last": 1})
+    return data.StructLayout({"words": data.ArrayLayout(word, count)})
 
 
 def unsigned_words(count: int, bits: int) -> data.StructLayout:

@@ -60,18 +60,13 @@ class Bench(SkinBench):
 
     def send_phasors(self, phasors: NDArray[np.int32]) -> None:
         """Queue whole beats."""
-        for beat in phasors.reshape(-1, HOPS_PER_CLOCK * 2).tolist():
-            packed = sum((word % (1 << PHASOR.width)) << (PHASOR.width * n) for n, word in enumerate(beat))
-            self.source.send_nowait(AxiStreamFrame(packed.to_bytes(self.source.byte_lanes, "little")))
+        for beat in phasors.astype("<i4").reshape(-1, HOPS_PER_CLOCK * 2):
+            self.source.send_nowait(AxiStreamFrame(beat.tobytes()))
 
     async def receive_phasors(self, beats: int) -> NDArray[np.int32]:
         """So many beats."""
-        words = []
-        for _ in range(beats):
-            packed = int.from_bytes(bytes((await self.sink.recv()).tdata), "little")
-            words += [packed >> (PHASOR.width * n) & ((1 << PHASOR.width) - 1) for n in range(2 * HOPS_PER_CLOCK)]
-        half = 1 << (PHASOR.width - 1)
-        return ((np.array(words) + half) % (2 * half) - half).reshape(-1, 2).astype(np.int32)
+        received = [np.frombuffer(bytes((await self.sink.recv()).tdata), "<i4") for _ in range(beats)]
+        return np.concatenate(received).reshape(-1, 2)
 
     async def expect(self, smoother: PhaseSmoother, beats: int, seed: int) -> None:
         """A stream after a reset equals the model's, and so does how much of it comes out."""

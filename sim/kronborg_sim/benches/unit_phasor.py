@@ -44,9 +44,8 @@ class Bench(SkinBench):
 
     def send_phasors(self, phasors: NDArray[np.int32]) -> None:
         """Queue whole beats."""
-        for beat in phasors.reshape(-1, HOPS_PER_CLOCK * 2).tolist():
-            packed = sum((word % (1 << PHASOR.width)) << (PHASOR.width * n) for n, word in enumerate(beat))
-            self.source.send_nowait(AxiStreamFrame(packed.to_bytes(self.source.byte_lanes, "little")))
+        for beat in phasors.astype("<i4").reshape(-1, HOPS_PER_CLOCK * 2):
+            self.source.send_nowait(AxiStreamFrame(beat.tobytes()))
 
     async def receive_units(self, beats: int) -> NDArray[np.int16]:
         """So many beats."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from amaranth import Module, Mux, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...axi.bank import register_port
-from ...axi.stream import SkidBuffer
+from ...axi.stream import SkidBuffer, endless_words
 from ...dsp.arithmetic import word_shape
 from ...dsp.pipeline import Pipeline
 from .model import PHASOR, REACH, STAGES, WEIGHT_BITS, WEIGHT_FRACTION
@@ -17,12 +17,6 @@ HOPS_PER_CLOCK = (1, 2, 4, 8)
 STAGE_STEPS = 3
 """Difference; products; sum."""
 RAILS = ("i", "q")
-
-
-def phasors(count: int) -> data.StructLayout:
-    """Payload of `count` phasors per clock, phasor 0 the oldest. Their stream has no end, and so no ``last``."""
-    phasor = data.StructLayout({"i": word_shape(PHASOR), "q": word_shape(PHASOR)})
-    return data.StructLayout({"words": data.ArrayLayout(phasor, count)})
 
 
 class PhaseSmoother(wiring.Component):
@@ -65,8 +59,8 @@ class PhaseSmoother(wiring.Component):
         self.hops_per_clock = hops_per_clock
         super().__init__(
             {
-                "i": In(stream.Signature(phasors(hops_per_clock))),
-                "o": Out(stream.Signature(phasors(hops_per_clock))),
+                "i": In(stream.Signature(endless_words(hops_per_clock, PHASOR))),
+                "o": Out(stream.Signature(endless_words(hops_per_clock, PHASOR))),
                 "port": In(register_port(REGISTERS)),
             }
         )

@@ -8,11 +8,11 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...axi.bank import register_port
-from ...axi.stream import SkidBuffer
+from ...axi.stream import SkidBuffer, endless_words
 from ...dsp.arithmetic import word_shape
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
-from ..phase_smoother.core import HOPS_PER_CLOCK, RAILS, phasors
+from ..phase_smoother.core import HOPS_PER_CLOCK, RAILS
 from ..phase_smoother.model import PHASOR
 from .model import (
     FRACTION_BITS,
@@ -30,12 +30,6 @@ from .registers import REGISTERS
 LINE = data.StructLayout({"root": unsigned(ROOT_BITS), "slope": unsigned(SLOPE_BITS)})
 SHIFT_STEPS = 3
 """By fours; by ones; rounding."""
-
-
-def unit_phasors(count: int) -> data.StructLayout:
-    """Payload of `count` unit phasors per clock, 16 bits a rail, phasor 0 the oldest."""
-    phasor = data.StructLayout({"i": word_shape(SAMPLE), "q": word_shape(SAMPLE)})
-    return data.StructLayout({"words": data.ArrayLayout(phasor, count)})
 
 
 class UnitPhasor(wiring.Component):
@@ -73,8 +67,8 @@ class UnitPhasor(wiring.Component):
         self.hops_per_clock = hops_per_clock
         super().__init__(
             {
-                "i": In(stream.Signature(phasors(hops_per_clock))),
-                "o": Out(stream.Signature(unit_phasors(hops_per_clock))),
+                "i": In(stream.Signature(endless_words(hops_per_clock, PHASOR))),
+                "o": Out(stream.Signature(endless_words(hops_per_clock, SAMPLE))),
                 "port": In(register_port(REGISTERS)),
             }
         )
