@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 TAPS = 32
 """Of the interpolator: what it adds to a field within 0.35 cycles a sample is below -90 dB."""
 PHASES = 1 << 12
-"""A sample is placed to 2**-13 of the interval: -80 dB at a quarter of the sample rate."""
+"""A sample is placed to 2**-13 of the interval: -74 dB of a tone at a quarter of the sample rate, at worst."""
 _CHUNK = 1 << 15
 _KAISER = 9.5
 
