@@ -7,7 +7,7 @@ Q, ... in little-endian order.
 
 from __future__ import annotations
 
-from amaranth import Module, Signal, unsigned
+from amaranth import Module, Mux, Signal, unsigned
 from amaranth.hdl import Elaboratable, ShapeLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -59,4 +59,36 @@ class SkidBuffer(wiring.Component):
                 m.d.sync += self.o.payload.eq(self.i.payload)
         with m.Elif(self.i.valid & ~full):
             m.d.sync += full.eq(1), spare.eq(self.i.payload)
+        return m
+
+
+class Fork(wiring.Component):
+    """Give each payload to several streams, once to each; none of them waits longer than the slowest.
+
+    No latency. ``i`` is taken when every branch has taken its copy; a branch that was quicker waits for the next one.
+
+    Members:
+        i: stream of the payload given.
+        o: as many streams of it as there are branches.
+    """
+
+    def __init__(self, payload: ShapeLike, *, branches: int) -> None:
+        self.branches = branches
+        signature = stream.Signature(payload)
+        super().__init__({"i": In(signature), "o": Out(signature).array(branches)})
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        """The hardware."""
+        m = Module()
+        taken = Signal(self.branches)
+        finished = Signal(self.branches)
+        for number, branch in enumerate(self.o):
+            m.d.comb += [
+                branch.payload.eq(self.i.payload),
+                branch.valid.eq(self.i.valid & ~taken[number]),
+                finished[number].eq(taken[number] | branch.ready),
+            ]
+        m.d.comb += self.i.ready.eq(finished.all())
+        with m.If(self.i.valid):
+            m.d.sync += taken.eq(Mux(self.i.ready, 0, finished))
         return m
