@@ -4,12 +4,9 @@
 // Several checks of a row are worked on at a time, written with the vector types that GCC and Clang share. The kernel is
 // compiled for the baseline (4 lanes) and, on x86, for AVX2 (8) and AVX-512 (16), and chosen when the program runs.
 
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
+#include "graph.h"
+
 #include <new>
-#include <vector>
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi"  // vectors are passed between inlined functions only
@@ -17,25 +14,12 @@
 
 #define INLINE inline __attribute__((always_inline))
 
+using kronborg::Graph;
+
 namespace {
 
 constexpr int PADDING = 16;     // rows are padded to a multiple of it, which all lane counts divide
-constexpr int MOST_EDGES = 64;  // of a check; decoder.py knows it too
-
-}  // namespace
-
-extern "C" {
-
-// Field for field what decoder.py hands over. Edges are listed row after row, core rows first.
-struct Graph {
-    int32_t lifting, core_columns, core_rows, rows;
-    const int64_t *first_edge;  // rows + 1
-    const int32_t *columns, *shifts;
-};
-
-}
-
-namespace {
+constexpr int MOST_EDGES = kronborg::MOST_EDGES;
 
 // Arrays of a decoding under way. Rows are padded to whole vectors: `stride` floats each.
 struct State {
@@ -195,31 +179,12 @@ auto *choose_iterate() {
 auto *choose_iterate() { return &iterate_baseline; }
 #endif
 
-// Parity of the core bits in each check of a row, on top of what `parity` holds.
-void add_core_bits(const Graph &graph, int32_t row, const uint8_t *bits, uint8_t *parity) {
-    for (int64_t edge = graph.first_edge[row]; edge < graph.first_edge[row + 1]; ++edge) {
-        const uint8_t *column = bits + int64_t(graph.columns[edge]) * graph.lifting;
-        const int32_t shift = graph.shifts[edge], end = graph.lifting - shift;
-        for (int32_t k = 0; k < end; ++k) parity[k] ^= column[k + shift];
-        for (int32_t k = 0; k < shift; ++k) parity[end + k] ^= column[k];
-    }
-}
-
-bool core_checks_hold(const Graph &graph, const uint8_t *bits, const uint8_t *syndrome, uint8_t *parity) {
-    for (int32_t row = 0; row < graph.core_rows; ++row) {
-        std::memcpy(parity, syndrome + int64_t(row) * graph.lifting, graph.lifting);
-        add_core_bits(graph, row, bits, parity);
-        if (std::any_of(parity, parity + graph.lifting, [](uint8_t bit) { return bit != 0; })) return false;
-    }
-    return true;
-}
-
 }  // namespace
 
 extern "C" {
 
 // Changes whenever a signature below or Graph does.
-int kronborg_native_abi(void) { return 1; }
+int kronborg_native_abi(void) { return 2; }
 
 // Syndrome of a word: one byte a check, core rows first.
 void kronborg_syndrome(const Graph *graph, const uint8_t *bits, uint8_t *syndrome) {
@@ -229,20 +194,20 @@ void kronborg_syndrome(const Graph *graph, const uint8_t *bits, uint8_t *syndrom
     std::memset(syndrome, 0, core_checks);
     std::memcpy(syndrome + core_checks, bits + core, leaves);
     for (int32_t row = 0; row < graph->rows; ++row)
-        add_core_bits(*graph, row, bits, syndrome + int64_t(row) * graph->lifting);
+        kronborg::add_core_bits(*graph, row, bits, syndrome + int64_t(row) * graph->lifting);
 }
 
 // Fills `bits` (all of them; leaves follow from core bits and syndrome) and `iterations`.
+// Gives up when in `patience` iterations the number of core checks that fail has not got smaller.
 // Returns 1 if every check holds, 0 if not, -1 if there is no memory.
-int kronborg_decode(const Graph *graph, const float *llr, const uint8_t *syndrome, int32_t max_iterations, uint8_t *bits,
-                    int32_t *iterations) try {
+int kronborg_decode(const Graph *graph, const float *llr, const uint8_t *syndrome, int32_t max_iterations,
+                    int32_t patience, uint8_t *bits, int32_t *iterations) try {
     const int32_t lifting = graph->lifting, rows = graph->rows;
     const int32_t stride = (lifting + PADDING - 1) / PADDING * PADDING;
     const int64_t core = int64_t(graph->core_columns) * lifting;
 
     std::vector<float> posterior(llr, llr + core), messages(graph->first_edge[rows] * stride, 0.0f);
     std::vector<float> factors(int64_t(rows) * stride, 1.0f), gathered(MOST_EDGES * stride, 0.0f);
-    std::vector<uint8_t> parity(lifting);
     for (int32_t row = 0; row < rows; ++row) {
         float *factor = &factors[int64_t(row) * stride];
         if (row >= graph->core_rows) {
@@ -255,17 +220,15 @@ int kronborg_decode(const Graph *graph, const float *llr, const uint8_t *syndrom
     const State state = {graph, stride, posterior.data(), messages.data(), factors.data(), gathered.data()};
     auto *iterate = choose_iterate();
 
-    bool converged = false;
-    for (*iterations = 0; *iterations < max_iterations && !converged;) {
+    kronborg::Stopping stopping(*graph, syndrome, max_iterations, patience);
+    while (stopping.go_on()) {
         iterate(state);
-        ++*iterations;
-        for (int64_t i = 0; i < core; ++i) bits[i] = posterior[i] < 0;
-        converged = core_checks_hold(*graph, bits, syndrome, parity.data());
+        kronborg::signs(posterior.data(), bits, core);
+        stopping.look(bits);
     }
-    std::memcpy(bits + core, syndrome + int64_t(graph->core_rows) * lifting, int64_t(rows - graph->core_rows) * lifting);
-    for (int32_t row = graph->core_rows; row < rows; ++row)
-        add_core_bits(*graph, row, bits, bits + core + int64_t(row - graph->core_rows) * lifting);
-    return converged;
+    *iterations = stopping.iterations;
+    kronborg::fill_leaves(*graph, syndrome, bits);
+    return stopping.converged;
 } catch (const std::bad_alloc &) {
     return -1;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,20 @@ class BaseGraph:
     row_degrees: NDArray[np.int64]
     columns: NDArray[np.int32]
     shifts: NDArray[np.int32]
+
+    @cached_property
+    def first_edge(self) -> NDArray[np.int64]:
+        """Where each row's edges begin, and where the last one's end; shape (rows + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.row_degrees)]).astype(np.int64)
+
+    def core_parity(self, core: NDArray[np.uint8], rows: int) -> NDArray[np.uint8]:
+        """Parity of the core bits in each check of the first rows."""
+        columns = core.reshape(self.core_columns, self.lifting)
+        parity = np.zeros((rows, self.lifting), np.uint8)
+        for row in range(rows):
+            for edge in range(self.first_edge[row], self.first_edge[row + 1]):
+                parity[row] ^= np.roll(columns[self.columns[edge]], -self.shifts[edge])
+        return parity.reshape(-1)
 
 
 def save(graph: BaseGraph, path: Path) -> None:

@@ -7,12 +7,20 @@ from numpy.typing import NDArray
 
 from kronborg.errors import InputError
 from kronborg.postprocessing.reconciliation import Code, Decoder, available_codes, native_available
+from kronborg.postprocessing.reconciliation.byte_arithmetic import core_row, leaf_row, tables_for
 from kronborg.postprocessing.reconciliation.codes import Threshold
 from kronborg.postprocessing.reconciliation.construct import construct
 from kronborg.postprocessing.reconciliation.ensembles import Columns, Ensemble
+from kronborg.postprocessing.reconciliation.native import instructions_available
 
+NO_THRESHOLD = Threshold(1, 0, 0, 0)
 Frame = Callable[[Code, float, int], tuple[NDArray[np.uint8], NDArray[np.float32]]]
 both_decoders = pytest.mark.parametrize("native", [True, False], ids=["native", "numpy"])
+every_decoder = pytest.mark.parametrize(
+    ("native", "arithmetic"),
+    [(False, "floats"), (False, "bytes"), (True, "floats"), *([(True, "bytes")] if instructions_available() else [])],
+    ids=lambda value: {True: "native", False: "numpy"}.get(value, value),
+)
 
 
 def parity_check_matrix(code: Code) -> NDArray[np.uint8]:
@@ -51,9 +59,9 @@ def test_native_and_numpy_give_the_same_syndrome_of_a_whole_block(code: Code) ->
     assert np.array_equal(Decoder(code, native=True).syndrome(bits), Decoder(code, native=False).syndrome(bits))
 
 
-@both_decoders
-def test_corrects_to_bobs_bits_at_a_good_snr(small_code: Code, frame: Frame, native: bool) -> None:
-    decoder = Decoder(small_code, native)
+@every_decoder
+def test_corrects_to_bobs_bits_at_a_good_snr(small_code: Code, frame: Frame, native: bool, arithmetic: str) -> None:
+    decoder = Decoder(small_code, native, arithmetic)
     for seed in range(5):
         bits, llr = frame(small_code, 0.25, seed)
         assert np.count_nonzero((llr < 0) != bits) > small_code.length // 4, "the channel is as bad as that"
@@ -62,9 +70,11 @@ def test_corrects_to_bobs_bits_at_a_good_snr(small_code: Code, frame: Frame, nat
         assert np.array_equal(decoded.bits, bits)
 
 
-@both_decoders
-def test_does_not_converge_far_below_the_threshold_and_says_so(small_code: Code, frame: Frame, native: bool) -> None:
-    decoder = Decoder(small_code, native)
+@every_decoder
+def test_does_not_converge_far_below_the_threshold_and_says_so(
+    small_code: Code, frame: Frame, native: bool, arithmetic: str
+) -> None:
+    decoder = Decoder(small_code, native, arithmetic)
     bits, llr = frame(small_code, 0.1, 3)
     decoded = decoder.decode(llr, decoder.syndrome(bits), max_iterations=12)
     assert not decoded.converged
@@ -77,7 +87,7 @@ def test_native_and_numpy_agree_from_one_iteration_to_the_last(small_code: Code,
     outcomes = []
     for seed in range(6):
         bits, llr = frame(small_code, 0.165, seed)
-        decoders = [Decoder(small_code, native) for native in (True, False)]
+        decoders = [Decoder(small_code, native, "floats") for native in (True, False)]
         syndrome = decoders[0].syndrome(bits)
         for iterations in (1, 2, 5):
             a, b = (decoder.decode(llr, syndrome, iterations).bits for decoder in decoders)
@@ -90,10 +100,12 @@ def test_native_and_numpy_agree_from_one_iteration_to_the_last(small_code: Code,
     assert set(outcomes) == {True, False}
 
 
-@both_decoders
-def test_what_converged_has_the_syndrome_leaves_included(small_code: Code, frame: Frame, native: bool) -> None:
+@every_decoder
+def test_what_converged_has_the_syndrome_leaves_included(
+    small_code: Code, frame: Frame, native: bool, arithmetic: str
+) -> None:
     """A syndrome that is not that of Bob's bits: no leaf agrees with its LLR, and still the checks must hold."""
-    decoder = Decoder(small_code, native)
+    decoder = Decoder(small_code, native, arithmetic)
     bits, llr = frame(small_code, 0.4, 4)
     syndrome = decoder.syndrome(bits)
     leaves = np.random.default_rng(5).choice(small_code.checks - small_code.core_checks, 60, replace=False)
@@ -103,9 +115,9 @@ def test_what_converged_has_the_syndrome_leaves_included(small_code: Code, frame
     assert np.array_equal(decoder.syndrome(decoded.bits), syndrome)
 
 
-@both_decoders
-def test_certain_and_useless_inputs_stay_finite(small_code: Code, native: bool) -> None:
-    decoder = Decoder(small_code, native)
+@every_decoder
+def test_certain_and_useless_inputs_stay_finite(small_code: Code, native: bool, arithmetic: str) -> None:
+    decoder = Decoder(small_code, native, arithmetic)
     bits = np.random.default_rng(6).integers(0, 2, small_code.length, dtype=np.uint8)
     certain = ((1.0 - 2.0 * bits) * 1e6).astype(np.float32)
     assert np.array_equal(decoder.decode(certain, decoder.syndrome(bits)).bits, bits)
@@ -122,6 +134,86 @@ def test_the_stored_codes_work_at_their_thresholds(code: Code, frame: Frame) -> 
     decoded = decoder.decode(llr, decoder.syndrome(bits))
     assert decoded.converged
     assert np.array_equal(decoded.bits, bits)
+
+
+@pytest.mark.parametrize("instructions", instructions_available())
+def test_bytes_are_the_same_in_numpy_and_with_all_instructions(
+    small_code: Code, frame: Frame, instructions: str
+) -> None:
+    """Every bit of every core variable, converged or not; lengths that are no multiple of a vector; strong LLRs too."""
+    wide = Code("wide", construct(Ensemble((Columns(20, 2, 9), Columns(20, 3, 11)), 12, 40), 152, 4), NO_THRESHOLD)
+    assert wide.graph.row_degrees[-1] > 5, "rows of a degree that is not unrolled"
+    for code, snr in ((small_code, 0.165), (small_code, 30.0), (wide, 1.0), (wide, 0.02)):
+        for seed in range(3):
+            bits, llr = frame(code, snr, seed)
+            vectors, numpy = Decoder(code, True, "bytes", instructions), Decoder(code, False, "bytes")
+            syndrome = numpy.syndrome(bits)
+            for iterations in (1, 3, 30):
+                a, b = (decoder.decode(llr, syndrome, iterations, 12) for decoder in (vectors, numpy))
+                assert (a.converged, a.iterations) == (b.converged, b.iterations)
+                assert np.array_equal(a.bits, b.bits)
+
+
+def test_bytes_say_what_floats_say_within_their_steps(small_code: Code, frame: Frame) -> None:
+    """The messages of one leaf check and one core check, against 2 atanh of the product of tanhs."""
+    _, llr = frame(small_code, 0.16, 1)
+    tables = tables_for(llr)
+    rng = np.random.default_rng(2)
+    for degree, kind in ((2, "leaf"), (3, "leaf"), (4, "core"), (13, "core")):
+        words = rng.normal(0, 2.5 if kind == "core" else 0.8, (degree, 4000)) / tables.step
+        extrinsic = np.rint(words).astype(np.int16)
+        leaf_steps = rng.integers(1, 120, 4000)
+        negative = rng.random(4000) < 0.5
+        belief = np.tanh(extrinsic * tables.step / 2)
+        product = np.where(negative, -1, 1) * (np.tanh(leaf_steps * tables.step / 2) if kind == "leaf" else 1)
+        for edge in range(degree):
+            exact = 2 * np.arctanh(product * np.delete(belief, edge, 0).prod(0))
+            found = (
+                leaf_row(extrinsic, tables.leaf_sum[leaf_steps], negative, tables)
+                if kind == "leaf"
+                else core_row(extrinsic, negative, tables)
+            )[edge] * tables.step
+            assert np.sqrt(np.mean((found - exact) ** 2)) < 0.02 * np.sqrt(np.mean(exact**2)) + 0.7 * tables.step
+
+
+def test_floats_try_what_bytes_leave(small_code: Code, frame: Frame) -> None:
+    """And not what they did not leave."""
+    both = Decoder(small_code, False, "bytes, then floats")
+    for seed in range(3):
+        bits, llr = frame(small_code, 0.17, seed)
+        syndrome = both.syndrome(bits)
+        first, second = (Decoder(small_code, False, name).decode(llr, syndrome, 17) for name in ("bytes", "floats"))
+        decoded = both.decode(llr, syndrome, 17)
+        assert decoded.converged == (first.converged or second.converged)
+        assert decoded.iterations == first.iterations + (0 if first.converged else second.iterations)
+
+
+@every_decoder
+def test_gives_up_when_nothing_gets_better(small_code: Code, frame: Frame, native: bool, arithmetic: str) -> None:
+    bits, llr = frame(small_code, 0.08, 3)
+    decoder = Decoder(small_code, native, arithmetic)
+    decoded = decoder.decode(llr, decoder.syndrome(bits), patience=4)
+    assert not decoded.converged
+    assert 5 <= decoded.iterations < 60
+
+
+@every_decoder
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_refuses_a_block_with_a_symbol_that_is_no_number(
+    small_code: Code, native: bool, arithmetic: str, value: float
+) -> None:
+    llr = np.ones(small_code.length, np.float32)
+    llr[17] = value
+    with pytest.raises(InputError, match="must be finite: a symbol of this block") as caught:
+        Decoder(small_code, native, arithmetic).decode(llr, np.zeros(small_code.checks, np.uint8))
+    assert "\n" not in str(caught.value)
+
+
+def test_refuses_arithmetic_and_instructions_that_are_not_there(small_code: Code) -> None:
+    with pytest.raises(InputError, match="no arithmetic is called 'roman'"):
+        Decoder(small_code, arithmetic="roman")
+    with pytest.raises(InputError, match="no neon instructions"):
+        Decoder(small_code, True, "bytes", "neon")
 
 
 def test_threads_may_share_a_decoder(small_code: Code, frame: Frame) -> None:
@@ -153,7 +245,7 @@ def test_refuses_arrays_that_are_not_a_block(small_code: Code) -> None:
 
 def test_refuses_a_code_with_larger_checks_than_there_is_room_for() -> None:
     ensemble = Ensemble((Columns(70, 2, 3),), core_checks=2, leaf_checks=70)
-    code = Code("wide", construct(ensemble, 64, seed=1), Threshold(1, 0, 0, 0))
+    code = Code("wide", construct(ensemble, 64, seed=1), NO_THRESHOLD)
     with pytest.raises(InputError, match="more than 64 core edges"):
         Decoder(code)
 
