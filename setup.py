@@ -2,13 +2,15 @@
 
 from setuptools import Extension, setup
 
+NATIVE = "host/kronborg/native"
+
 setup(
     ext_modules=[
         # A plain shared object, loaded with ctypes. `optional`: without a compiler the numpy code does the work.
         Extension(
             "kronborg._native",
-            sources=["host/kronborg/native/decoder.cpp", "host/kronborg/native/byte_decoder.cpp"],
-            depends=["host/kronborg/native/graph.h", "host/kronborg/native/byte_rows.inc"],
+            sources=[f"{NATIVE}/{name}.cpp" for name in ("decoder", "byte_decoder", "toeplitz")],
+            depends=[f"{NATIVE}/{name}" for name in ("graph.h", "byte_rows.inc", "additive_fft.inc")],
             language="c++",
             extra_compile_args=["-std=c++17", "-O3"],
             optional=True,

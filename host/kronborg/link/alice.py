@@ -116,10 +116,9 @@ class Alice:
             raise ProtocolError("Bob asked for a key from blocks that are not all verified, each once")
         raw = np.concatenate([self._verified[index] for index in message.blocks])
         self._verified.clear()
-        seed_bits = privacy_amplification.seed_length(len(raw), message.key_bits)
-        if not 0 < message.key_bits < len(raw) or len(message.seed) != -(-seed_bits // 8):
+        seed = message.seed
+        if not 0 < message.key_bits < len(raw) or len(seed) != privacy_amplification.seed_bytes(len(raw)):
             raise ProtocolError(f"a key of {message.key_bits} bits cannot be made of {len(raw)} with that seed")
-        seed = np.unpackbits(np.frombuffer(message.seed, np.uint8), count=seed_bits)
         key = privacy_amplification.hash_bits(raw, seed, message.key_bits)
         with KeyStore(self._store) as store:
             block = KeyBlock(self.link, message.sequence, message.key_bits, message.epsilon, np.packbits(key).tobytes())

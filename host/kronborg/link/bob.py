@@ -214,12 +214,10 @@ class Bob:
             epsilons=self._epsilons,
         )
         raw = np.concatenate([self._raw.pop(index) for index in blocks])
-        seed_bits = privacy_amplification.seed_length(len(raw), budget.key_bits)
-        seed = self._randomness(-(-seed_bits // 8))
+        seed = self._randomness(privacy_amplification.seed_bytes(len(raw)))
         epsilon = self._epsilons.total
         self._ask(messages.Amplify(self._sequence, blocks, seed, budget.key_bits, epsilon), messages.Done)
-        matrix = np.unpackbits(np.frombuffer(seed, np.uint8), count=seed_bits)
-        key = np.packbits(privacy_amplification.hash_bits(raw, matrix, budget.key_bits)).tobytes()
+        key = np.packbits(privacy_amplification.hash_bits(raw, seed, budget.key_bits)).tobytes()
         with KeyStore(self._store) as store:
             store.add(KeyBlock(self.link, self._sequence, budget.key_bits, epsilon, key))
         self._ask(messages.Stored(self._sequence), messages.Done)

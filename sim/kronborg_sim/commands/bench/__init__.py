@@ -1,4 +1,4 @@
-"""Measure what is claimed for the gateware, on its models and on its Verilog.
+"""Measure what is claimed: the gateware on its models and its Verilog, post-processing on this machine.
 
 A bench is a module with a docstring, ``add_arguments(parser)`` and ``run(options, progress) -> Outcome``. What it needs
 beyond numpy it imports when it runs.
@@ -14,9 +14,9 @@ from kronborg.console.atomic import check_writable, write_text
 from kronborg.console.progress import RunProgress
 from kronborg.errors import KronborgError
 
-from . import entropy, gaussian, rtl
+from . import entropy, gaussian, privacy_amplification, rtl
 
-BENCHES = {"gaussian": gaussian, "entropy": entropy, "rtl": rtl}
+BENCHES = {"gaussian": gaussian, "entropy": entropy, "rtl": rtl, "privacy-amplification": privacy_amplification}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
