@@ -1,16 +1,14 @@
-"""Where distilled keys wait, on disk: SQLite, one transaction a block.
+"""Where links leave their keys: blocks, one transaction a block.
 
-A block is stored whole or not at all: SQLite's write-ahead log with full synchronisation survives a process that is
-killed and a machine that loses power. Two stores cannot change in one instant, so the end that stores first keeps its
-block pending until the other end has it: a block that is ready at one end exists at the other. The file is readable by
-its owner alone, and so is a folder that is made for it.
+A block is stored whole or not at all. Two stores cannot change in one instant, so the end that stores first keeps its
+block pending until the other end has it: a block that is ready at one end exists at the other. The node's KME takes it
+on from there (:mod:`kronborg.network.key_pools`), in the same database.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,19 +17,8 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import InputError
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS block (
-    link TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
-    bits INTEGER NOT NULL CHECK (bits > 0),
-    epsilon REAL NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'ready')),
-    created TEXT NOT NULL,
-    key BLOB NOT NULL CHECK (length(key) = (bits + 7) / 8),
-    PRIMARY KEY (link, sequence)
-) STRICT;
-"""
+from .database import Database, StoreError
+from .sqlite import SQLite
 
 
 @dataclass(frozen=True)
@@ -54,40 +41,17 @@ class KeyBlock:
 
 
 class KeyStore:
-    """Keys of one end of one or more links. Use as a context manager.
+    """Blocks of one end of one or more links. Use as a context manager.
+
+    Args:
+        where: an SQLite file, or a database that is open.
 
     Raises:
         InputError: the file cannot be opened or is no key store.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Created closed to others before SQLite writes a byte; its log files inherit the mode.
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            os.fchmod(file, 0o600)
-            os.close(file)
-            self._connection = sqlite3.connect(path, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise InputError(f"cannot open the key store {path}: {error}") from None
-        try:
-            with self._explained("cannot open"):
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute("PRAGMA synchronous = FULL")
-                self._connection.executescript(SCHEMA)
-                self._connection.execute("SELECT link, sequence, bits, epsilon, state, created, key FROM block LIMIT 0")
-        except InputError:
-            self._connection.close()
-            raise
-
-    @contextmanager
-    def _explained(self, failed: str) -> Iterator[None]:
-        """Turn SQLite's errors into one line that names the store."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise InputError(f"{failed} the key store {self.path}: {error}") from None
+    def __init__(self, where: Path | Database) -> None:
+        self.database = where if isinstance(where, Database) else SQLite(where)
 
     def __enter__(self) -> KeyStore:
         return self
@@ -95,24 +59,23 @@ class KeyStore:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        self.database.close()
 
     def last_ready(self, link: str) -> int:
-        """Number of the link's last block that is ready; 0 without any."""
-        query = "SELECT MAX(sequence) FROM block WHERE link = ? AND state = 'ready'"
-        with self._explained("cannot read"):
-            (last,) = self._connection.execute(query, (link,)).fetchone()
+        """Number of the link's last block that is at both ends, even if its keys are used up; 0 without any."""
+        query = "SELECT MAX(sequence) FROM block WHERE link = ? AND state <> 'pending'"
+        ((last,),) = self.database.rows(query, link)
         return int(last or 0)
 
     def settle(self, link: str, last_at_peer: int) -> None:
         """Decide what is pending by the last block that the other end has: ready up to its number, void beyond."""
-        with self._explained("cannot write"), self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute(
+        with self.database.transaction():
+            self.database.rows(
                 "UPDATE block SET state = 'ready' WHERE link = ? AND state = 'pending' AND sequence <= ?",
-                (link, last_at_peer),
+                link,
+                last_at_peer,
             )
-            self._connection.execute("DELETE FROM block WHERE link = ? AND state = 'pending'", (link,))
+            self.database.rows("DELETE FROM block WHERE link = ? AND state = 'pending'", link)
 
     def add(self, block: KeyBlock, *, pending: bool = False) -> None:
         """Store a block, whole or not at all; `pending` until :meth:`settle` finds it at the other end.
@@ -122,9 +85,10 @@ class KeyStore:
         """
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         try:
-            self._connection.execute(
-                "INSERT INTO block (link, sequence, bits, epsilon, state, created, key) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
+            with self.database.transaction():
+                self.database.rows(
+                    "INSERT INTO block (link, sequence, bits, epsilon, state, created, key)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
                     block.link,
                     block.sequence,
                     block.bits,
@@ -132,21 +96,19 @@ class KeyStore:
                     "pending" if pending else "ready",
                     created,
                     block.key,
-                ),
-            )
-        except sqlite3.Error as error:
-            raise InputError(
-                f"block {block.sequence} of link {block.link!r} was not stored in {self.path}: {error}"
-            ) from None
+                )
+        except StoreError as error:
+            raise StoreError(f"block {block.sequence} of link {block.link!r} was not stored: {error}") from None
 
     def blocks(self, link: str) -> list[KeyBlock]:
-        """All blocks of a link that are ready, in order."""
+        """All blocks of a link that are ready and that no KME has taken on, in order."""
         query = (
             "SELECT link, sequence, bits, epsilon, key FROM block WHERE link = ? AND state = 'ready' ORDER BY sequence"
         )
-        with self._explained("cannot read"):
-            rows = self._connection.execute(query, (link,)).fetchall()
-        return [KeyBlock(*row) for row in rows]
+        return [
+            KeyBlock(name, sequence, bits, epsilon, bytes(key))
+            for name, sequence, bits, epsilon, key in self.database.rows(query, link)
+        ]
 
 
 @contextmanager

@@ -139,12 +139,14 @@ def test_a_block_that_does_not_decode_is_dropped_and_counted(tmp_path: Path) -> 
 def test_a_key_that_bob_never_stored_is_void_when_the_next_run_begins(tmp_path: Path) -> None:
     ends = link(tmp_path)
     with KeyStore(tmp_path / "bob.sqlite") as store:
-        store._connection.execute("CREATE TRIGGER full BEFORE INSERT ON block BEGIN SELECT RAISE(ABORT, 'disk'); END")
+        store.database._connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON block BEGIN SELECT RAISE(ABORT, 'disk'); END"
+        )
     with pytest.raises(ValueError, match="not stored"):
         distil(ends)
     assert keys(tmp_path) == ([], [])
     with KeyStore(tmp_path / "bob.sqlite") as store:
-        store._connection.execute("DROP TRIGGER full")
+        store.database._connection.execute("DROP TRIGGER full")
     distil(link(tmp_path, seed=5))
     hers, his = keys(tmp_path)
     assert hers == his

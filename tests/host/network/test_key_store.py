@@ -138,7 +138,7 @@ def test_another_programs_table_is_refused_in_one_line(tmp_path: Path) -> None:
 def test_a_store_that_another_process_holds_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "keys.sqlite"
     with KeyStore(path) as store:
-        store._connection.execute("PRAGMA busy_timeout = 10")
+        store.database._connection.execute("PRAGMA busy_timeout = 10")
         holder = sqlite3.connect(path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(InputError, match="database is locked"):
