@@ -53,21 +53,24 @@ def _field_member(field: Field) -> wiring.Member | None:
             return Out(shape, init=field.reset)
         case Access.COMMAND:
             return Out(wiring.Signature({"start": Out(1), "busy": In(1)}))
+        case Access.EXCHANGE:
+            return Out(wiring.Signature({"given": Out(shape), "shown": In(shape)}))
         case Access.WRITE_ONLY:
             return Out(shape)
 
 
 def _says_when_written(fields: Iterable[Field]) -> bool:
-    return any(field.access in (Access.READ_WRITE, Access.WRITE_ONLY) for field in fields)
+    handed_over = (Access.READ_WRITE, Access.EXCHANGE, Access.WRITE_ONLY)
+    return any(field.access in handed_over for field in fields)
 
 
 def register_port(registers: RegisterMap | PageMap) -> wiring.Signature:
     """The signals between bank and core, ``port.<register>.<field>``, in the bank's direction.
 
     A field is, by its access: READ, an input; STICKY, an input that sets it; READ_WRITE, an output; COMMAND, an
-    output ``start`` of one clock and an input ``busy``; WRITE_ONLY, an output that is zero but for one clock. A
-    register with READ_WRITE or WRITE_ONLY fields also has ``written``, an output of one clock in which the new value
-    first stands on its fields.
+    output ``start`` of one clock and an input ``busy``; WRITE_ONLY, an output that is zero but for one clock; EXCHANGE,
+    an output ``given``, likewise, and an input ``shown``. A register with READ_WRITE, EXCHANGE or WRITE_ONLY fields
+    also has ``written``, an output of one clock in which the new value first stands on its fields.
 
     With pages the signals are ``port.<page>.<register>.<field>``: ``port.<page>`` is the port of the part behind it.
     """
@@ -127,7 +130,7 @@ class RegisterBank(wiring.Component):
         for register in self.registers.registers:
             selected = Signal(name=f"write_{register.name}")
             index = register.offset // WORD_BYTES
-            enough = bus.wstrb.all() if register.write_only else 1
+            enough = bus.wstrb.all() if register.whole_words else 1
             m.d.comb += selected.eq(write & (bus.awaddr[2:] == index) & enough)
             words[index] = word = Signal(WORD_BITS, name=f"word_{register.name}")
             for field in register.fields:
@@ -166,6 +169,9 @@ class RegisterBank(wiring.Component):
                 m.d.sync += member.start.eq(selected & data & strobed)
                 # Busy from the very write: a host that reads at once must not believe that all is done.
                 return member.start | member.busy
+            case Access.EXCHANGE:
+                m.d.sync += member.given.eq(Mux(selected, data, 0))
+                return Value.cast(member.shown)
             case Access.WRITE_ONLY:
                 m.d.sync += member.eq(Mux(selected, data, 0))
                 return Const(0, field.width)

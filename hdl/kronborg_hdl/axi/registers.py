@@ -31,11 +31,15 @@ class Access(Enum):
     """The core sets it; it stays until the host writes one (a set at the same time wins)."""
     COMMAND = "write one to start"
     """One bit. Writing one starts an action; reads one while the core has not yet done it."""
+    EXCHANGE = "write the host's, read the core's"
+    """What the host writes is handed to the core for one clock; what it reads the core drives: two different values."""
     WRITE_ONLY = "write-only"
     """Handed to the core and kept nowhere: reads zero. Written in whole words, for there is nothing to add bytes to."""
 
 
-_HOST_WRITES = (Access.READ_WRITE, Access.STICKY, Access.COMMAND, Access.WRITE_ONLY)
+_HOST_WRITES = (Access.READ_WRITE, Access.STICKY, Access.COMMAND, Access.EXCHANGE, Access.WRITE_ONLY)
+
+_WHOLE_WORDS = (Access.EXCHANGE, Access.WRITE_ONLY)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Field:
             raise ValueError(f"field {self.name} cannot hold its reset value {self.reset}")
         if self.access is Access.COMMAND and (self.width != 1 or self.reset):
             raise ValueError(f"command {self.name} must be one bit that resets to zero")
-        if self.access in (Access.READ, Access.STICKY) and self.reset:
+        if self.access in (Access.READ, Access.STICKY, Access.EXCHANGE) and self.reset:
             raise ValueError(f"field {self.name} is the core's: it has no reset value here")
         if self.access is Access.WRITE_ONLY and self.reset:
             raise ValueError(f"field {self.name} is never kept: it has no reset value")
@@ -118,8 +122,8 @@ class Register:
         name: lower case, unique in the map.
         offset: bytes from the core's base address.
         sentence: what it is for.
-        fields: its bits, none of them twice; all of them write-only, or none. Bits of no field read zero and ignore
-            writes.
+        fields: its bits, none of them twice. Those that are written are all handed over in whole words (write-only,
+            exchange), or none is. Bits of no field read zero and ignore writes.
     """
 
     name: str
@@ -139,8 +143,8 @@ class Register:
             used |= field.mask
         if len({field.name for field in self.fields}) != len(self.fields):
             raise ValueError(f"register {self.name} has two fields of one name")
-        if len({field.access is Access.WRITE_ONLY for field in self.fields}) > 1:
-            raise ValueError(f"register {self.name}: either all of its fields are write-only or none is")
+        if len({field.access in _WHOLE_WORDS for field in self.fields if field.host_writes}) > 1:
+            raise ValueError(f"register {self.name}: what is written is handed over in all of its fields, or in none")
 
     def __getitem__(self, name: str) -> Field:
         """The field of this name; KeyError if there is none."""
@@ -160,9 +164,9 @@ class Register:
         return any(field.host_writes for field in self.fields)
 
     @property
-    def write_only(self) -> bool:
-        """Whether its fields are write-only; the slave then answers SLVERR to a write of less than the whole word."""
-        return any(field.access is Access.WRITE_ONLY for field in self.fields)
+    def whole_words(self) -> bool:
+        """Whether it is written in whole words only; the slave then answers SLVERR to a write of less."""
+        return any(field.access in _WHOLE_WORDS for field in self.fields)
 
     def word(self, **values: int) -> int:
         """The word with fields at these values and the others at zero."""

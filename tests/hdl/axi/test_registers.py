@@ -38,7 +38,7 @@ def test_a_field_gives_back_what_it_was_given(lsb: int, width: int, is_signed: b
         (lambda: Register("r", 0, "", (field(), field(lsb=8))), "two fields of one name"),
         (
             lambda: Register("r", 0, "", (field(), field("b", 8, access=Access.WRITE_ONLY))),
-            "either all of its fields are write-only or none is",
+            "handed over in all of its fields, or in none",
         ),
         (lambda: RegisterMap("core", (Register("r", 4, "", ()), Register("s", 4, "", ()))), "offsets must rise"),
         (
