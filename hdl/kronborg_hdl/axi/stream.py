@@ -32,6 +32,10 @@ def unsigned_words(count: int, bits: int) -> data.StructLayout:
     return data.StructLayout({"words": data.ArrayLayout(unsigned(bits), count), "last": 1})
 
 
+RETUNE = data.StructLayout({"words": data.StructLayout({"at": 32, "beat": 32})})
+"""Payload of a command to the receiver's mixer: from hop number `at` on, the beat's increment is `beat`."""
+
+
 class SkidBuffer(wiring.Component):
     """Two places of storage that cut the path from ``o.ready`` to ``i.ready``: both are registers, as AXI asks for.
 

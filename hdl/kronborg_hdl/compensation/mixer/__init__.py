@@ -1,0 +1,1 @@
+"""Three oscillators that bring the signal and both pilots to baseband."""
