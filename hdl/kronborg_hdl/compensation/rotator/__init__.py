@@ -1,0 +1,1 @@
+"""The rotator: the pilot's phase comes off the signal."""

@@ -1,0 +1,109 @@
+"""Bit-exact numpy model of the rotator: decimated samples times the conjugate of their hop's phasor.
+
+A hop is two decimated samples. With z a sample and u the unit phasor of its hop,
+
+    y[n] = saturate( round( z[n] conj(u[n // 2 - delay]) / 2**15 ) ),
+
+rounded to nearest with ties towards plus infinity, each rail once. ``delay`` says by how many hops the samples are
+late against the phasors: half-band filters take their time, the pilots' hop sums take none. Before the first phasor
+there are zeros, and so are samples that belong to them. A sample waits until all phasors are there that any delay could
+ask for, :data:`REACH` hops ahead of its own: so a delay can be changed without a gap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...dsp.formats import BASEBAND, SAMPLE, round_shift, saturate
+
+REACH = 8
+"""Hops by which samples can be late or early."""
+SAMPLES_PER_HOP = 2
+
+
+@dataclass(frozen=True)
+class RotatorState:
+    """What waits between two pieces of a stream.
+
+    Attributes:
+        samples: that still wait for phasors, int32, shape (n, 2); the first of them is the first of its hop.
+        phasors: int16, shape (m, 2), from `REACH` hops before that one's on.
+    """
+
+    samples: NDArray[np.int32]
+    phasors: NDArray[np.int16]
+
+
+START = RotatorState(np.zeros((0, 2), np.int32), np.zeros((REACH, 2), np.int16))
+"""After reset."""
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """What came out.
+
+    Attributes:
+        samples: int32 that holds 18-bit words, shape (n, 2).
+        saturated: words that were clipped.
+        state: for the next piece.
+    """
+
+    samples: NDArray[np.int32]
+    saturated: int
+    state: RotatorState
+
+
+@dataclass(frozen=True)
+class Rotator:
+    """The rotator with its delay. ``process`` is pure.
+
+    Attributes:
+        delay: hops by which the samples are late, -REACH to REACH.
+
+    Raises:
+        ValueError: a delay out of range.
+    """
+
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        if not -REACH <= self.delay <= REACH:
+            raise ValueError(f"a delay of {self.delay} hops: must be {-REACH} to {REACH}")
+
+    def process(self, samples: NDArray[np.int32], phasors: NDArray[np.int16], state: RotatorState = START) -> Rotated:
+        """Rotate a piece of a stream; whole hops come out.
+
+        Args:
+            samples: int32 that holds 18-bit words, shape (n, 2), I then Q.
+            phasors: int16, shape (m, 2); there may be more or fewer than the samples need.
+            state: what the piece before left.
+
+        Raises:
+            ValueError: arrays of another type or shape, or words of more than 18 bits.
+        """
+        _check("samples", samples, np.int32)
+        _check("phasors", phasors, np.int16)
+        if samples.size and not BASEBAND.minimum <= samples.min() <= samples.max() <= BASEBAND.maximum:
+            raise ValueError(f"a sample does not fit {BASEBAND.width} bits")
+        samples = np.concatenate([state.samples, samples])
+        phasors = np.concatenate([state.phasors, phasors])
+        hops = max(0, min(len(samples) // SAMPLES_PER_HOP, len(phasors) - 2 * REACH))
+        count = hops * SAMPLES_PER_HOP
+        u = phasors[REACH - self.delay :][:hops].astype(np.int64)[:, np.newaxis]
+        z = samples[:count].astype(np.int64).reshape(hops, SAMPLES_PER_HOP, 2)
+        # Two products of 18 and 16 bits: 34 bits hold their sum.
+        turned = np.empty_like(z)
+        np.add(z[..., 0] * u[..., 0], z[..., 1] * u[..., 1], out=turned[..., 0])
+        np.subtract(z[..., 1] * u[..., 0], z[..., 0] * u[..., 1], out=turned[..., 1])
+        words, saturated = saturate(round_shift(turned, SAMPLE.fraction), BASEBAND)
+        return Rotated(
+            words.astype(np.int32).reshape(count, 2), saturated, RotatorState(samples[count:], phasors[hops:])
+        )
+
+
+def _check(name: str, words: NDArray[np.signedinteger], of: type[np.signedinteger]) -> None:
+    if words.dtype != of or words.ndim != 2 or words.shape[1] != 2:
+        raise ValueError(f"{name} must be {of.__name__} of shape (n, 2), not {words.dtype} of shape {words.shape}")
