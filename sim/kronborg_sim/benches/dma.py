@@ -10,7 +10,7 @@ import random
 from typing import Any
 
 import cocotb
-from cocotb.triggers import ClockCycles, RisingEdge, Timer
+from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiBus, AxiRam, AxiResp, AxiStreamFrame
 
 from kronborg_hdl.axi.dma.registers import LENGTH_BITS, RECEIVE, REGISTERS, SEND
@@ -232,34 +232,68 @@ async def an_error_of_memory_stops_the_channel(dut: Any, base: int, answer: AxiR
 
 
 @bench_test
-async def a_channel_that_is_stopped_gives_its_transfer_up(dut: Any) -> None:
-    """Without harm to memory or to the next transfer."""
+@cocotb.parametrize(order=[0, RUN | RESET])
+async def a_channel_that_is_stopped_gives_its_transfer_up(dut: Any, order: int) -> None:
+    """In the middle of a burst. Memory behind is untouched, and the next transfer begins with a packet of its own."""
     bench = Bench(dut, slow_memory=True)
     await bench.reset()
     for base in (SEND, RECEIVE):
         await bench.start(base)
+    bench.ram.write(0x1000, b"\xa5" * 100 * BEAT)
     await bench.transfer(RECEIVE, 0x1000, 400 * BEAT)
     await bench.transfer(SEND, 0, 400 * BEAT)
-    bench.source.send_nowait(AxiStreamFrame(packet(1, 30), tx_complete=None))
+    taken = bench.watch("s_axis")
     bench.hold_output()
-    await Timer(2, "us")
+    bench.source.send_nowait(AxiStreamFrame(packet(1, 90)))
+    while len(taken) < 37:
+        await RisingEdge(dut.aclk)
+    bench.source.pause = True
+    await ClockCycles(dut.aclk, 300)
     for base in (SEND, RECEIVE):
+        await bench.order(base, CONTROL, order)
         await bench.order(base, CONTROL, 0)
         while not (await bench.status(base)) & HALTED:
             pass
-        assert (await bench.status(base)) & COMPLETED == (COMPLETED if base == RECEIVE else 0)
+        assert (await bench.status(base)) & (IDLE | COMPLETED | FAILED) == IDLE
+    written = len(taken) // BURST_BEATS * BURST_BEATS * BEAT
+    assert bench.ram.read(0x1000, written) == packet(1, 90)[:written]
+    assert bench.ram.read(0x1000 + written, 50 * BEAT) == b"\xa5" * 50 * BEAT
     bench.release_output()
     bench.sink.clear()
-    await ClockCycles(dut.aclk, 50)
+
+    bench.source.pause = False
+    bench.source.send_nowait(AxiStreamFrame(packet(3, 33)))
     bench.ram.write(0, packet(2, 70))
     for base in (SEND, RECEIVE):
         await bench.start(base)
     await bench.transfer(SEND, 0, 70 * BEAT)
     assert bytes((await bench.sink.recv()).tdata)[-70 * BEAT :] == packet(2, 70)
-    await bench.transfer(RECEIVE, 0x2000, 70 * BEAT)
-    bench.source.send_nowait(AxiStreamFrame(packet(3, 33)))
-    assert await bench.wait(RECEIVE) == 33 * BEAT
-    assert bench.ram.read(0x2000, 33 * BEAT) == packet(3, 33)
+    await bench.transfer(RECEIVE, 0x2000, 90 * BEAT)
+    # A reset forgets that a packet was under way: the rest of it passes for one.
+    expected = packet(1, 90)[len(taken[:37]) * BEAT :] if order else packet(3, 33)
+    received = await bench.wait(RECEIVE)
+    assert received == len(expected) if not order else received < 90 * BEAT
+    assert bench.ram.read(0x2000, received) == expected[-received:]
+
+
+@bench_test
+async def memory_may_take_its_time_to_answer(dut: Any) -> None:
+    """Bursts that are not yet answered are counted, and a transfer is complete with the last answer."""
+    bench = Bench(dut)
+    await bench.reset()
+    bench.channels["b"].pause = True
+    await bench.start(RECEIVE)
+    await bench.transfer(RECEIVE, 0, 500 * BEAT)
+    bench.source.send_nowait(AxiStreamFrame(packet(1, 500)))
+    for _ in range(20):
+        await ClockCycles(dut.aclk, 20)
+        assert not (await bench.status(RECEIVE)) & IDLE
+        bench.channels["b"].pause = False
+        await ClockCycles(dut.aclk, 1)
+        bench.channels["b"].pause = True
+    bench.channels["b"].pause = False
+    assert await bench.wait(RECEIVE) == 500 * BEAT
+    assert bench.ram.read(0, 500 * BEAT) == packet(1, 500)
 
 
 @bench_test

@@ -219,8 +219,9 @@ class Receiver(Channel):
     Bursts are of up to 16 beats and end with the packet or where an address is a multiple of as many, so that none
     crosses 4 KiB. One is asked for when all of it is there: the stream never makes memory wait.
 
-    Without a transfer the stream waits. A packet longer than its buffer is an internal error: what fits is in memory,
-    the channel halts, and the rest of the packet is thrown away, up to its end.
+    Without a transfer the stream waits. A packet longer than its buffer is an internal error: what fits is in memory
+    and the channel halts. The rest of a packet that was not received whole, for this or because the channel was
+    stopped, is thrown away, up to its end, so that the next transfer begins with a packet. A reset forgets that too.
 
     Throughput: one beat per clock, as long as memory takes it.
 
@@ -302,7 +303,9 @@ class Receiver(Channel):
                 too_long.eq(~i.payload.last & (room == 1)),
                 skipping.eq(~i.payload.last & (room == 1)),
             ]
-        with m.If(skipping & i.valid & i.payload.last):
+        with m.If(busy & stop & taken.any() & ~ended):
+            m.d.sync += skipping.eq(1)
+        with m.If((skipping & i.valid & i.payload.last) | order.reset):
             m.d.sync += skipping.eq(0)
         m.d.sync += unanswered.eq(unanswered + close - answered)
 
