@@ -9,7 +9,7 @@ setup(
         # A plain shared object, loaded with ctypes. `optional`: without a compiler the numpy code does the work.
         Extension(
             "kronborg._native",
-            sources=[f"{NATIVE}/{name}.cpp" for name in ("decoder", "byte_decoder", "toeplitz")],
+            sources=[f"{NATIVE}/{name}.cpp" for name in ("decoder", "byte_decoder", "toeplitz", "moments")],
             depends=[f"{NATIVE}/{name}" for name in ("graph.h", "byte_rows.inc", "additive_fft.inc")],
             language="c++",
             extra_compile_args=["-std=c++17", "-O3"],

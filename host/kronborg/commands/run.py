@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("electronic-noise", WORLD.electronic_noise_snu, "SNU", "trusted"),
         ("pilot-snr", 20.0, "DB", "in the symbol-rate bandwidth"),
         ("symbols", 1e7, "N", "payload symbols to send"),
-        ("estimation-fraction", 0.2, "SHARE", "of the symbols, disclosed to estimate the channel"),
+        ("estimation-fraction", 0.02, "SHARE", "of the symbols, disclosed to choose the code"),
         ("epsilon", 1e-10, "EPSILON", "composable security parameter"),
     ):
         parser.add_argument(

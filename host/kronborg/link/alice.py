@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..errors import ProtocolError
 from ..network.key_store import KeyBlock, KeyStore
 from ..postprocessing import privacy_amplification, verification
-from ..postprocessing.reconciliation import Code, Decoder, alice_llr, code_named
+from ..postprocessing.estimation import NO_PAIRS, Moments
+from ..postprocessing.reconciliation import Code, Decoder, alice_llr, bob_quadratures, code_named
 from . import messages
 from .positions import estimation_mask, quadratures
 
@@ -43,7 +44,9 @@ class Alice:
         self._code: Code | None = None
         self._channel = (0.0, 1.0)
         self._tried: set[int] = set()
+        self._messages: dict[int, NDArray[np.float32]] = {}
         self._decoded: dict[int, NDArray[np.uint8]] = {}
+        self._moments: dict[int, Moments] = {}
         self._verified: dict[int, NDArray[np.uint8]] = {}
 
     def handle(self, message: messages.Message) -> messages.Message:
@@ -81,10 +84,22 @@ class Alice:
                 bits = self._decoded.pop(index, None)
                 if bits is None:
                     raise ProtocolError(f"Bob verified block {index}, which is not waiting for it")
-                equal = hmac.compare_digest(verification.tag(bits, hash_key), tag)
+                core = self._chosen().core_bits(bits)
+                equal = hmac.compare_digest(verification.tag(core, hash_key), tag)
                 if equal:
-                    self._verified[index] = bits
+                    self._estimate_from(index, bits)
+                    self._verified[index] = core
                 return messages.Verified(index, equal)
+            case messages.Reveal(index, packed):
+                length = 0 if self._code is None else self._code.length
+                if index not in self._messages or index in self._decoded or len(packed) != -(-length // 8):
+                    raise ProtocolError(f"Bob revealed block {index}, which is not lost")
+                self._estimate_from(index, np.unpackbits(np.frombuffer(packed, np.uint8), count=length))
+                return messages.Done()
+            case messages.SumsRequest():
+                # In order: the last bit of a sum depends on it.
+                total = sum((self._moments[index] for index in sorted(self._moments)), NO_PAIRS)
+                return messages.Sums(total.pairs, total.xx, total.xy, total.yy)
             case messages.Amplify():
                 return self._amplify(message)
             case messages.Stored(sequence):
@@ -106,9 +121,21 @@ class Alice:
         x = self._x[index * code.length : (index + 1) * code.length]
         wanted = np.unpackbits(np.frombuffer(syndrome, np.uint8), count=checks)
         decoded = Decoder(code).decode(alice_llr(x, block, *self._channel), wanted)
+        self._messages[index] = block
         if decoded.converged:
-            self._decoded[index] = code.core_bits(decoded.bits)
+            self._decoded[index] = decoded.bits
         return messages.Decoded(index, decoded.converged)
+
+    def _chosen(self) -> Code:
+        if self._code is None:
+            raise ProtocolError("Bob has named no code")
+        return self._code
+
+    def _estimate_from(self, index: int, bits: NDArray[np.uint8]) -> None:
+        """Add the sums of a block whose bits are Bob's: with them his message tells what he measured."""
+        assert self._x is not None
+        x = self._x[index * len(bits) : (index + 1) * len(bits)]
+        self._moments[index] = Moments.of(x, bob_quadratures(self._messages.pop(index), bits))
 
     def _amplify(self, message: messages.Amplify) -> messages.Done:
         chosen = set(message.blocks)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +18,7 @@ from ..postprocessing import privacy_amplification, verification
 from ..postprocessing.budget import Budget, Epsilons, key_budget
 from ..postprocessing.calibration import ShotNoise
 from ..postprocessing.dithering import DITHER_STEPS, dither
-from ..postprocessing.estimation import Estimate, estimate
+from ..postprocessing.estimation import Estimate, Moments, estimate
 from ..postprocessing.reconciliation import Code, Decoder, bob_message, choose_code
 from . import messages
 from .positions import complex_symbols, estimation_mask
@@ -25,6 +26,9 @@ from .positions import complex_symbols, estimation_mask
 Answer = TypeVar("Answer")
 Randomness = Callable[[int], bytes]
 """Gives so many random bytes: of the operating system for keys, of a seeded generator for a simulation."""
+
+SINGLE = 1e-5
+"""How far, relatively, sums of squares in single precision may lie from those in double precision."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Bob:
         self._randomness = randomness
         self.link = link
         self._raw: dict[int, NDArray[np.uint8]] = {}
+        self._squares: dict[int, float] = {}
 
     def _ask(self, message: messages.Message, answer: type[Answer]) -> Answer:
         reply = self._send(message)
@@ -107,27 +112,33 @@ class Bob:
         self._received = np.concatenate([self._symbols[frame] for frame in self.frames])
 
     def estimate(self, fraction: float) -> Estimate:
-        """Sacrifice a random fraction of the symbols to learn what the channel did, at worst."""
+        """Disclose a random fraction of the symbols to learn the SNR, and whether the channel can give a key at all.
+
+        What the key's length rests on comes later, from all symbols (:meth:`conclude`); a small fraction is enough.
+        """
         count = int(fraction * len(self._received))
         request = messages.EstimationRequest(self._randomness(32), count)
         words = self._ask(request, messages.EstimationSymbols).words
         mask = estimation_mask(request.seed, len(self._received), count)
         sent = complex_symbols(words) * self._snu_per_word
-        self.estimated = estimate(
-            sent,
-            self._received[mask],
+        disclosed = self._received[mask]
+        self._disclosed = Moments.of(sent, disclosed)
+        self.estimated = self._estimate(self._disclosed)
+        self._note_frames(sent, disclosed, mask)
+        self._kept = self._received[~mask]
+        del self._received
+        # One step is one word of the receiver.
+        self._step = 1 / float(np.sqrt(self._shot_noise.unit))
+        return self.estimated
+
+    def _estimate(self, moments: Moments) -> Estimate:
+        return estimate(
+            moments,
             modulation_variance_snu=self._modulation_variance_snu,
             shot_noise=self._shot_noise,
             detector_efficiency=self._detector_efficiency,
             epsilon=self._epsilons.estimation,
         )
-        self._note_frames(sent, self._received[mask], mask)
-        kept = self._received[~mask]
-        rounded = np.stack([kept.real, kept.imag], axis=-1).reshape(-1)
-        # One step is one word of the receiver.
-        self._step = 1 / float(np.sqrt(self._shot_noise.unit))
-        self._quadratures = dither(rounded, self._step, self._randomness)
-        return self.estimated
 
     def _note_frames(
         self, sent: NDArray[np.complex128], received: NDArray[np.complex128], mask: NDArray[np.bool_]
@@ -151,48 +162,82 @@ class Bob:
         noise = channel.noise_variance_snu + (DITHER_STEPS * self._step) ** 2
         self.snr = channel.gain**2 * channel.modulation_variance_snu / noise
         self._code = choose_code(self.snr)
-        blocks = len(self._quadratures) // self._code.length
-        if blocks == 0:
+        self._blocks = 2 * len(self._kept) // self._code.length
+        if self._blocks == 0:
             raise NoKeyError(
-                f"no key: {len(self._quadratures) // 2} symbols are left, and one block of code {self._code.name} takes"
+                f"no key: {len(self._kept)} symbols are left, and one block of code {self._code.name} takes"
                 f" {self._code.length // 2}; send more symbols"
             )
         self._ask(messages.CodeChoice(self._code.name, channel.gain, noise), messages.Done)
-        return blocks
+        return self._blocks
 
     def reconcile(self, advance: Callable[[], None] = lambda: None, threads: int = 2) -> Reconciled:
         """Let Alice correct block after block with the chosen code, and verify each. `advance` is called after each."""
-        count = len(self._quadratures) // self._code.length
-        # Drawn here, in order: blocks are corrected side by side, and a seeded run must not depend on who is first.
-        drawn = [
-            (self._randomness(-(-self._code.length // 8)), self._randomness(verification.KEY_BYTES))
-            for _ in range(count)
-        ]
+        count = self._blocks
 
-        def correct(index: int) -> tuple[bool, bool]:
-            outcome = self._correct(index, *drawn[index])
+        def correct(index: int, *drawn: bytes) -> tuple[bool, bool]:
+            outcome = self._correct(index, *drawn)
             advance()
             return outcome
 
+        outcomes: list[tuple[bool, bool]] = []
         with ThreadPoolExecutor(threads) as pool:
-            outcomes = list(pool.map(correct, range(count)))
+            pending: deque[Future[tuple[bool, bool]]] = deque()
+            for index in range(count):
+                # Drawn here, in order: blocks are corrected side by side, and a seeded run must not depend on who is
+                # first. No more than the threads can take: a block's share of randomness is as large as the block.
+                drawn = [self._randomness(bytes_) for bytes_ in self._bytes_of_a_block()]
+                if len(pending) == 2 * threads:
+                    outcomes.append(pending.popleft().result())
+                pending.append(pool.submit(correct, index, *drawn))
+            outcomes += [future.result() for future in pending]
         verified = tuple(index for index, (_, equal) in enumerate(outcomes) if equal)
         failed = sum(not converged for converged, _ in outcomes)
         return Reconciled(self._code, verified, failed, count - failed - len(verified))
 
-    def _correct(self, index: int, uniform: bytes, hash_key: bytes) -> tuple[bool, bool]:
+    def _bytes_of_a_block(self) -> tuple[int, int, int]:
+        """Random bytes for the noise of Bob's own, for his bits, and for the verification's key."""
+        length = self._code.length
+        return 4 * length, -(-length // 8), verification.KEY_BYTES
+
+    def _correct(self, index: int, noise: bytes, uniform: bytes, hash_key: bytes) -> tuple[bool, bool]:
         code = self._code
-        quadratures = self._quadratures[index * code.length : (index + 1) * code.length]
+        kept = self._kept[index * code.length // 2 : (index + 1) * code.length // 2]
+        rounded = np.ascontiguousarray(kept, np.complex128).view(np.float64)
+        quadratures = dither(rounded, self._step, lambda _: noise)
+        self._squares[index] = float(np.dot(quadratures, quadratures))
         bits = np.unpackbits(np.frombuffer(uniform, np.uint8), count=code.length)
         syndrome = np.packbits(Decoder(code).syndrome(bits)).tobytes()
         block = messages.CodeBlock(index, bob_message(quadratures, bits), syndrome)
-        if not self._ask(block, messages.Decoded).converged:
-            return False, False
-        core = code.core_bits(bits)
-        equal = self._ask(messages.Verify(index, hash_key, verification.tag(core, hash_key)), messages.Verified).equal
+        converged = self._ask(block, messages.Decoded).converged
+        equal = False
+        if converged:
+            core = code.core_bits(bits)
+            equal = self._ask(
+                messages.Verify(index, hash_key, verification.tag(core, hash_key)), messages.Verified
+            ).equal
         if equal:
             self._raw[index] = core
-        return True, equal
+        else:
+            # Lost for the key. To leave it out of the estimate would make the channel look better than it was.
+            self._ask(messages.Reveal(index, np.packbits(bits).tobytes()), messages.Done)
+        return converged, equal
+
+    def conclude(self) -> Estimate:
+        """What the channel did, at worst, from every symbol: disclosed, verified and lost ones.
+
+        Raises:
+            ProtocolError: Alice's sums are not over Bob's symbols.
+            NoKeyError: the channel gives no key.
+        """
+        sums = self._ask(messages.SumsRequest(), messages.Sums)
+        squares = sum(self._squares[index] for index in sorted(self._squares))
+        # Alice has Bob's quadratures in single precision.
+        if sums.pairs != self._blocks * self._code.length or not abs(sums.yy - squares) <= SINGLE * squares:
+            raise ProtocolError("Alice's sums are not those of Bob's symbols")
+        corrected = Moments(sums.pairs, sums.xx, sums.xy, sums.yy).without_noise((DITHER_STEPS * self._step) ** 2)
+        self.estimated = self._estimate(self._disclosed + corrected)
+        return self.estimated
 
     def distil(self, reconciled: Reconciled) -> Budget:
         """Agree on the key's length, hash to it, and store it at both ends.
@@ -203,6 +248,7 @@ class Bob:
             NoKeyError: nothing is left.
         """
         code, blocks = reconciled.code, reconciled.verified
+        self.conclude()
         budget = key_budget(
             blocks=len(blocks),
             blocks_tried=len(blocks) + reconciled.failed + reconciled.unequal,

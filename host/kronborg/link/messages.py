@@ -90,6 +90,29 @@ class Verified:
 
 
 @dataclass(frozen=True)
+class Reveal:
+    """Bob's bits (packed) of a block that is lost: no key comes of it, but the channel is estimated from it as well."""
+
+    index: int
+    bits: bytes
+
+
+@dataclass(frozen=True)
+class SumsRequest:
+    """Bob asks for the sums over all blocks that were verified or revealed."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over Alice's quadratures x and Bob's y, which she knows of those blocks, in sqrt(SNU); see `Moments`."""
+
+    pairs: int
+    xx: float
+    xy: float
+    yy: float
+
+
+@dataclass(frozen=True)
 class Amplify:
     """Hash these blocks, in order, to `key_bits` bits with this seed (packed bits), and keep the key, pending."""
 
@@ -121,6 +144,9 @@ Message = (
     | Decoded
     | Verify
     | Verified
+    | Reveal
+    | SumsRequest
+    | Sums
     | Amplify
     | Stored
     | Done

@@ -70,10 +70,9 @@ def choose_modulation(
         if variance > MOST_MODULATION_SNU:
             continue
         link = expected_link(scenario, variance)
-        disclosed = estimation_fraction * symbols
-        kept = symbols - disclosed
+        kept = (1 - estimation_fraction) * symbols
         try:
-            low = worst_case(link, 2 * disclosed, chernoff_tail(epsilons.estimation))
+            low = worst_case(link, 2 * symbols, chernoff_tail(epsilons.estimation))
             high = min((2 * math.sqrt(link.transmittance) - math.sqrt(low.transmittance)) ** 2, 1.0)
             eta, electronic = link.detector_efficiency, link.electronic_noise_snu
             bounds = (low.transmittance, high)

@@ -72,7 +72,8 @@ class RunSettings:
         symbols: payload symbols to send, rounded up to whole frames.
         modulation_variance_snu: V_A; None chooses it for the channel that the scenario expects.
         pilot_snr_db: pilot over noise at Bob, in the symbol-rate bandwidth, that Alice sets.
-        estimation_fraction: share of the symbols that is disclosed to estimate the channel.
+        estimation_fraction: share of the symbols that is disclosed before the code is chosen; the channel is estimated
+            from all symbols, once they are corrected.
         epsilon: composable security parameter to stay within.
         board: name of the board.
         seed: of everything random in a simulation, whose keys are therefore no secrets.
@@ -227,11 +228,12 @@ def _run(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictu
     del frames
     with progress.stage("estimation"):
         bob.announce()
-        estimated = bob.estimate(settings.estimation_fraction)
+        bob.estimate(settings.estimation_fraction)
     with progress.stage("reconciliation", bob.choose_code()) as stage:
         reconciled = bob.reconcile(stage.advance, THREADS)
     with progress.stage("privacy amplification"):
         budget = bob.distil(reconciled)
+    estimated = bob.estimated
     with KeyStore(stores["alice"]) as hers, KeyStore(stores["bob"]) as his:
         identical = hmac.compare_digest(hers.blocks(alice.link)[-1].key, his.blocks(bob.link)[-1].key)
 

@@ -13,6 +13,13 @@ from .security import Link, aep_penalty, hashing_term, holevo_bound
 ANSWER_BITS = 2
 """A block did not decode, differs or is equal: what Alice's answers tell of it."""
 
+SUMS_BITS = 3 * 64
+"""What the sums tell that Alice adds up over the blocks: three numbers of double precision."""
+
+LENGTHS = 128
+STEPS_PER_OCTAVE = 16
+"""A key is 2**(-i / 16) of the corrected bits long, i a whole number below LENGTHS: 4 % apart, over eight octaves."""
+
 
 @dataclass(frozen=True)
 class Epsilons:
@@ -23,6 +30,9 @@ class Epsilons:
         smoothing: of the smooth min-entropy.
         hashing: of privacy amplification.
         estimation: the true transmittance, or the true excess noise, lies beyond its worst case; each.
+
+    The key's length depends on the symbols that it is made of, so what smoothing and hashing may fail by is paid once
+    for each of LENGTHS lengths (docs/security.md): a single length has `smoothing / LENGTHS` and `hashing / LENGTHS`.
     """
 
     correctness: float
@@ -45,19 +55,53 @@ class Epsilons:
         """eps_cor + eps_s + eps_h + 2 eps_pe."""
         return self.correctness + self.smoothing + self.hashing + 2 * self.estimation
 
+    @property
+    def lines(self) -> tuple[tuple[str, float], ...]:
+        """A label and a probability for each of them; they add up to the total."""
+        return (
+            ("correctness (verification)", self.correctness),
+            (f"smoothing, all {LENGTHS} lengths", self.smoothing),
+            (f"hashing, all {LENGTHS} lengths", self.hashing),
+            ("transmittance beyond its worst case", self.estimation),
+            ("excess noise beyond its worst case", self.estimation),
+        )
+
 
 @dataclass(frozen=True)
 class Budget:
-    """Lines (label, bits) from the uniform code bits through what is subtracted (negative) to the key's length."""
+    """From the uniform code bits to the key.
+
+    Attributes:
+        lines: label and bits: the code bits, all that is subtracted (negative), the secret key; their sum.
+        key_bits: the key's length.
+        disclosed_bits: what went over the classical channel about the key's bits.
+        epsilons: label and failure probability, line by line.
+        epsilon: their sum.
+    """
 
     lines: tuple[tuple[str, int], ...]
     key_bits: int
     disclosed_bits: int
+    epsilons: tuple[tuple[str, float], ...]
+    epsilon: float
 
 
 def smoothing_penalty(symbols: float, epsilon: float) -> float:
     """Bits that smoothing costs: Delta_aep for 256 letters in each of n / 4 octonions, of four symbols each."""
-    return math.sqrt(symbols / 4) * aep_penalty(math.log2(256) / 2, epsilon)
+    return math.sqrt(symbols / 4) * aep_penalty(math.log2(256) / 2, epsilon / LENGTHS)
+
+
+def floor_to_length(bits: int, corrected: int) -> int:
+    """The longest key of at most so many bits among the LENGTHS that a number of corrected bits has; 0 for none."""
+    if not 0 < bits <= corrected:
+        return 0
+    # Floating point finds the neighbourhood, integers decide.
+    near = math.floor(STEPS_PER_OCTAVE * math.log2(corrected / bits))
+    for step in range(max(near - 1, 0), min(near + 3, LENGTHS)):
+        length = math.floor(corrected * 2.0 ** (-step / STEPS_PER_OCTAVE))
+        if length <= bits:
+            return length
+    return 0
 
 
 def key_budget(
@@ -81,6 +125,9 @@ def key_budget(
     min-entropy counts is not Bob's symbols but his uniform signs, given his messages and the eavesdropper's state:
     eight bits, d = 256 letters, for each octonion of four symbols. Its bound, 8 - 4 chi, needs messages that tell
     nothing of the signs by themselves; what rounding leaves of that, behind Bob's own noise, is a line too.
+
+    The length is rounded down to one of LENGTHS that n has, for the symbols that estimate the channel are those of the
+    key: so many lengths at most need be hidden among (docs/security.md).
 
     Blocks that failed are left out with their symbols. The paper weighs the whole bracket with the success probability
     p; here n counts the surviving symbols, so that the penalty is sqrt(p N) rather than p sqrt(N): the larger of the
@@ -117,28 +164,38 @@ def key_budget(
         ("error-correction syndromes", syndromes),
         ("verification tags", tags),
         ("Alice's answers", ANSWER_BITS * blocks_tried),
+        ("Alice's sums for the estimation", SUMS_BITS),
         ("Holevo bound at the worst case", math.ceil(symbols * chi)),
         (
             "finite size (smooth min-entropy)",
             math.ceil(smoothing_penalty(symbols, epsilons.smoothing)),
         ),
         ("rounding of Bob's symbols", math.ceil(2 * symbols * leak_per_quadrature(dither_steps))),
-        ("hashing and correctness", math.ceil(-hashing_term(epsilons.hashing, epsilons.correctness))),
+        ("hashing and correctness", math.ceil(-hashing_term(epsilons.hashing / LENGTHS, epsilons.correctness))),
     )
     uniform = blocks * block_bits
-    key_bits = uniform - sum(bits for _, bits in subtracted)
-    if key_bits <= 0:
-        corrected = uniform - syndromes
-        raise NoKeyError(_why(corrected / symbols, chi, worst_case.excess_noise_snu, -key_bits))
-    lines = (("uniform code bits", uniform), *((label, -bits) for label, bits in subtracted), ("secret key", key_bits))
-    return Budget(lines, key_bits, syndromes + tags + ANSWER_BITS * blocks_tried)
+    corrected = uniform - syndromes
+    secret = uniform - sum(bits for _, bits in subtracted)
+    key_bits = floor_to_length(secret, corrected)
+    if key_bits == 0:
+        raise NoKeyError(_why(corrected / symbols, chi, worst_case.excess_noise_snu, secret))
+    lines = (
+        ("uniform code bits", uniform),
+        *((label, -bits) for label, bits in subtracted),
+        ("rounding down to a length", key_bits - secret),
+        ("secret key", key_bits),
+    )
+    disclosed = syndromes + tags + ANSWER_BITS * blocks_tried + SUMS_BITS
+    return Budget(lines, key_bits, disclosed, epsilons.lines, epsilons.total)
 
 
-def _why(corrected: float, chi: float, excess_noise: float, missing: int) -> str:
+def _why(corrected: float, chi: float, excess_noise: float, secret: int) -> str:
     if chi >= corrected:
         return (
             f"no key: at worst an eavesdropper knows {chi:.3f} of the {corrected:.3f} bit per symbol that error"
             f" correction leaves (excess noise up to {excess_noise:.3f} SNU); lower the excess noise, or estimate it"
             " from more symbols"
         )
-    return f"no key: finite-size terms take {missing} bits more than there are; send more symbols in one run"
+    if secret > 0:
+        return f"no key: {secret} bits are fewer than the shortest key of so many blocks; send more symbols in one run"
+    return f"no key: finite-size terms take {-secret} bits more than there are; send more symbols in one run"

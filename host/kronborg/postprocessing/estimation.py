@@ -1,9 +1,14 @@
-"""What the channel did: maximum-likelihood estimates and their worst case."""
+"""What the channel did: maximum-likelihood estimates and their worst case.
+
+All that the estimates need of the symbols is a few sums, which add up over blocks, files and machines
+(:class:`Moments`). So symbols that became key can be estimated from as well: once a block is corrected Alice knows
+Bob's quadratures, and three sums are all that she tells (``link.alice``).
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +21,64 @@ FEWEST_SYMBOLS = 100
 
 
 @dataclass(frozen=True)
+class Moments:
+    """Sums over pairs of quadratures: x, Alice's, and y, Bob's. They add up.
+
+    Attributes:
+        pairs: how many; two a symbol.
+        xx: sum of x**2.
+        xy: sum of x y.
+        yy: sum of y**2.
+    """
+
+    pairs: int
+    xx: float
+    xy: float
+    yy: float
+
+    @classmethod
+    def of(cls, x: NDArray[np.inexact], y: NDArray[np.inexact]) -> Moments:
+        """Sums of quadratures, each of shape (2 m,); complex symbols of shape (m,) may be given as they are.
+
+        Raises:
+            InputError: arrays that do not match, values that are not finite, or constant ones.
+        """
+        if x.shape != y.shape or x.ndim != 1:
+            raise InputError(f"{x.shape} symbols sent and {y.shape} received do not match")
+        real = [_quadratures(values) for values in (x, y)]
+        sums = [float(np.dot(real[i], real[j])) for i, j in ((0, 0), (0, 1), (1, 1))]
+        if not all(map(math.isfinite, sums)):
+            raise InputError("symbols that are not finite cannot be estimated from")
+        for whose, values in (("Alice's", x), ("Bob's", y)):
+            if len(values) > 1 and np.all(values == values[0]):
+                raise InputError(f"{whose} symbols are constant, all zero or another: there is no signal in them")
+        return cls(len(real[0]), *sums)
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.pairs + other.pairs, self.xx + other.xx, self.xy + other.xy, self.yy + other.yy)
+
+    def scaled(self, x: float, y: float) -> Moments:
+        """Those of x and y times these factors: words to sqrt(SNU)."""
+        return Moments(self.pairs, self.xx * x * x, self.xy * x * y, self.yy * y * y)
+
+    def without_noise(self, variance: float) -> Moments:
+        """Less the noise, of this variance in each y, that Bob added himself."""
+        return replace(self, yy=self.yy - self.pairs * variance)
+
+
+NO_PAIRS = Moments(0, 0.0, 0.0, 0.0)
+"""Where sums begin."""
+
+
+def _quadratures(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Real numbers, in float64, of real or complex ones."""
+    wide = np.ascontiguousarray(values, np.complex128 if np.iscomplexobj(values) else np.float64)
+    return wide.view(np.float64)
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """The channel as m disclosed symbols show it, heterodyne detection.
+    """The channel as m symbols show it, heterodyne detection.
 
     Attributes:
         symbols: m.
@@ -45,8 +106,7 @@ class Estimate:
 
 
 def estimate(
-    alice: NDArray[np.complex128],
-    bob: NDArray[np.complex128],
+    moments: Moments,
     *,
     modulation_variance_snu: float,
     shot_noise: ShotNoise,
@@ -66,29 +126,25 @@ def estimate(
     transmittance that grows with T. Each w bounds one tail by epsilon / 2, so both sides of t cost one epsilon.
 
     Args:
-        alice: symbols sent, sqrt(SNU) at the channel's input, complex, shape (m,).
-        bob: symbols received, sqrt(SNU), complex, shape (m,).
+        moments: of the m symbols: x sent, in sqrt(SNU) at the channel's input, and y received, in sqrt(SNU).
         modulation_variance_snu: V_A, per quadrature, as Alice set it.
         shot_noise: the calibration that gave Bob's unit.
         detector_efficiency: eta, trusted.
         epsilon: probability that a bound fails, for each of the two.
 
     Raises:
-        InputError: arrays of different lengths, or values that are not finite.
+        InputError: sums that no symbols have.
         NoKeyError: too few symbols, no signal in them, or a channel that physics rules out even at worst.
     """
-    if alice.shape != bob.shape or alice.ndim != 1:
-        raise InputError(f"{alice.shape} symbols sent and {bob.shape} received do not match")
-    m = len(alice)
+    m = moments.pairs // 2
     if m < FEWEST_SYMBOLS:
-        raise NoKeyError(f"no key: {m} disclosed symbols are too few to estimate the channel; send more symbols")
-    power = float(np.vdot(alice, alice).real)
-    if not math.isfinite(power) or not np.all(np.isfinite(bob)):
-        raise InputError("symbols that are not finite cannot be estimated from")
-    if power == 0:
-        raise InputError("Alice's symbols are all zero")
-    gain = float(np.vdot(alice, bob).real) / power
-    noise = float(np.mean(np.abs(bob - gain * alice) ** 2)) / 2
+        raise NoKeyError(f"no key: {m} symbols are too few to estimate the channel; send more symbols")
+    if not (all(map(math.isfinite, (moments.xx, moments.xy, moments.yy))) and moments.xx > 0):
+        raise InputError("Alice's symbols are all zero, or not finite: there is nothing to estimate from")
+    gain = moments.xy / moments.xx
+    noise = (moments.yy - moments.xy**2 / moments.xx) / moments.pairs
+    if not noise > 0:
+        raise InputError("sums of no symbols: x y is larger than x and y allow")
     width = chernoff_tail(epsilon)
     gain_std = math.hypot(math.sqrt(noise / (2 * m * modulation_variance_snu)), gain * shot_noise.relative_std / 2)
     noise_std = noise * math.hypot(1 / math.sqrt(m), shot_noise.relative_std)

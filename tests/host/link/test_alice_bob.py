@@ -15,7 +15,7 @@ from kronborg.link.positions import complex_symbols, estimation_mask
 from kronborg.network.key_store import KeyStore
 from kronborg.postprocessing.budget import Epsilons
 from kronborg.postprocessing.calibration import ShotNoise
-from kronborg.postprocessing.reconciliation import available_codes
+from kronborg.postprocessing.reconciliation import available_codes, bob_quadratures
 
 CODE = available_codes()[0]
 SYMBOLS = 330_000
@@ -234,6 +234,7 @@ OUT_OF_TURN: dict[str, tuple[list[messages.Message], messages.Message]] = {
     "a key from no block": ([], messages.Amplify(1, (), b"", 10, 1e-10)),
     "a key from a block that is not there": ([], messages.Amplify(1, (0,), b"", 10, 1e-10)),
     "a key that Alice does not have": ([], messages.Stored(7)),
+    "bits of no block": ([], messages.Reveal(0, b"")),
     "an answer": ([], messages.Done()),
 }
 
@@ -275,12 +276,68 @@ def test_a_new_announcement_forgets_the_blocks_of_the_last_one(tmp_path: Path) -
 
 def test_bob_adds_noise_of_one_word_before_his_symbols_meet_the_bits(tmp_path: Path) -> None:
     """Without it his message would give most of the bits away (see test_dithering)."""
-    ends = link(tmp_path, frames=1)
+    ends = link(tmp_path)
     ends.bob.announce()
     ends.bob.estimate(0.2)
+    ends.bob.choose_code()
+    ends.bob.reconcile()
     word = 1 / np.sqrt(SHOT_NOISE.unit)
-    request = next(message for message in ends.said if isinstance(message, messages.EstimationRequest))
-    kept = ends.bob._received[~estimation_mask(request.seed, SYMBOLS, request.count)]
-    noise = ends.bob._quadratures - np.stack([kept.real, kept.imag], axis=-1).reshape(-1)
+    kept = ends.bob._kept[: CODE.length // 2]
+    block = next(m for m in ends.said if isinstance(m, messages.CodeBlock) and m.index == 0)
+    bits = np.zeros(CODE.length, np.uint8)
+    bits[: CODE.core_length] = ends.bob._raw[0]
+    core = CODE.core_length // 8
+    noise = bob_quadratures(block.message[:core], bits[: 8 * core]) - kept.view(np.float64)[: 8 * core]
     assert np.std(noise) == pytest.approx(word, rel=0.01)
-    assert len(np.unique(noise)) > 0.99 * len(noise)
+    assert len(np.unique(noise)) > 0.9 * len(noise)
+
+
+def test_the_channel_is_estimated_from_every_symbol_lost_blocks_too(tmp_path: Path) -> None:
+    """Two of the blocks are spoilt: the estimate is that of the symbols themselves all the same."""
+
+    def spoil(message: messages.Message) -> messages.Message:
+        if isinstance(message, messages.CodeBlock) and message.index == 0:
+            return replace(message, syndrome=bytes(len(message.syndrome)))
+        if isinstance(message, messages.Verify) and message.index == 1:
+            ends.alice._decoded[1][17] ^= 1
+        return message
+
+    ends = link(tmp_path, alter=spoil, excess_noise=0.05, frames=6)
+    ends.bob.announce()
+    rough = ends.bob.estimate(0.1)
+    received = np.concatenate([ends.bob._symbols[frame] for frame in ends.bob.frames])
+    sent = np.concatenate([ends.alice._symbols[frame] for frame in ends.bob.frames])
+    x = complex_symbols(sent) * ends.alice._snu_per_word
+    blocks = ends.bob.choose_code()
+    reconciled = ends.bob.reconcile()
+    assert (reconciled.failed, reconciled.unequal) == (1, 1)
+    found = ends.bob.conclude()
+    request = next(m for m in ends.said if isinstance(m, messages.EstimationRequest))
+    mask = estimation_mask(request.seed, len(received), request.count)
+    used = np.concatenate([np.flatnonzero(mask), np.flatnonzero(~mask)[: blocks * CODE.length // 2]])
+    assert found.symbols == len(used)
+    gain = float(np.vdot(x[used], received[used]).real / np.vdot(x[used], x[used]).real)
+    noise = float(np.mean(np.abs(received[used] - gain * x[used]) ** 2) / 2)
+    assert found.gain == pytest.approx(gain, rel=1e-6)
+    assert found.noise_variance_snu == pytest.approx(noise, rel=3e-6)
+    assert found.excess_noise_std_snu < rough.excess_noise_std_snu / 2.5
+
+
+def test_sums_that_are_not_over_bobs_symbols_end_the_block(tmp_path: Path) -> None:
+    ends = link(tmp_path)
+    ends.bob.announce()
+    ends.bob.estimate(0.2)
+    ends.bob.choose_code()
+    ends.bob.reconcile()
+    ends.alice._moments[0] = replace(ends.alice._moments[0], yy=1.01 * ends.alice._moments[0].yy)
+    with pytest.raises(ProtocolError, match="sums"):
+        ends.bob.conclude()
+
+
+def test_a_block_can_be_revealed_only_once_it_is_lost(tmp_path: Path) -> None:
+    ends = link(tmp_path)
+    distil(ends)
+    bits = bytes(-(-CODE.length // 8))
+    for index in (0, 99):
+        with pytest.raises(ProtocolError, match="not lost"):
+            ends.alice.handle(messages.Reveal(index, bits))

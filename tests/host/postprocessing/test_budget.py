@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kronborg.errors import InputError, NoKeyError
-from kronborg.postprocessing.budget import Epsilons, key_budget
+from kronborg.postprocessing.budget import LENGTHS, SUMS_BITS, Epsilons, floor_to_length, key_budget
 from kronborg.postprocessing.security import (
     Link,
+    aep_penalty,
     chernoff_tail,
     composable_rate,
     holevo_bound,
@@ -42,19 +43,23 @@ def test_lines_add_up_to_the_key_and_each_is_the_formulas():
     lines = dict(found.lines)
     assert lines.pop("secret key") == found.key_bits == sum(lines.values())
     symbols = 100 * 50_000
+    secret = found.key_bits - lines["rounding down to a length"]
+    assert found.key_bits == floor_to_length(secret, 100 * 42_000)
+    del lines["rounding down to a length"]
     assert lines == {
         "uniform code bits": 2 * symbols,
         "error-correction syndromes": -100 * 58_000,
         "verification tags": -100 * 127,
         "Alice's answers": -2 * 100,
+        "Alice's sums for the estimation": -3 * 64,
         "Holevo bound at the worst case": -math.ceil(symbols * holevo_bound(WORST)),
         "finite size (smooth min-entropy)": -math.ceil(
-            4 * math.log2(18) * math.sqrt(symbols / 4) * math.sqrt(math.log2(2 / 2e-10**2))
+            4 * math.log2(18) * math.sqrt(symbols / 4) * math.sqrt(math.log2(2 / (2e-10 / 128) ** 2))
         ),
         "rounding of Bob's symbols": -1,
-        "hashing and correctness": -math.ceil(-math.log2(2 * 2e-10**3)),
+        "hashing and correctness": -math.ceil(-math.log2(2 * 2e-10 * (2e-10 / 128) ** 2)),
     }
-    assert found.disclosed_bits == 100 * (58_000 + 127 + 2)
+    assert found.disclosed_bits == 100 * (58_000 + 127 + 2) + 192
 
 
 def test_agrees_with_the_composable_rate_of_the_same_code_without_frame_errors():
@@ -67,7 +72,10 @@ def test_agrees_with_the_composable_rate_of_the_same_code_without_frame_errors()
     bits = math.log2(math.sqrt(18) - 2)
     formula = composable_rate(link, beta, symbols, frame_error_rate=0.0, bits_per_quadrature=bits, epsilon=epsilon)
     assert n == 9000 * 100_000
-    assert 0 <= formula * symbols - (found.key_bits + 9000 * 127 + 2 * 100) < 5
+    secret = found.key_bits - dict(found.lines)["rounding down to a length"]
+    # Every length pays for smoothing and hashing.
+    lengths = math.sqrt(n / 4) * (aep_penalty(4, epsilon / LENGTHS) - aep_penalty(4, epsilon)) + 2 * math.log2(LENGTHS)
+    assert 0 <= formula * symbols - (secret + 9000 * 127 + 2 * 100 + SUMS_BITS + lengths) < 5
 
 
 @settings(deadline=None)
@@ -91,6 +99,25 @@ def test_there_is_a_positive_whole_key_or_none(blocks, syndrome_bits, excess_noi
     else:
         assert isinstance(found.key_bits, int)
         assert 0 < found.key_bits <= blocks * (100_000 - syndrome_bits - 50_000 * holevo_bound(noisy))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 10**9), st.integers(0, 10**9))
+def test_lengths_are_few_and_never_longer_than_what_is_secret(corrected, secret):
+    lengths = {math.floor(corrected * 2 ** (-step / 16)) for step in range(LENGTHS)}
+    assert len(lengths) <= LENGTHS
+    found = floor_to_length(secret, corrected)
+    if secret <= corrected:
+        assert found == max((length for length in lengths if 0 < length <= secret), default=0)
+    else:
+        assert found == 0
+
+
+def test_every_epsilon_has_a_line_and_they_add_up():
+    found = budget()
+    assert sum(value for _, value in found.epsilons) == pytest.approx(found.epsilon, rel=1e-12)
+    assert len(found.epsilons) == 5
+    assert found.epsilon <= 1e-9
 
 
 def test_epsilon_is_the_sum_of_its_equal_parts():

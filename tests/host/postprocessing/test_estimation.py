@@ -10,7 +10,7 @@ import pytest
 
 from kronborg.errors import InputError, NoKeyError
 from kronborg.postprocessing.calibration import ShotNoise
-from kronborg.postprocessing.estimation import estimate
+from kronborg.postprocessing.estimation import Moments, estimate
 from kronborg.postprocessing.security import Link, chernoff_tail, holevo_bound, worst_case
 
 LINK = Link(4, 10**-0.5, 0.01, 0.6, 0.05)
@@ -27,7 +27,11 @@ def exchange(rng, count, link=LINK):
 
 def measure(x, y, shot_noise=EXACT, epsilon=1e-10, efficiency=LINK.detector_efficiency):
     return estimate(
-        x, y, modulation_variance_snu=4.0, shot_noise=shot_noise, detector_efficiency=efficiency, epsilon=epsilon
+        Moments.of(x, y),
+        modulation_variance_snu=4.0,
+        shot_noise=shot_noise,
+        detector_efficiency=efficiency,
+        epsilon=epsilon,
     )
 
 
@@ -145,3 +149,41 @@ def test_symbols_that_are_all_zero_are_refused():
     _, y = exchange(np.random.default_rng(12), 1000)
     with pytest.raises(InputError, match="zero"):
         measure(np.zeros_like(y), y)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_constant_symbols_are_refused(which):
+    pair = list(exchange(np.random.default_rng(14), 1000))
+    pair[which] = np.full(1000, 0.7 - 0.2j)
+    with pytest.raises(InputError, match="constant"):
+        measure(*pair)
+
+
+def test_moments_of_parts_add_up_to_those_of_the_whole():
+    x, y = exchange(np.random.default_rng(15), 10_000)
+    parts = Moments.of(x[:1234], y[:1234]) + Moments.of(x[1234:], y[1234:])
+    whole = Moments.of(x, y)
+    assert parts.pairs == whole.pairs == 20_000
+    assert (parts.xx, parts.xy, parts.yy) == pytest.approx((whole.xx, whole.xy, whole.yy), rel=1e-12)
+    assert whole.xy == pytest.approx(float(np.vdot(x, y).real), rel=1e-12)
+    scaled = whole.scaled(2.0, 3.0)
+    assert (scaled.xx, scaled.xy, scaled.yy) == (4 * whole.xx, 6 * whole.xy, 9 * whole.yy)
+
+
+def test_noise_of_bobs_own_is_taken_off():
+    rng = np.random.default_rng(16)
+    x, y = exchange(rng, 200_000)
+    noisy = y + 0.3 * (rng.normal(size=len(y)) + 1j * rng.normal(size=len(y)))
+    plain, cleaned = Moments.of(x, y), Moments.of(x, noisy).without_noise(0.09)
+    assert cleaned.yy == pytest.approx(plain.yy, rel=3e-3)
+
+
+def test_sums_that_no_symbols_have_are_refused():
+    with pytest.raises(InputError, match="no symbols"):
+        estimate(
+            Moments(10_000, 1.0, 5.0, 1.0),
+            modulation_variance_snu=4.0,
+            shot_noise=EXACT,
+            detector_efficiency=0.6,
+            epsilon=1e-10,
+        )

@@ -2,7 +2,7 @@
 
 from .codes import Code, available_codes, choose_code, code_named
 from .decoder import Decoded, Decoder
-from .multidimensional import alice_llr, bob_message
+from .multidimensional import alice_llr, bob_message, bob_quadratures
 from .native import native_available
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "alice_llr",
     "available_codes",
     "bob_message",
+    "bob_quadratures",
     "choose_code",
     "code_named",
     "native_available",

@@ -103,7 +103,25 @@ def alice_llr(x: NDArray[np.float64], message: NDArray[np.float32], t: float, si
     return np.asarray(turned.reshape(-1) * np.float32(2 * t / (np.sqrt(DIMENSION) * sigma2)), np.float32)
 
 
-def _check(quadratures: NDArray[np.float64], other: NDArray[np.generic]) -> None:
+def bob_quadratures(message: NDArray[np.float32], bits: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What Bob measured, for whoever knows his bits: y = conj(r) u, since r = u conj(y) and |u| = 1.
+
+    Args:
+        message: Bob's, shape (n, 8).
+        bits: his, 0 or 1, shape (8 n,).
+
+    Returns:
+        float32, shape (8 n,), sqrt(SNU).
+
+    Raises:
+        InputError: lengths differ or are no multiple of eight.
+    """
+    _check(message.reshape(-1), bits)
+    u = ((1.0 - 2.0 * bits.reshape(-1, DIMENSION)) / np.sqrt(DIMENSION)).astype(np.float32)
+    return np.asarray(multiply(conjugate(message), u).reshape(-1), np.float32)
+
+
+def _check(quadratures: NDArray[np.floating], other: NDArray[np.generic]) -> None:
     if len(quadratures) != len(other) or len(quadratures) % DIMENSION:
         raise InputError(
             f"{len(quadratures)} quadratures against {len(other)} values: give equal numbers, a multiple of {DIMENSION}"

@@ -14,9 +14,15 @@ from kronborg.console.atomic import check_writable, write_text
 from kronborg.console.progress import RunProgress
 from kronborg.errors import KronborgError
 
-from . import entropy, gaussian, privacy_amplification, rtl
+from . import entropy, estimation, gaussian, privacy_amplification, rtl
 
-BENCHES = {"gaussian": gaussian, "entropy": entropy, "rtl": rtl, "privacy-amplification": privacy_amplification}
+BENCHES = {
+    "gaussian": gaussian,
+    "entropy": entropy,
+    "rtl": rtl,
+    "privacy-amplification": privacy_amplification,
+    "estimation": estimation,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from kronborg.errors import InputError
-from kronborg.postprocessing.reconciliation import alice_llr, bob_message
+from kronborg.postprocessing.reconciliation import alice_llr, bob_message, bob_quadratures
 from kronborg.postprocessing.reconciliation.multidimensional import conjugate, multiply
 
 BASIS = np.eye(8)
@@ -101,3 +101,10 @@ def test_refuses_lengths_that_do_not_fit_and_noise_that_is_none() -> None:
     for noise in (0.0, -1.0, float("nan")):
         with pytest.raises(InputError, match="noise variance must be positive"):
             alice_llr(np.zeros(8), np.zeros((1, 8), np.float32), 1.0, noise)
+
+
+def test_whoever_knows_the_bits_knows_what_bob_measured() -> None:
+    rng = np.random.default_rng(21)
+    y, bits = rng.normal(size=800), rng.integers(0, 2, 800, np.uint8)
+    found = bob_quadratures(bob_message(y, bits), bits)
+    np.testing.assert_allclose(found, y, atol=2e-6)
