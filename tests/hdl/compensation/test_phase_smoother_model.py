@@ -10,6 +10,7 @@ from kronborg_hdl.compensation.phase_smoother.model import (
     PhaseSmoother,
     best_smoother,
     exponential,
+    fitted_smoother,
     smoother_limit_rad2,
     triangle,
 )
@@ -138,3 +139,29 @@ def test_refuses_a_pole_outside_the_unit_interval(pole: float) -> None:
 def test_refuses_a_triangle_of_stages_that_are_not_there(stages: int) -> None:
     with pytest.raises(ValueError, match="must be 0 to 8"):
         triangle(stages)
+
+
+@pytest.mark.parametrize("frequency", [0.02, 0.1, 0.16, 0.31])
+@pytest.mark.parametrize("linewidth_hz", [200.0, 2e3, 2e4])
+def test_a_second_pilot_costs_little_once_the_weights_know_of_it(frequency: float, linewidth_hz: float) -> None:
+    walk, noise = 2 * np.pi * linewidth_hz / 125e6, 0.5 / 100
+    fitted = fitted_smoother(walk, noise, [(frequency, 1.0)])
+    plain = best_smoother(walk, noise)
+
+    def error(smoother: PhaseSmoother) -> float:
+        return smoother.phase_variance_rad2(walk, noise) + smoother.response(frequency) ** 2 / 2
+
+    assert error(fitted) <= error(plain)
+    assert error(fitted) < 1.7 * smoother_limit_rad2(walk, noise)
+
+
+def test_the_response_is_that_of_the_kernel() -> None:
+    smoother = fitted_smoother(1e-4, 5e-3, [(0.16, 1.0)])
+    distance = np.arange(-REACH, REACH + 1)
+    for frequency in (0.0, 0.01, 0.16, 0.43):
+        gain = np.sum(smoother.kernel * np.cos(2 * np.pi * frequency * distance))
+        assert smoother.response(frequency) == pytest.approx(gain, abs=1e-12)
+
+
+def test_without_other_tones_the_exponential_is_kept() -> None:
+    assert fitted_smoother(1e-4, 5e-3) == best_smoother(1e-4, 5e-3)
