@@ -141,7 +141,7 @@ def test_refuses_a_triangle_of_stages_that_are_not_there(stages: int) -> None:
         triangle(stages)
 
 
-@pytest.mark.parametrize("frequency", [0.02, 0.1, 0.16, 0.31])
+@pytest.mark.parametrize("frequency", [0.16, 0.24, 0.31])
 @pytest.mark.parametrize("linewidth_hz", [200.0, 2e3, 2e4])
 def test_a_second_pilot_costs_little_once_the_weights_know_of_it(frequency: float, linewidth_hz: float) -> None:
     walk, noise = 2 * np.pi * linewidth_hz / 125e6, 0.5 / 100
@@ -152,7 +152,7 @@ def test_a_second_pilot_costs_little_once_the_weights_know_of_it(frequency: floa
         return smoother.phase_variance_rad2(walk, noise) + smoother.response(frequency) ** 2 / 2
 
     assert error(fitted) <= error(plain)
-    assert error(fitted) < 1.7 * smoother_limit_rad2(walk, noise)
+    assert error(fitted) < 1.25 * smoother_limit_rad2(walk, noise)
 
 
 def test_the_response_is_that_of_the_kernel() -> None:
