@@ -1,0 +1,72 @@
+"""Mixer and pilot tracker in closed loop, on their bit-exact models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kronborg_hdl.compensation.mixer.model import Mixer, MixerState
+from kronborg_hdl.compensation.pilot_tracker.model import Clock, PilotTracker, TrackerState
+
+
+@dataclass
+class PilotLoop:
+    """The loop as it runs: each call of :meth:`process` goes on where the last one ended.
+
+    Attributes:
+        mixer: mixes samples and obeys.
+        tracker: commands.
+        mixer_state, tracker_state: where they stand.
+        clocks: all figures so far.
+        late: commands that came too late.
+    """
+
+    mixer: Mixer
+    tracker: PilotTracker
+    mixer_state: MixerState = field(default_factory=MixerState)
+    tracker_state: TrackerState | None = None
+    clocks: list[Clock] = field(default_factory=list)
+    late: int = 0
+
+    def process(self, samples: NDArray[np.int16]) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
+        """Mix samples, in pieces before whose end no command can act.
+
+        Args:
+            samples: as ``Mixer.process`` takes them.
+
+        Returns:
+            Pilots, int32, shape (2, hops, 2), and the phase of pilot 0's oscillator at the first sample of each hop,
+            uint32, 2**-32 turns.
+        """
+        state = self.tracker_state or self.tracker.begin()
+        size = self.mixer.hop
+        pilots, phases = [], []
+        begin = 0
+        while begin < len(samples):
+            end = min(len(samples), begin + size * self.tracker.free_hops(state))
+            before = self.mixer_state
+            mixed = self.mixer.process(samples[begin:end], before)
+            tracked = self.tracker.process(mixed.pilots, state)
+            pilots.append(mixed.pilots)
+            phases.append(_phases(self.mixer, before, mixed.pilots.shape[1]))
+            after = mixed.state
+            pending = (*after.pending, *tracked.retunes)
+            self.mixer_state = MixerState(after.beat, after.phases, after.hop, pending)
+            self.clocks += tracked.clocks
+            self.late += mixed.late
+            state, begin = tracked.state, end
+        self.tracker_state = state
+        return np.concatenate(pilots, axis=1), np.concatenate(phases)
+
+
+def _phases(mixer: Mixer, state: MixerState, hops: int) -> NDArray[np.uint32]:
+    """Phases of pilot 0's oscillator at the first sample of each hop, commands included."""
+    beats = np.full(hops, state.beat, np.int64)
+    for command in state.pending:
+        ahead = (command.at - state.hop + 2**31) % 2**32 - 2**31
+        beats[max(ahead, 0) :] = command.beat
+    words = (beats + mixer.offsets[1]) * mixer.hop
+    walk = np.concatenate([[0], np.cumsum(words[:-1])])
+    return ((walk + state.phases[1]) % 2**32).astype(np.uint32)
