@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
-from .commands import rate, replay, run
+from .commands import ca, kme, rate, replay, run
 from .errors import InputError, KronborgError
 
-COMMANDS = {"run": run, "replay": replay, "rate": rate}
+COMMANDS = {"run": run, "replay": replay, "rate": rate, "ca": ca, "kme": kme}
 GROUP = "kronborg.commands"
 
 
@@ -74,6 +74,14 @@ def _summary(point: EntryPoint) -> str:
     return _first_line(ast.get_docstring(ast.parse(Path(spec.origin).read_text("utf-8"))))
 
 
+def _extra(name: str) -> str:
+    """The extra that brings what a command imports: a command of this package names it, else the package does."""
+    if name in COMMANDS:
+        return str(getattr(COMMANDS[name], "EXTRA", ""))
+    offered = _offered()
+    return offered[name].module.partition(".")[0].removeprefix("kronborg_") if name in offered else ""
+
+
 def _interrupt(number: int, frame: object) -> NoReturn:
     """Leave on SIGTERM as on Ctrl-C: bars put away, temporary files removed, stores whole."""
     raise KeyboardInterrupt
@@ -92,10 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except ModuleNotFoundError as error:
         # What an extra brings may be wanted when a module is loaded, or only by one of the things that it does.
-        offered = _offered()
-        if name not in offered or str(error.name).startswith("kronborg"):
+        extra = _extra(name)
+        if not extra or str(error.name).startswith("kronborg"):
             raise
-        extra = offered[name].module.partition(".")[0].removeprefix("kronborg_")
         wants = f"needs the extra '{extra}' ({error.name} is missing): pip install 'kronborg[{extra}]'"
         print(f"kronborg {name}: {wants}", file=sys.stderr)
         return InputError.exit_code

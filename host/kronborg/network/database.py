@@ -159,6 +159,10 @@ class Database(ABC):
         """Have the database read all of itself. Raises StoreDamaged."""
 
     @abstractmethod
+    def claim(self) -> None:
+        """Be the one KME that serves from this store, until closed. Raises StoreError where another one is."""
+
+    @abstractmethod
     def purge(self) -> None:
         """Overwrite or drop what erased rows left in the database's logs, as far as the backend can."""
 

@@ -6,6 +6,7 @@ erased is overwritten with zeros in the file, and the log is emptied by :meth:`S
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ class SQLite(Database):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path, self.name = path, str(path)
+        self._claim = -1
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Created closed to others before SQLite writes a byte; its log files inherit the mode.
@@ -123,6 +125,17 @@ class SQLite(Database):
         if found and found != ["ok"]:
             raise StoreDamaged(self.name, " ".join(found[0].split()))
 
+    def claim(self) -> None:
+        """Be the one KME that serves from this store; the claim goes with the process. Raises StoreError."""
+        path = self.path.with_name(f"{self.path.name}.lock")
+        try:
+            self._claim = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"another KME serves from the key store {self.name}") from None
+        except OSError as error:
+            raise StoreError(f"cannot use the key store {self.name}: {error.strerror}") from None
+
     def purge(self) -> None:
         """Move the log into the file, where erased rows are zeros, and cut it to nothing."""
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -130,3 +143,6 @@ class SQLite(Database):
     def close(self) -> None:
         """Let go of it."""
         self._connection.close()
+        if self._claim >= 0:
+            os.close(self._claim)
+            self._claim = -1

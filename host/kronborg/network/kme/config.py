@@ -1,0 +1,275 @@
+"""A KME's configuration: one TOML file. What is wrong in it is said in one line, with the file and the key."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ...errors import InputError
+from ..identity import is_id
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+BACKENDS = ("sqlite",)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen or to call."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class KeySettings:
+    """What this KME promises of keys (ETSI GS QKD 014, table 9), and how long it keeps them.
+
+    Attributes:
+        default_size, min_size, max_size: in bits, multiples of 8.
+        max_per_request: keys of one request.
+        max_count: most that `stored_key_count` says.
+        max_additional_saes: SAEs beside the slave that may have the same key.
+        lifetime_seconds: a key that no slave fetched in time is erased.
+        keep_names_seconds: for so long the store remembers keys that are gone.
+        unhandled_optional: what an optional extension that is not known gets: it is ignored, or refused.
+    """
+
+    default_size: int = 256
+    min_size: int = 64
+    max_size: int = 4096
+    max_per_request: int = 128
+    max_count: int = 100_000
+    max_additional_saes: int = 8
+    lifetime_seconds: float = 3600.0
+    keep_names_seconds: float = 86_400.0
+    unhandled_optional: str = "ignore"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to another KME, under the name that its key blocks have in the store.
+
+    Attributes:
+        name: of the link.
+        peer: ID of the other KME.
+        address: where its peer port is.
+        simulated: its keys come from a simulated link and are no secrets.
+    """
+
+    name: str
+    peer: str
+    address: Address
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class KmeConfig:
+    """All of it; paths are absolute or relative to the file's folder.
+
+    Attributes:
+        id: of this KME.
+        listen: where SAEs call.
+        peer_listen: where other KMEs call.
+        metrics_listen: where Prometheus calls, plain HTTP; None for nowhere.
+        certificate, key, ca: this KME's, in PEM files.
+        crl: the authority's list of revoked certificates; None to do without.
+        audit_log: file of deliveries.
+        store: the SQLite file with blocks and keys.
+        keys: see KeySettings.
+        links: by name.
+        saes: ID of the KME of each SAE.
+        request_seconds: a request that is not complete by then is cut off.
+    """
+
+    id: str
+    listen: Address
+    peer_listen: Address
+    metrics_listen: Address | None
+    certificate: Path
+    key: Path
+    ca: Path
+    crl: Path | None
+    audit_log: Path
+    store: Path
+    keys: KeySettings
+    links: Mapping[str, Link]
+    saes: Mapping[str, str]
+    request_seconds: float = 10.0
+    file: Path = field(default=Path("kme.toml"), compare=False)
+
+    def link_to(self, kme: str) -> Link | None:
+        """The link to another KME, if there is one."""
+        return next((link for link in self.links.values() if link.peer == kme), None)
+
+
+class _Table:
+    """A table of the file whose keys are taken one by one; what is left over is unknown."""
+
+    def __init__(self, file: Path, name: str, values: object) -> None:
+        self.file, self.name = file, name
+        if not isinstance(values, dict):
+            raise InputError(f"{file}: {name} is not a table")
+        self.values = dict(values)
+
+    def wrong(self, key: str, text: str) -> InputError:
+        return InputError(f"{self.file}: {self.name} {key}: {text}")
+
+    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
+        value = self.values.pop(key, default)
+        if value is None:
+            raise self.wrong(key, "is missing")
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            names = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
+            raise self.wrong(key, f"is not {names[kind]}")
+        return value
+
+    def number(self, key: str, default: float, low: float, high: float) -> Any:
+        value: Any = self.take(key, type(default), default)
+        if not low <= value <= high:
+            raise self.wrong(key, f"{value:g} is outside {low:g} to {high:g}")
+        return value
+
+    def id(self, key: str) -> str:
+        value = self.take(key, str)
+        if not is_id(value):
+            raise self.wrong(key, f"{value!r} is no ID: 1 to 64 letters, digits and . _ ~ -")
+        return value
+
+    def path(self, key: str, default: str | None = None) -> Path:
+        return self.file.parent / self.take(key, str, default)
+
+    def address(self, key: str, default: str | None = None) -> Address:
+        value = self.take(key, str, default)
+        found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/\[\]]+)):([0-9]{1,5})", value)
+        if not found or int(found[3]) > 65535:
+            raise self.wrong(key, f"{value!r} is not HOST:PORT")
+        return Address(found[1] or found[2], int(found[3]))
+
+    def end(self) -> None:
+        for key in self.values:
+            raise self.wrong(key, "is not known here")
+
+
+def _tables(file: Path, document: dict[str, Any], name: str) -> list[_Table]:
+    found = document.pop(name, [])
+    if not isinstance(found, list):
+        raise InputError(f"{file}: {name} comes several times: write [[{name}]]")
+    return [_Table(file, f"[[{name}]] {number}", values) for number, values in enumerate(found, 1)]
+
+
+def read_config(file: Path) -> KmeConfig:
+    """Read and check a configuration.
+
+    Raises:
+        InputError: one line with the file and the key.
+    """
+    try:
+        document = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: {' '.join(str(error).split())}") from None
+    kme = _Table(file, "[kme]", document.pop("kme", {}))
+    own = kme.id("id")
+    config = KmeConfig(
+        id=own,
+        listen=kme.address("listen"),
+        peer_listen=kme.address("peer_listen"),
+        metrics_listen=kme.address("metrics_listen") if "metrics_listen" in kme.values else None,
+        certificate=kme.path("certificate"),
+        key=kme.path("key"),
+        ca=kme.path("ca"),
+        crl=kme.path("crl") if "crl" in kme.values else None,
+        audit_log=kme.path("audit_log", "audit.jsonl"),
+        request_seconds=kme.number("request_seconds", 10.0, 0.1, 600.0),
+        store=_store(file, document),
+        keys=_keys(file, document),
+        links=_links(file, document, own),
+        saes=_saes(file, document),
+        file=file,
+    )
+    kme.end()
+    for name in document:
+        raise InputError(f"{file}: {name} is not known here")
+    reached = {own} | {link.peer for link in config.links.values()}
+    for sae, where in config.saes.items():
+        if where not in reached:
+            raise InputError(f"{file}: [[sae]] {sae} kme: no link leads to {where}")
+    return config
+
+
+def _store(file: Path, document: dict[str, Any]) -> Path:
+    store = _Table(file, "[store]", document.pop("store", {}))
+    backend = store.take("backend", str, "sqlite")
+    if backend not in BACKENDS:
+        raise store.wrong("backend", f"{backend!r} is none of {', '.join(BACKENDS)}")
+    path = store.path("path")
+    store.end()
+    return path
+
+
+def _keys(file: Path, document: dict[str, Any]) -> KeySettings:
+    table, default = _Table(file, "[keys]", document.pop("keys", {})), KeySettings()
+    sizes = {name: table.number(name, getattr(default, name), 8, 1 << 20) for name in ("min_size", "max_size")}
+    sizes["default_size"] = table.number("default_size", default.default_size, 8, 1 << 20)
+    for name, size in sizes.items():
+        if size % 8:
+            raise table.wrong(name, f"{size} is not a multiple of 8")
+    if not sizes["min_size"] <= sizes["default_size"] <= sizes["max_size"]:
+        raise table.wrong("default_size", f"is outside {sizes['min_size']} to {sizes['max_size']}")
+    unhandled = table.take("unhandled_optional", str, default.unhandled_optional)
+    if unhandled not in ("ignore", "refuse"):
+        raise table.wrong("unhandled_optional", f"{unhandled!r} is neither 'ignore' nor 'refuse'")
+    keys = KeySettings(
+        **sizes,
+        max_per_request=table.number("max_per_request", default.max_per_request, 1, 4096),
+        max_count=table.number("max_count", default.max_count, 1, 10**9),
+        max_additional_saes=table.number("max_additional_saes", default.max_additional_saes, 0, 100),
+        lifetime_seconds=table.number("lifetime_seconds", default.lifetime_seconds, 1.0, 1e7),
+        keep_names_seconds=table.number("keep_names_seconds", default.keep_names_seconds, 0.0, 1e9),
+        unhandled_optional=unhandled,
+    )
+    table.end()
+    return keys
+
+
+def _links(file: Path, document: dict[str, Any], own: str) -> dict[str, Link]:
+    links: dict[str, Link] = {}
+    for table in _tables(file, document, "link"):
+        link = Link(table.id("name"), table.id("peer"), table.address("address"), table.take("simulated", bool, False))
+        if link.peer == own:
+            raise table.wrong("peer", f"{own} is this KME")
+        if link.name in links:
+            raise table.wrong("name", f"{link.name} comes twice")
+        if any(link.peer == other.peer for other in links.values()):
+            raise table.wrong("peer", f"there is another link to {link.peer}")
+        if link.name.startswith("simulated") != link.simulated:
+            raise table.wrong("simulated", f"is {str(link.simulated).lower()}, and the link's name says otherwise")
+        table.end()
+        links[link.name] = link
+    return links
+
+
+def _saes(file: Path, document: dict[str, Any]) -> dict[str, str]:
+    saes: dict[str, str] = {}
+    for table in _tables(file, document, "sae"):
+        name, where = table.id("id"), table.id("kme")
+        if name in saes:
+            raise table.wrong("id", f"{name} comes twice")
+        table.end()
+        saes[name] = where
+    return saes

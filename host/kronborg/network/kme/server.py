@@ -1,0 +1,226 @@
+"""A KME as a process: store, interfaces, metrics, signals, from start to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import start_http_server
+
+from ...errors import InputError
+from ..certificates import identity_of, load
+from ..identity import Identity
+from ..key_pools import KeyPools
+from ..sqlite import SQLite
+from .channel import Channel
+from .config import Address, KmeConfig
+from .etsi014 import Etsi014
+from .log import AuditLog, event
+from .metrics import Metrics
+from .peer_api import PeerApi
+from .service import KeyService
+from .tls import Credentials, connection_class
+from .worker import Worker
+
+RENEWAL_SECONDS = 5.0
+"""How often files of certificates are looked at."""
+KEEP_ALIVE_SECONDS = 75
+MOST_CONNECTIONS = 1000
+END_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """One of several in a process: signals are not its business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+class Kme:
+    """A KME that serves from :meth:`serve` until :meth:`stop`.
+
+    Raises:
+        InputError: a file of its configuration cannot be used, or its store is damaged or served by another process.
+    """
+
+    def __init__(self, config: KmeConfig) -> None:
+        self.config = config
+        self.metrics = Metrics()
+        self._stop: Callable[[], None] = lambda: None
+        self._held = ExitStack()
+        try:
+            self._open()
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _open(self) -> None:
+        config = self.config
+        self._credentials = Credentials(config.certificate, config.key, config.ca, config.crl)
+        self._own_certificate()
+        database = SQLite(config.store)
+        self._held.callback(database.close)
+        database.claim()
+        pools = KeyPools(database)
+        pools.check()
+        self._audit = AuditLog(config.audit_log)
+        self._held.callback(self._audit.close)
+        self.sockets = {
+            "sae": self._listen("listen", config.listen),
+            "peer": self._listen("peer_listen", config.peer_listen),
+        }
+        self._worker = Worker(database)
+        self._held.callback(self._worker.close)
+        self._channels = {name: Channel(link, self._credentials) for name, link in config.links.items()}
+        self.service = KeyService(config, pools, self._worker, self._channels, self._audit, self.metrics)
+        if config.metrics_listen:
+            self._serve_metrics(config.metrics_listen)
+
+    def _own_certificate(self) -> None:
+        """See that the certificate names this KME, and note when it ends."""
+        certificate = load(self.config.certificate)
+        if identity_of(certificate) != Identity("kme", self.config.id):
+            raise InputError(f"{self.config.certificate} is not the certificate of KME {self.config.id}")
+        self.metrics.certificate_expiry.set(certificate.not_valid_after_utc.timestamp())
+
+    def _listen(self, key: str, address: Address) -> socket.socket:
+        try:
+            family, kind, protocol, _, place = socket.getaddrinfo(
+                address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            listener = socket.socket(family, kind, protocol)
+            self._held.callback(listener.close)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(place)
+            # uvicorn takes it over; what comes in before waits.
+            listener.listen(128)
+            return listener
+        except OSError as error:
+            reason = error.strerror or "it cannot be resolved"
+            raise InputError(f"{self.config.file}: [kme] {key}: cannot listen at {address}: {reason}") from None
+
+    def _serve_metrics(self, address: Address) -> None:
+        try:
+            server, thread = start_http_server(address.port, address.host, self.metrics.registry)
+        except OSError as error:
+            where = f"{self.config.file}: [kme] metrics_listen"
+            raise InputError(f"{where}: cannot listen at {address}: {error.strerror}") from None
+
+        def end() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        self._held.callback(end)
+
+    def _server(self, name: str, app: FastAPI) -> _Server:
+        def note(reason: str) -> None:
+            self.metrics.refused.labels(name, reason).inc()
+
+        def context(config: uvicorn.Config, default: Callable[[], Any]) -> Any:
+            return self._credentials.server(note)
+
+        return _Server(
+            uvicorn.Config(
+                app,
+                http=connection_class(note, self.config.request_seconds),
+                ws="none",
+                lifespan="off",
+                loop="asyncio",
+                ssl_context_factory=context,
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=END_SECONDS,
+                limit_concurrency=MOST_CONNECTIONS,
+            )
+        )
+
+    async def serve(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until stopped; `ready` is called once all is open. Everything is closed when it returns."""
+        loop, ending = asyncio.get_running_loop(), asyncio.Event()
+
+        def stop() -> None:
+            with suppress(RuntimeError):  # it has ended
+                loop.call_soon_threadsafe(ending.set)
+
+        self._stop = stop
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, ending.set)
+            loop.add_signal_handler(signal.SIGHUP, self.renew)
+        try:
+            servers = {
+                "sae": self._server("sae", Etsi014(self.service, self.metrics).app),
+                "peer": self._server("peer", PeerApi(self.service, self.metrics).app),
+            }
+            await self.service.recover()
+            serving = [
+                asyncio.create_task(server.serve(sockets=[self.sockets[name]])) for name, server in servers.items()
+            ]
+            while not all(server.started for server in servers.values()):
+                await asyncio.sleep(0.01)
+            house = [asyncio.create_task(self.service.keep_house()), asyncio.create_task(self._keep_certificates())]
+            event(logging.INFO, "KME serves", kme=self.config.id, saes=str(self.config.listen))
+            ready()
+            await ending.wait()
+            event(logging.INFO, "KME ends", kme=self.config.id)
+            for task in house:
+                task.cancel()
+            for server in servers.values():
+                server.should_exit = True
+            await asyncio.gather(*serving)
+            await asyncio.gather(*house, return_exceptions=True)
+            for channel in self._channels.values():
+                await channel.close()
+        finally:
+            self._held.close()
+
+    def stop(self) -> None:
+        """End :meth:`serve`, from any thread."""
+        self._stop()
+
+    def renew(self) -> None:
+        """Take renewed certificates, and go on in a new audit log if the old one was moved away."""
+        with suppress(InputError):
+            self._audit.reopen()
+        self._renew_certificates()
+
+    def _renew_certificates(self) -> None:
+        try:
+            if self._credentials.renew():
+                self._own_certificate()
+                event(logging.INFO, "certificates renewed", kme=self.config.id)
+        except InputError as error:
+            event(logging.ERROR, "certificates not renewed", reason=str(error))
+
+    async def _keep_certificates(self) -> None:
+        while True:
+            await asyncio.sleep(RENEWAL_SECONDS)
+            self._renew_certificates()
+
+
+def serve(config: KmeConfig, ready: Callable[[], None] = lambda: None) -> None:
+    """Run a KME until SIGTERM or SIGINT.
+
+    Raises:
+        InputError: it cannot start; the message says why.
+    """
+    kme = Kme(config)
+    started = time.monotonic()
+    asyncio.run(kme.serve(ready))
+    event(logging.INFO, "KME ended", kme=config.id, seconds=round(time.monotonic() - started))

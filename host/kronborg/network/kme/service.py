@@ -1,0 +1,410 @@
+"""What a KME does, whoever asks it and how: status, keys for masters, keys for slaves, and agreement with its peers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from ..database import StoreDamaged, StoreError
+from ..key_pools import Key, KeyPools, KeysNotFound, NotEnoughKey, NotEntitled, Reservation
+from ..material import ITEMS, Conflict, Segment
+from .channel import Channel, PeerAbsent, PeerRefuses, PeerSilent
+from .config import KmeConfig, Link
+from .log import LOGGER, AuditLog, event
+from .metrics import Metrics
+from .wire import Refused
+from .worker import Worker
+
+T = TypeVar("T")
+POLL_SECONDS = 0.5
+"""How often a link is looked at: new blocks, reservations to void, keys whose time is over."""
+PURGE_SECONDS = 30.0
+BLOCKS_AT_ONCE = 16
+
+NO_KEY = "insufficient key material"
+SIZE = "size shall be a multiple of 8"
+NOT_SUPPORTED = "not all extension_mandatory parameters are supported"
+NOT_MET = "not all extension_mandatory request options could be met"
+NOT_HANDLED = "not all extension_optional request options handled"
+NOT_FOUND = "one or more keys specified are not found on KME"
+ROUTE_TYPE = "kronborg_route_type"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A Get key call (table 10), with its defaults filled in by the service."""
+
+    number: int | None = None
+    size: int | None = None
+    additional: Sequence[str] = ()
+    mandatory: Sequence[Mapping[str, Any]] = ()
+    optional: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Keys on their way to an SAE, and what is said of all of them."""
+
+    keys: Sequence[Key]
+    extension: Mapping[str, Any]
+
+
+class KeyService:
+    """A KME without its interfaces.
+
+    Args:
+        config: its configuration.
+        pools: its keys; checked by the caller.
+        worker: carries out what is done to them.
+        channels: the way to the other end of each link, by the link's name.
+        audit: notes deliveries.
+        metrics: counts.
+    """
+
+    def __init__(
+        self,
+        config: KmeConfig,
+        pools: KeyPools,
+        worker: Worker,
+        channels: Mapping[str, Channel],
+        audit: AuditLog,
+        metrics: Metrics,
+    ) -> None:
+        self.config, self.metrics = config, metrics
+        self._pools, self._worker, self._channels, self._audit = pools, worker, channels, audit
+        self._damaged = False
+        metrics.store_sound.set(1)
+
+    async def _store(self, work: Callable[[], T], *, alone: bool = False) -> T:
+        """Work on the store. Raises Refused 503 where it cannot be done; a damaged store is not touched again."""
+        if self._damaged:
+            raise Refused(503, "the key store is damaged: ask the operator")
+        try:
+            return await self._worker.run(work, alone=alone)
+        except StoreDamaged as error:
+            self._damaged = True
+            self.metrics.store_sound.set(0)
+            event(logging.CRITICAL, "key store damaged", reason=str(error))
+            raise Refused(503, "the key store is damaged: ask the operator") from None
+        except (NotEnoughKey, KeysNotFound, NotEntitled, Conflict):
+            raise
+        except StoreError as error:
+            event(logging.ERROR, "key store failed", reason=str(error))
+            raise Refused(503, "the key store cannot be used now") from None
+
+    # --- for SAEs
+
+    def own_sae(self, sae: str) -> bool:
+        """Whether this KME serves the SAE."""
+        return self.config.saes.get(sae) == self.config.id
+
+    def _route(self, master: str, slave: str) -> Link:
+        """The link to the slave's KME. Raises Refused."""
+        if slave == master:
+            raise Refused(400, "an SAE shares no key with itself")
+        where = self.config.saes.get(slave)
+        if where is None:
+            raise Refused(400, "the SAE is not known in this network")
+        link = self.config.link_to(where)
+        if link is None:
+            raise Refused(400, "no link leads to this SAE's KME")
+        return link
+
+    def _own_pool(self, link: Link) -> int:
+        return 0 if self.config.id < link.peer else 1
+
+    async def status(self, master: str, slave: str) -> dict[str, Any]:
+        """Status (table 9) between the caller and a slave SAE. Raises Refused."""
+        link, keys = self._route(master, slave), self.config.keys
+        ready = await self._store(lambda: self._pools.available(link.name, self._own_pool(link)))
+        return {
+            "source_KME_ID": self.config.id,
+            "target_KME_ID": link.peer,
+            "master_SAE_ID": master,
+            "slave_SAE_ID": slave,
+            "key_size": keys.default_size,
+            "stored_key_count": min(ready // (keys.default_size // 8), keys.max_count),
+            "max_key_count": keys.max_count,
+            "max_key_per_request": keys.max_per_request,
+            "max_key_size": keys.max_size,
+            "min_key_size": keys.min_size,
+            "max_SAE_ID_count": keys.max_additional_saes,
+            "status_extension": {"kronborg_peer_up": self._channels[link.name].up, **_origin(link)},
+        }
+
+    async def keys_for_master(self, master: str, slave: str, wanted: Wanted) -> Delivered:
+        """Get key: fresh keys, which the slave's KME has set aside by the time that they go out.
+
+        Raises:
+            Refused: with the standard's code and message.
+        """
+        link = self._route(master, slave)
+        number, size = self._amount(wanted)
+        slaves = self._slaves(master, slave, wanted.additional, link)
+        self._extensions(wanted)
+        id, names = str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(number)]
+        try:
+            made = await self._store(
+                lambda: self._pools.reserve(
+                    link.name,
+                    self._own_pool(link),
+                    id=id,
+                    key_ids=names,
+                    key_bytes=size // 8,
+                    master=master,
+                    slaves=slaves,
+                    now=time.time(),
+                    lifetime_seconds=self.config.keys.lifetime_seconds,
+                )
+            )
+        except NotEnoughKey as error:
+            raise Refused(503, NO_KEY, [{"available": error.available}]) from None
+        await self._agree(link, made)
+        try:
+            keys = await self._store(lambda: self._pools.deliver_to_master(id, time.time()))
+        except KeysNotFound:
+            raise Refused(503, "the keys were voided before they could be delivered") from None
+        await self._note("master", master, slaves, link.name, keys)
+        return Delivered(keys, _origin(link))
+
+    def _amount(self, wanted: Wanted) -> tuple[int, int]:
+        keys = self.config.keys
+        number = 1 if wanted.number is None else wanted.number
+        size = keys.default_size if wanted.size is None else wanted.size
+        if not 1 <= number <= keys.max_per_request:
+            raise Refused(400, "number is out of range", [{"number": f"1 to {keys.max_per_request}"}])
+        if size % 8:
+            raise Refused(400, SIZE)
+        if not keys.min_size <= size <= keys.max_size:
+            raise Refused(400, "size is out of range", [{"size": f"{keys.min_size} to {keys.max_size}"}])
+        return number, size
+
+    def _slaves(self, master: str, slave: str, additional: Sequence[str], link: Link) -> list[str]:
+        most = self.config.keys.max_additional_saes
+        if len(additional) > most:
+            raise Refused(400, "too many additional_slave_SAE_IDs", [{"max_SAE_ID_count": most}])
+        slaves = [slave, *additional]
+        if len(set(slaves)) != len(slaves):
+            raise Refused(400, "an SAE is named twice")
+        for each in additional:
+            if self._route(master, each) != link:
+                raise Refused(400, "an additional slave SAE is served by another KME than the slave SAE")
+        return slaves
+
+    def _extensions(self, wanted: Wanted) -> None:
+        """See that what is mandatory can be had: direct links are the only routes there are."""
+        mandatory = [pair for each in wanted.mandatory for pair in each.items()]
+        unknown = [name for name, _ in mandatory if name != ROUTE_TYPE]
+        if unknown:
+            details = [{"extension_mandatory_unsupported": f"{name[:64]} is not supported"} for name in unknown[:16]]
+            raise Refused(400, NOT_SUPPORTED, details)
+        if any(value not in ("direct", "any") for _, value in mandatory):
+            raise Refused(400, NOT_MET, [{ROUTE_TYPE: "this key's route is direct"}])
+        optional = [pair for each in wanted.optional for pair in each.items()]
+        unhandled = [name for name, value in optional if name != ROUTE_TYPE or value not in ("direct", "any")]
+        if unhandled and self.config.keys.unhandled_optional == "refuse":
+            details = [{"extension_optional_unhandled": f"{name[:64]} is not handled"} for name in unhandled[:16]]
+            raise Refused(400, NOT_HANDLED, details)
+
+    async def _agree(self, link: Link, made: Reservation) -> None:
+        """Have the other end set the keys aside. Raises Refused 503, with nothing left behind that could be used."""
+        try:
+            await self._channels[link.name].reserve(made)
+        except PeerAbsent:
+            await self._store(lambda: self._pools.release(made.id))
+            raise Refused(503, "the KME of the slave SAE cannot be reached") from None
+        except (PeerSilent, PeerRefuses) as error:
+            event(logging.WARNING, "reservation voided", link=link.name, reason=type(error).__name__)
+            self.metrics.voided.labels(link.name).inc()
+            await self._store(lambda: self._pools.abandon(made.id))
+            raise Refused(503, "the KME of the slave SAE did not confirm the keys") from None
+
+    async def keys_for_slave(self, slave: str, master: str, key_ids: Sequence[str]) -> Delivered:
+        """Get key with key IDs: keys that a master's KME set aside for this SAE.
+
+        Raises:
+            Refused: 400 where one is not found, 401 where one is not for this SAE.
+        """
+        if not 1 <= len(key_ids) <= self.config.keys.max_per_request:
+            raise Refused(400, "the number of key_IDs is out of range", [{"key_IDs": self.config.keys.max_per_request}])
+        try:
+            keys = await self._store(
+                lambda: self._pools.deliver_to_slave(key_ids, master=master, slave=slave, now=time.time())
+            )
+        except KeysNotFound:
+            raise Refused(400, NOT_FOUND) from None
+        except NotEntitled:
+            event(logging.WARNING, "key of another SAE asked for", sae=slave, master=master, key_ids=list(key_ids))
+            raise Refused(401, "the SAE is not one that these keys are for") from None
+        link = self.config.link_to(self.config.saes.get(master, ""))
+        await self._note("slave", slave, [master], link.name if link else "", keys)
+        return Delivered(keys, _origin(link) if link else {})
+
+    async def _note(self, role: str, sae: str, peers: Sequence[str], link: str, keys: Sequence[Key]) -> None:
+        try:
+            self._audit.delivered(role=role, sae=sae, peers=peers, link=link, key_ids=[key.id for key in keys])
+        except StoreError as error:
+            event(logging.ERROR, "audit log failed", reason=str(error))
+            raise Refused(503, "the delivery cannot be noted in the audit log") from None
+        self.metrics.keys.labels(role).inc(len(keys))
+
+    # --- for other KMEs
+
+    def link_of(self, peer: str, name: str) -> Link:
+        """The link of that name, if it leads to the KME that calls. Raises Refused."""
+        link = self.config.links.get(name)
+        if link is None or link.peer != peer:
+            raise Refused(401, "this KME is not at the other end of such a link")
+        return link
+
+    async def accept(self, link: Link, reservations: Sequence[Reservation]) -> list[str]:
+        """Set material aside that the other end reserved; returns the names of those that could be."""
+        longest, now = self.config.keys.lifetime_seconds, time.time()
+
+        def work() -> list[str]:
+            accepted = []
+            for made in reservations:
+                if self._acceptable(link, made):
+                    with suppress(Conflict):
+                        self._pools.accept(replace(made, lifetime_seconds=min(made.lifetime_seconds, longest)), now)
+                        accepted.append(made.id)
+            return accepted
+
+        accepted = await self._store(work)
+        for made in reservations:
+            if made.id not in accepted:
+                event(logging.WARNING, "reservation refused", link=link.name, reservation=made.id)
+        return accepted
+
+    def _acceptable(self, link: Link, made: Reservation) -> bool:
+        return (
+            made.pool == 1 - self._own_pool(link)
+            and self.config.saes.get(made.master) == link.peer
+            and all(self.own_sae(slave) for slave in made.slaves)
+            and len(set(made.slaves)) == len(made.slaves) > 0
+            and sum(each.length for each in made.segments) == made.size > 0
+        )
+
+    async def void(self, link: Link, voided: Sequence[tuple[str, int, Sequence[Segment]]]) -> list[str]:
+        """Erase what the other end will never deliver; returns the names."""
+        now = time.time()
+
+        def work() -> None:
+            for name, pool, segments in voided:
+                if pool == 1 - self._own_pool(link):
+                    self._pools.void(name, link.name, pool, segments, now)
+
+        await self._store(work)
+        return [name for name, pool, _ in voided if pool == 1 - self._own_pool(link)]
+
+    async def compare(self, link: Link, challenges: Mapping[int, bytes]) -> dict[int, bool | None]:
+        """Answer the other end's questions about blocks."""
+        if self._own_pool(link) == 0:
+            raise Refused(400, "this end of the link asks, and the other answers")
+
+        def work() -> dict[int, bool | None]:
+            return {sequence: self._pools.compare(link.name, sequence, asked) for sequence, asked in challenges.items()}
+
+        answers = await self._store(work)
+        for same in answers.values():
+            self._count_block(link, same)
+        return answers
+
+    def _count_block(self, link: Link, same: bool | None) -> None:
+        if same is not None:
+            self.metrics.blocks.labels(link.name, "equal" if same else "unequal").inc()
+        if same is False:
+            event(logging.ERROR, "blocks differ between both ends: void", link=link.name)
+
+    # --- by itself
+
+    async def recover(self) -> None:
+        """Abandon what a process that died left open."""
+        left = await self._store(self._pools.abandon_open)
+        if left:
+            event(logging.WARNING, "reservations of the last run voided", number=left)
+
+    async def keep_house(self) -> None:
+        """Look after links and store until cancelled."""
+        await asyncio.gather(*(self._keep(link) for link in self.config.links.values()), self._keep_store())
+
+    async def _keep(self, link: Link) -> None:
+        while True:
+            try:
+                await self._look_after(link)
+            except (PeerAbsent, PeerSilent, Refused):
+                pass  # the gauge says so, and the log of the store
+            except Exception:
+                LOGGER.exception("housekeeping failed", extra={"fields": {"link": link.name}})
+            self.metrics.peer_up.labels(link.name).set(self._channels[link.name].up)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _keep_store(self) -> None:
+        purged = time.monotonic()
+        while True:
+            due = time.monotonic() - purged > PURGE_SECONDS
+            try:
+                await self._tidy(purge=due)
+            except Refused:
+                pass  # it has been logged
+            except Exception:
+                LOGGER.exception("housekeeping failed", extra={"fields": {}})
+            if due:
+                purged = time.monotonic()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _look_after(self, link: Link) -> None:
+        channel, pools = self._channels[link.name], self._pools
+        voided = await self._store(lambda: pools.to_void(link.name))
+        # An empty message asks whether anybody is there.
+        done = await channel.void(voided)
+        if done:
+            await self._store(lambda: pools.close(done))
+        if self._own_pool(link) != 0:
+            return
+
+        def ask() -> dict[int, bytes]:
+            asked = {
+                each: pools.challenge(link.name, each) for each in pools.blocks_to_check(link.name)[:BLOCKS_AT_ONCE]
+            }
+            return {sequence: challenge for sequence, challenge in asked.items() if challenge is not None}
+
+        challenges = await self._store(ask)
+        if not challenges:
+            return
+        answers = await channel.compare(challenges)
+
+        def settle() -> None:
+            for sequence, same in answers.items():
+                pools.settle_check(link.name, sequence, same)
+
+        await self._store(settle)
+        for same in answers.values():
+            self._count_block(link, same)
+
+    async def _tidy(self, *, purge: bool) -> None:
+        now, pools = time.time(), self._pools
+        places = [(link, pool) for link in self.config.links.values() for pool in (0, 1)]
+        expired, accounts = await self._store(
+            lambda: (pools.expire(now), [pools.account(link.name, pool) for link, pool in places])
+        )
+        if expired:
+            event(logging.INFO, "reservations expired", number=expired)
+        for (link, pool), account in zip(places, accounts, strict=True):
+            direction = "out" if pool == self._own_pool(link) else "in"
+            for item in ITEMS:
+                self.metrics.pool.labels(link.name, direction, item).set(account[item])
+        if purge:
+            await self._store(lambda: pools.forget(now - self.config.keys.keep_names_seconds))
+            await self._store(pools.database.purge, alone=True)
+
+
+def _origin(link: Link) -> dict[str, Any]:
+    """What is said of keys of a direct link."""
+    return {"kronborg_origin": "simulated" if link.simulated else "qkd-direct", ROUTE_TYPE: "direct"}
