@@ -19,7 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...dsp.formats import BASEBAND, round_shift, saturate
+from ...dsp.formats import BASEBAND, saturate
+
+_CHUNK = 1 << 13
+"""Words that are worked on at once: what is between two steps stays in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +69,46 @@ class HalfBand:
         """
         if samples.dtype != np.int32 or samples.ndim != 2 or samples.shape[1] != 2:
             raise ValueError(f"samples must be int32 of shape (n, 2), not {samples.dtype} of shape {samples.shape}")
-        count, taps = len(samples) // 2, len(self.taps)
-        even = np.zeros((count + taps, 2), np.int32)
-        odd = np.zeros((count + 2 * taps, 2), np.int32)
-        even[taps:] = samples[0 : 2 * count : 2]
-        odd[2 * taps :] = samples[1 : 2 * count : 2]
-        # In units of 2**-fraction words; 18 bits and the taps' sum of less than one fit 34 bits.
-        total = even[1 : 1 + count].astype(np.int64) << (self.fraction - 1)
-        for k, tap in enumerate(self.taps):
-            later, earlier = 1 + taps + k, taps - k
-            total += tap * (odd[later : later + count] + odd[earlier : earlier + count]).astype(np.int64)
-        words, saturated = saturate(round_shift(total, self.fraction), BASEBAND)
-        return words.astype(np.int32), saturated
+        count, reach = len(samples) // 2, len(self.taps)
+        # A complex word is copied as one of 64 bits. Zeros lie before the stream.
+        words = np.zeros((2 * reach + count, 2), np.int64)
+        words[2 * reach :] = np.ascontiguousarray(samples[: 2 * count]).view(np.int64).reshape(count, 2)
+        even, odd = (np.ascontiguousarray(words[:, half]).view(np.int32) for half in (0, 1))
+        filtered = np.empty((count, 2), np.int32)
+        saturated = 0
+        for begin in range(0, count, _CHUNK):
+            chunk = filtered[begin : begin + _CHUNK].reshape(-1)
+            first, size = 2 * reach + begin, len(chunk)
+
+            def rail_words(
+                of: NDArray[np.int32], offset: int, first: int = first, size: int = size
+            ) -> NDArray[np.int32]:
+                return of[2 * (first + offset) :][:size]
+
+            pairs = [rail_words(odd, k + 1 - reach) + rail_words(odd, -k - reach) for k in range(reach)]
+            self._sum(rail_words(even, 1 - reach), pairs, chunk)
+            if chunk.max() > BASEBAND.maximum or chunk.min() < BASEBAND.minimum:
+                clipped, clips = saturate(chunk, BASEBAND)
+                chunk[:] = clipped
+                saturated += clips
+        return filtered, saturated
+
+    def _sum(self, middle: NDArray[np.int32], pairs: list[NDArray[np.int32]], out: NDArray[np.int32]) -> None:
+        """The rounded sum of the middle word and of the pairs by their taps, each of the shape of `out`.
+
+        Sums of more than 32 bits are made in two parts: of the taps' upper bits, and of their `low` lowest ones.
+        """
+        largest = (1 << (BASEBAND.width - 1)) * ((1 << (self.fraction - 1)) + 2 * sum(map(abs, self.taps)))
+        low = max(0, largest.bit_length() - 31)
+        np.left_shift(middle, self.fraction - 1 - low, out=out)
+        rest = np.full(out.shape, 1 << (self.fraction - 1), np.int32)
+        for tap, pair in zip(self.taps, pairs, strict=True):
+            out += pair * np.int32(tap >> low)
+            if tap & ((1 << low) - 1):
+                rest += pair * np.int32(tap & ((1 << low) - 1))
+        rest >>= low
+        out += rest
+        out >>= self.fraction - low
 
 
 NARROW = HalfBand((2483, -553, 138, -20), 13, 0.1)
