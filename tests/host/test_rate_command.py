@@ -42,6 +42,10 @@ CP4 = [
     "0.96",
 ]
 FINITE = ["--proof", "finite", "--symbols", "1e9"]
+DTU = ["--proof", "dtu", "--symbols", "1e9"]
+IDEAL = ["--detector-efficiency", "1", "--electronic-noise", "0"]
+EIGHT_BY_EIGHT = ["--modulation", "qam-64", "--shape", str((3 / 8) ** 2)]  # 8 cells over 6 standard deviations
+SIXTEEN_BY_SIXTEEN = ["--modulation", "qam-256", "--shape", str((3.2 / 16) ** 2)]
 COMPOSABLE = ["--proof", "composable", "--symbols", "1e9"]
 
 
@@ -65,10 +69,27 @@ def rate(capsys, *arguments):
         ([*CP4, "--detection", "homodyne"], 0.023484147),
         ([*CP4, *FINITE], 0.009409394),
         ([*CP4, *COMPOSABLE], 0.008788577),
+        ([*CP1, *FINITE, "--estimation-fraction", "0"], 0.08599514964),
+        ([*CP1, *DTU], 0.06561091787),
     ],
 )
 def test_check_points_come_out_of_the_command(capsys, arguments, expected):
     assert rate(capsys, *arguments)["key_rate_bit_per_symbol"] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("transmittance", "alphabet", "expected"),
+    [
+        (10**-0.5, EIGHT_BY_EIGHT, 0.14273),
+        (0.1, EIGHT_BY_EIGHT, 0.03483),
+        (10**-0.5, SIXTEEN_BY_SIXTEEN, 0.14637),
+        (0.1, SIXTEEN_BY_SIXTEEN, 0.03602),
+    ],
+)
+def test_check_points_of_discrete_alphabets(capsys, transmittance, alphabet, expected):
+    found = rate(capsys, *IDEAL, "--transmittance", str(transmittance), *alphabet)
+    assert found["key_rate_bit_per_symbol"] == pytest.approx(expected, abs=6e-6)
+    assert found["modulation"] == alphabet[1]
 
 
 def test_json_has_the_figures_and_what_they_were_computed_from(capsys):
@@ -153,6 +174,10 @@ def test_sweep_needs_no_distance_and_the_same_options_give_the_same_picture(tmp_
         (["--distance", "25", *COMPOSABLE, "--epsilon", "0"], "epsilon"),
         (["--distance", "25", *COMPOSABLE, "--estimation-fraction", "1"], "estimation"),
         (["--distance", "25", "--proof", "finite", "--symbols", "nan"], "symbols"),
+        (["--distance", "25", *FINITE, "--modulation", "qpsk"], "Gaussian modulation alone"),
+        (["--distance", "25", "--shape", "0.1"], "--modulation"),
+        (["--distance", "25", "--modulation", "qam-64", "--shape", "-1"], "shape"),
+        (["--distance", "25", "--modulation", "qam-64", "--modulation-variance", "1000"], "photons"),
         (["--sweep", "rate.pdf"], ".png"),
         (["--sweep", "rate.png", "--json", "-"], "--distance or --transmittance"),
         (["--distance", "25", "--sweep", "/nowhere/at/all/rate.png"], "cannot write"),

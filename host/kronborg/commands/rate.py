@@ -13,10 +13,17 @@ from typing import Any
 
 from ..console.atomic import write_text
 from ..errors import InputError, NoKeyError
+from ..postprocessing.discrete_modulation import (
+    ORDERS,
+    discrete_asymptotic_rate,
+    discrete_holevo_bound,
+    gateware_alphabet,
+)
 from ..postprocessing.security import (
     Link,
     asymptotic_rate,
     composable_rate,
+    dtu_rate,
     finite_size_rate,
     holevo_bound,
     mutual_information,
@@ -31,8 +38,17 @@ FINITE_DEFAULTS = {
         "epsilon": 2.0**-32,
         "bits_per_quadrature": 6.0,
     },
+    "dtu": {
+        "estimation_fraction": 0.0,
+        "frame_error_rate": 0.1,
+        "epsilon": 1e-10,
+        "bits_per_quadrature": 6.0,
+    },
 }
 """Options that each finite-size proof knows, and what they are unless given: the conventions of its authors."""
+
+FINITE_RATES = {"finite": finite_size_rate, "composable": composable_rate, "dtu": dtu_rate}
+"""The rate of each of them."""
 
 PICTURE_FORMATS = ("png", "svg")
 LOWEST_RATE = 1e-6
@@ -57,25 +73,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         channel.add_argument(
             f"--{name}", type=float, default=default, metavar="X", help=f"{text} (default {default:g})"
         )
+    channel.add_argument(
+        "--modulation",
+        choices=("gaussian", *ORDERS),
+        default="gaussian",
+        help="gaussian, or an alphabet of the gateware (Denys, Brown & Leverrier 2021, asymptotic)",
+    )
+    channel.add_argument(
+        "--shape",
+        type=float,
+        metavar="X",
+        help="of an alphabet: probabilities exp(-X x^2 / 2) at odd x (default: good at V_A = 4; 0: equal)",
+    )
     channel.add_argument("--detection", choices=("heterodyne", "homodyne"), default="heterodyne")
 
     proof = parser.add_argument_group("security proof, all against collective attacks")
     proof.add_argument(
         "--proof",
-        choices=("asymptotic", "finite", "composable"),
+        choices=("asymptotic", *FINITE_DEFAULTS),
         default="asymptotic",
-        help="asymptotic; finite: Leverrier et al. 2010; composable: Pirandola & Papanastasiou 2024",
+        help="asymptotic; finite: Leverrier et al. 2010; composable: Pirandola & Papanastasiou 2024; dtu: Jain et al."
+        " 2022, recalled and not compared with the paper",
     )
     proof.add_argument("--symbols", type=float, metavar="N", help="symbols sent; needed unless asymptotic")
     proof.add_argument(
-        "--estimation-fraction", type=float, metavar="X", help="share of them disclosed (finite 0.5, composable 0.1)"
+        "--estimation-fraction",
+        type=float,
+        metavar="X",
+        help="share of them disclosed (finite 0.5, composable 0.1, dtu 0); 0: all are used, once corrected",
     )
-    proof.add_argument("--frame-error-rate", type=float, metavar="X", help="(finite 0, composable 0.1)")
+    proof.add_argument("--frame-error-rate", type=float, metavar="X", help="(finite 0, others 0.1)")
     proof.add_argument(
-        "--epsilon", type=float, metavar="X", help="each failure probability (finite 1e-10, composable 2^-32)"
+        "--epsilon", type=float, metavar="X", help="each failure probability (finite and dtu 1e-10, composable 2^-32)"
     )
     proof.add_argument(
-        "--bits-per-quadrature", type=float, metavar="P", help="to which Bob's result is digitised (composable 6)"
+        "--bits-per-quadrature",
+        type=float,
+        metavar="P",
+        help="to which Bob's result is digitised (composable and dtu 6)",
     )
 
     output = parser.add_argument_group("output")
@@ -143,6 +178,13 @@ def _rate_function(options: argparse.Namespace) -> tuple[Callable[[Link], float]
     for name in sorted(names - known):
         if getattr(options, name) is not None:
             raise InputError(f"--{name.replace('_', '-')} means nothing to --proof {options.proof}: leave it out")
+    if options.modulation != "gaussian":
+        if defaults:
+            raise InputError(f"--proof {options.proof} is worked out for Gaussian modulation alone: leave it out")
+        alphabet = gateware_alphabet(options.modulation, options.modulation_variance, options.shape)
+        return lambda link: discrete_asymptotic_rate(link, alphabet, options.beta), {}
+    if options.shape is not None:
+        raise InputError("--shape is that of an alphabet: name one with --modulation")
     if not defaults:
         return lambda link: asymptotic_rate(link, options.beta), {}
     if options.symbols is None:
@@ -151,7 +193,7 @@ def _rate_function(options: argparse.Namespace) -> tuple[Callable[[Link], float]
         name: value if getattr(options, name) is None else getattr(options, name) for name, value in defaults.items()
     }
     proof["symbols"] = options.symbols
-    compute = finite_size_rate if options.proof == "finite" else composable_rate
+    compute = FINITE_RATES[options.proof]
     return lambda link: compute(link, options.beta, **proof), proof
 
 
@@ -159,13 +201,19 @@ def _figures(
     link: Link, rate: float, distance: float | None, options: argparse.Namespace, proof: dict[str, float]
 ) -> dict[str, Any]:
     plob = plob_bound(link.transmittance)
+    known = holevo_bound(link)
+    if options.modulation != "gaussian":
+        alphabet = gateware_alphabet(options.modulation, options.modulation_variance, options.shape)
+        known = discrete_holevo_bound(link, alphabet)
     return {
         "key_rate_bit_per_symbol": rate,
         "plob_bound": plob if math.isfinite(plob) else None,
         "mutual_information": mutual_information(link),
-        "holevo_bound": holevo_bound(link),
+        "holevo_bound": known,
         "snr": link.snr,
         "proof": options.proof,
+        "proof_recalled": options.proof == "dtu",
+        "modulation": options.modulation,
         "detection": link.detection,
         "distance_km": distance,
         "loss_db": -10 * math.log10(link.transmittance) + 0.0,

@@ -18,12 +18,14 @@ from kronborg.postprocessing.security import (
     asymptotic_rate,
     chernoff_tail,
     composable_rate,
+    dtu_rate,
     entropy,
     finite_size_penalty,
     finite_size_rate,
     gaussian_tail,
     hashing_term,
     holevo_bound,
+    holevo_of_covariance,
     individual_information,
     mutual_information,
     null_key_excess_noise,
@@ -396,7 +398,7 @@ def test_impossible_links_are_refused_in_one_line(change):
         {"symbols": 0.5},
         {"symbols": math.nan},
         {"estimation_fraction": 1.0},
-        {"estimation_fraction": 0.0},
+        {"estimation_fraction": -0.1},
         {"epsilon": 0.0},
         {"epsilon": 1.0},
         {"frame_error_rate": 1.0},
@@ -420,3 +422,36 @@ def test_too_few_symbols_to_see_the_channel_mean_no_key(rate):
 def test_individual_attacks_are_for_homodyne_detection():
     with pytest.raises(InputError, match="homodyne"):
         individual_information(CP1)
+
+
+@pytest.mark.parametrize(("symbols", "rate"), [(1e8, 0.07904), (1e9, 0.08600)])
+def test_no_symbol_need_be_disclosed_if_all_estimate_the_channel(symbols, rate):
+    """Leverrier 2010 with the estimate after reconciliation: nearly twice the rate of a half that is given away."""
+    assert finite_size_rate(CP1, 0.95, symbols, estimation_fraction=0.0) == pytest.approx(rate, abs=6e-6)
+    assert rate > 1.9 * finite_size_rate(CP1, 0.95, symbols)
+
+
+@settings(deadline=None)
+@given(LINKS)
+def test_the_bound_from_covariances_is_the_links(link):
+    v = link.modulation_variance_snu + 1
+    b = link.transmittance * (v + link.chi_line)
+    c = math.sqrt(link.transmittance * (v * v - 1))
+    found = holevo_of_covariance(v, b, c, link.chi_detector, link.detection)
+    # Where eigenvalues meet the plain form loses digits.
+    assert found == pytest.approx(holevo_bound(link), rel=1e-5, abs=1e-6 * (1 + link.modulation_variance_snu) ** 0.5)
+
+
+@pytest.mark.parametrize("link", [CP1, CP2, CP4])
+def test_dtu_form_adds_up_and_tends_to_the_asymptotic_rate(link):
+    """Written out once more, in natural logarithms."""
+    beta, n, p, eps = BETA[link], 1e10, 0.9, 1e-10
+    at_worst = worst_case(link, 2 * n, gaussian_tail(eps))
+    delta = 2 / 3 * p * eps
+    aep = 4 * 13 * math.sqrt(math.log(2 / delta**2) / math.log(2))
+    length = p * n * (beta * mutual_information(link) - holevo_bound(at_worst)) - math.sqrt(p * n) * aep
+    length += math.log2(p - 2 / 3 * p * eps) + 2 * math.log2(math.sqrt(2) * eps)
+    assert dtu_rate(link, beta, n) == pytest.approx(length / n, rel=1e-10)
+    endless = dtu_rate(link, beta, 1e18, frame_error_rate=0.0)
+    assert endless == pytest.approx(asymptotic_rate(link, beta), abs=1e-6)
+    assert endless < asymptotic_rate(link, beta)
