@@ -35,6 +35,8 @@ ROOT: NDArray[np.int64] = _ROOTS[:-1]
 """The inverse root where each line begins."""
 SLOPE: NDArray[np.int64] = _ROOTS[:-1] - _ROOTS[1:]
 """How much it falls along the line."""
+_CHUNK = 1 << 12
+"""Phasors that are worked on at once: what is between two steps stays in the processor's cache."""
 ROOT_BITS, SLOPE_BITS = int(ROOT.max()).bit_length(), int(SLOPE.max()).bit_length()
 
 
@@ -54,13 +56,21 @@ def unit_phasor(phasors: NDArray[np.int32]) -> NDArray[np.int16]:
         raise ValueError(f"phasors must be int32 of shape (n, 2), not {phasors.dtype} of shape {phasors.shape}")
     if phasors.size and not PHASOR.minimum <= phasors.min() <= phasors.max() <= PHASOR.maximum:
         raise ValueError(f"a phasor does not fit {PHASOR.width} bits")
-    largest = np.abs(phasors).max(axis=1) if len(phasors) else np.zeros(0, np.int32)
+    units = np.empty((len(phasors), 2), np.int16)
+    for begin in range(0, len(phasors), _CHUNK):
+        units[begin : begin + _CHUNK] = _unit(phasors[begin : begin + _CHUNK])
+    return units
+
+
+def _unit(phasors: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The same, of phasors that are known to fit; words of 16 bits."""
+    largest = np.maximum(np.abs(phasors[:, 0]), np.abs(phasors[:, 1]))
     length = np.frexp(largest.astype(np.float64))[1]  # bits of the larger component
     # To the top of 20 bits first, then down to the mantissa with one rounding.
     mantissa = round_shift(
         phasors.astype(np.int64) << (PHASOR.width - length)[:, np.newaxis], PHASOR.width - MANTISSA_BITS
     )
-    power = np.sum(mantissa**2, axis=1)
+    power = mantissa[:, 0] * mantissa[:, 0] + mantissa[:, 1] * mantissa[:, 1]
     long = power >> (LEAST_POWER_BITS + 2) > 0
     power = np.where(long, power >> 2, power)
     line = (power >> (LEAST_POWER_BITS - SEGMENT_BITS)) - (1 << SEGMENT_BITS)
@@ -71,4 +81,4 @@ def unit_phasor(phasors: NDArray[np.int32]) -> NDArray[np.int16]:
     unit = np.where(long[:, np.newaxis], round_shift(product, ROOT_FRACTION + 1), round_shift(product, ROOT_FRACTION))
     unit = np.clip(unit, -SAMPLE.maximum, SAMPLE.maximum)
     unit[largest == 0] = SAMPLE.maximum, 0
-    return unit.astype(np.int16)
+    return unit
