@@ -1,0 +1,1 @@
+"""From symbols to frames: where they begin, when to sample, what is handed on."""

@@ -1,0 +1,162 @@
+"""Symbols as a receiver's filter gives them: frames of the transmitter, sampled by another clock, in noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
+from kronborg_hdl.modulation.frame_controller.model import FrameLimits, FrameSettings
+from kronborg_hdl.synchronisation.frame_synchroniser.correlation import false_alarm_threshold, signs
+from kronborg_hdl.synchronisation.frame_synchroniser.model import (
+    Counts,
+    FrameSynchroniser,
+    Retime,
+    Settings,
+    State,
+)
+from kronborg_hdl.synchronisation.frame_synchroniser.packet import Packet
+from kronborg_hdl.synchronisation.frame_synchroniser.sizes import Sizes
+from kronborg_hdl.synchronisation.frame_synchroniser.timing import (
+    CORDIC_GAIN,
+    Gains,
+    TimingSettings,
+    raised_cosine_slope,
+    slope_of,
+)
+
+ROLL_OFF = 0.2
+REACH = 16
+RMS = 300.0
+"""Of a received payload symbol, words: its complex amplitude."""
+
+
+def frame_settings(
+    payload: int, *, preamble: int = 2039, repetition: int = 8, guard: int = 64, vacuum: int = 0, ratio: float = 4.0
+) -> FrameSettings:
+    """A frame whose chips are `ratio` times the payload's rms of 2000 words; one symbol a clock."""
+    chips = zadoff_chu(17, preamble) * ratio * 2000
+    words = np.rint(np.stack([chips.real, chips.imag], 1)).astype(np.int16)
+    return FrameSettings(
+        FrameLimits(1), guard, words, repetition, (int(ratio * 2000), 0), payload, vacuum=vacuum, calibration=0
+    )
+
+
+def settings_for(
+    frame: FrameSettings, sizes: Sizes, *, track: tuple[float, float] = (0.5, 1 / 8), ratio: float = 4.0
+) -> Settings:
+    """The synchroniser's registers for such frames, one after the other, four samples a symbol before the resampler."""
+    amplitude = CORDIC_GAIN * RMS * ratio * sizes.preamble * 4 / np.pi
+    return Settings(
+        sizes,
+        signs(frame.preamble),
+        false_alarm_threshold(sizes.detector_chips, frame.symbols, 1e-9),
+        frame.header_repetition,
+        0,
+        frame.payload,
+        frame.symbols,
+        64,
+        TimingSettings(
+            slope_of(raised_cosine_slope(ROLL_OFF)),
+            round(amplitude * 0.4),
+            1 << 11,
+            2 << 32,
+            Gains.of(1, 1, samples_per_symbol=4, period=frame.symbols),
+            Gains.of(*track, samples_per_symbol=4, period=frame.symbols),
+            32,
+        ),
+    )
+
+
+def gaussian(rng: np.random.Generator, count: int) -> NDArray[np.int16]:
+    """Payload symbols of an rms of 2000 words."""
+    return np.rint(rng.normal(0, 2000 / np.sqrt(2), (count, 2))).astype(np.int16)
+
+
+def pulse(time: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The raised cosine, at a time in symbols."""
+    return np.sinc(time) * np.cos(np.pi * ROLL_OFF * time) / (1 - (2 * ROLL_OFF * time) ** 2 + 1e-12)
+
+
+@dataclass(eq=False)
+class Channel:
+    """From words sent to words received.
+
+    Attributes:
+        snr: of the payload: its power over the noise's, in a symbol.
+        phase: static, radians.
+        rng: of the noise.
+    """
+
+    snr: float
+    phase: float = 0.7
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(1))
+
+    def sample(self, sent: NDArray[np.int16], at: NDArray[np.float64]) -> NDArray[np.int16]:
+        """The signal at these times, in symbols that were sent."""
+        padded = np.pad((sent[:, 0] + 1j * sent[:, 1]).astype(complex), REACH + 1)
+        whole = np.floor(at).astype(np.int64)
+        part = at - whole
+        signal = np.zeros(len(at), complex)
+        for k in range(-REACH, REACH + 1):
+            place = np.clip(whole + k + REACH + 1, 0, len(padded) - 1)
+            signal += padded[place] * pulse(part - k)
+        noise = self.rng.normal(0, RMS / np.sqrt(2 * self.snr), (len(at), 2))
+        rails = signal * RMS / 2000 * np.exp(1j * self.phase)
+        return np.clip(np.rint(np.stack([rails.real, rails.imag], 1) + noise), -32768, 32767).astype(np.int16)
+
+
+def loop(
+    synchroniser: FrameSynchroniser, frame: FrameSettings, channel: Channel, frames: int, *, ppm: float, start: float
+) -> tuple[list[Packet], list[float], Counts]:
+    """Let the synchroniser command an ideal resampler, half a frame at a time.
+
+    Args:
+        synchroniser: with its settings.
+        frame: that the transmitter sends, one after the other, without end.
+        channel: between the two.
+        frames: how many of them are received.
+        ppm: by how much the receiver's clock is slow: the places of its samples lie further apart.
+        start: place of the first sample, symbols.
+
+    Returns:
+        Packets; by how many symbols a payload symbol of each was at worst sampled too early or too late; counts.
+    """
+    clock, chunk = 1 + ppm * 1e-6, frame.symbols // 2
+    place, step, count = start, 1.0, 0
+    state: State | None = None
+    pending: list[Retime] = []
+    packets: list[Packet] = []
+    places: list[NDArray[np.float64]] = []
+    for _ in range(2 * frames):
+        parts, missing = [], chunk
+        while missing:
+            room = pending[0].at // 2 - count if pending else missing
+            part = place + np.arange(min(missing, room)) * step * clock
+            place += len(part) * step * clock
+            count += len(part)
+            missing -= len(part)
+            parts.append(part)
+            if pending and room == len(part):
+                command = pending.pop(0)
+                place += command.jump_samples / 4 * clock
+                step = command.step / (2 << 32)
+        at = np.concatenate(parts)
+        first = max(0, int(at[0]) // frame.symbols - 1)
+        rng = [np.random.default_rng(number) for number in range(first, int(at[-1]) // frame.symbols + 2)]
+        sent = [frame.frame(first + k, gaussian(rng[k], frame.payload))[0] for k in range(len(rng))]
+        done = synchroniser.process(channel.sample(np.concatenate(sent), at - first * frame.symbols), state)
+        state = done.state
+        pending += done.retimes
+        packets += done.packets
+        places.append(at)
+    where = np.concatenate(places)
+    errors = []
+    for packet in packets:
+        own = where[packet.place :][: frame.payload]
+        due = packet.frame * frame.symbols + frame.head + np.arange(frame.payload)
+        errors.append(float(np.abs(own - due).max()))
+    assert state is not None
+    return packets, errors, state.counts
