@@ -112,16 +112,18 @@ class Database(ABC):
             StoreError: the database refuses; nothing of the transaction is kept.
         """
         depth = self._depth
+        if depth and not self.in_transaction:
+            # After some failures (a full disk) a database undoes everything by itself.
+            raise StoreError(f"cannot use the key store {self.name}: the transaction was undone")
         self.rows(f"SAVEPOINT s{depth}") if depth else self._begin()
         self._depth += 1
         try:
             yield
         except BaseException:
             self._depth = depth
-            if depth:
-                # Where the database has already undone everything, this fails, and so does the outer transaction.
+            if depth and self.in_transaction:
                 self.rows(f"ROLLBACK TO SAVEPOINT s{depth}")
-            else:
+            elif not depth:
                 self._rollback()
             raise
         self._depth = depth
@@ -133,6 +135,11 @@ class Database(ABC):
         except StoreError:
             self._rollback()
             raise
+
+    @property
+    @abstractmethod
+    def in_transaction(self) -> bool:
+        """Whether the database has a transaction open."""
 
     @abstractmethod
     def _begin(self) -> None:

@@ -88,6 +88,11 @@ class SQLite(Database):
                 execute(f"PRAGMA application_id = {APPLICATION}")
                 execute(f"PRAGMA user_version = {VERSION}")
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the database has a transaction open."""
+        return bool(self._connection.in_transaction)
+
     def _begin(self) -> None:
         self.rows("BEGIN IMMEDIATE")
 

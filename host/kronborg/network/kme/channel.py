@@ -11,8 +11,9 @@ import asyncio
 import base64
 import http.client
 import json
+import select
+import socket
 import ssl
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,22 +63,30 @@ class Connection:
             PeerSilent: something was, and there is no good answer.
         """
         data = json.dumps(body).encode()
+        if self._connection is not None and self._ended(self._connection.sock):
+            self.close()
         kept = self._connection is not None
         try:
-            return self._exchange(path, data)
+            return self._exchange(self._connection or self._connect(), path, data)
+        except PeerAbsent:
+            raise
         except (OSError, http.client.HTTPException, ValueError):
             self.close()
             if not kept:
                 raise PeerSilent(f"KME {self._peer.id} did not answer") from None
         # A connection that was idle may just have ended. All messages may come twice, so this one is sent again.
         try:
-            return self._exchange(path, data)
-        except (PeerAbsent, OSError, http.client.HTTPException, ValueError):
+            return self._exchange(self._connect(), path, data)
+        except (OSError, http.client.HTTPException, ValueError):
             self.close()
             raise PeerSilent(f"KME {self._peer.id} did not answer") from None
 
-    def _exchange(self, path: str, data: bytes) -> dict[str, Any]:
-        connection = self._connection or self._connect()
+    @staticmethod
+    def _ended(idle: socket.socket) -> bool:
+        """Whether the other end has hung up: between messages there is nothing else to read."""
+        return bool(select.select([idle], [], [], 0)[0])
+
+    def _exchange(self, connection: http.client.HTTPSConnection, path: str, data: bytes) -> dict[str, Any]:
         connection.request("POST", path, data, {"Content-Type": "application/json"})
         response = connection.getresponse()
         body = response.read(MOST_ANSWER_BYTES)
@@ -128,7 +137,6 @@ class Channel:
         self._waiting: list[tuple[Reservation, asyncio.Future[None]]] = []
         self._sender: asyncio.Task[None] | None = None
         self._down_until = 0.0
-        self._lock = threading.Lock()
 
     async def _post(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._post_now, what, body)

@@ -56,41 +56,15 @@ class Etsi014:
     def __init__(self, service: KeyService, metrics: Metrics) -> None:
         self._service = service
         interface = Interface("sae", "sae", service.own_sae, metrics)
-        parameter = [_parameter("sae_id", {"type": "string", "pattern": f"^{ID_PATTERN}$"}, "path", required=True)]
-        number = _parameter("number", {"type": "integer"}, "query")
-        size = _parameter("size", {"type": "integer"}, "query")
-        key_id = _parameter("key_ID", {"type": "string", "format": "uuid"}, "query", required=True)
-        interface.add(
-            "status", "GET", PATH + "/{sae_id}/status", self.status, {"parameters": parameter, **_responses("Status")}
-        )
-        interface.add(
-            "enc_keys",
-            "GET",
-            PATH + "/{sae_id}/enc_keys",
-            self.get_enc_keys,
-            {"parameters": [*parameter, number, size], **_responses("Key container")},
-        )
-        interface.add(
-            "enc_keys",
-            "POST",
-            PATH + "/{sae_id}/enc_keys",
-            self.post_enc_keys,
-            {"parameters": parameter, **_body(KeyRequest, required=False), **_responses("Key container")},
-        )
-        interface.add(
-            "dec_keys",
-            "GET",
-            PATH + "/{sae_id}/dec_keys",
-            self.get_dec_keys,
-            {"parameters": [*parameter, key_id], **_responses("Key container")},
-        )
-        interface.add(
-            "dec_keys",
-            "POST",
-            PATH + "/{sae_id}/dec_keys",
-            self.post_dec_keys,
-            {"parameters": parameter, **_body(KeyIDs, required=True), **_responses("Key container")},
-        )
+        work = {
+            ("status", "GET"): self.status,
+            ("enc_keys", "GET"): self.get_enc_keys,
+            ("enc_keys", "POST"): self.post_enc_keys,
+            ("dec_keys", "GET"): self.get_dec_keys,
+            ("dec_keys", "POST"): self.post_dec_keys,
+        }
+        for (endpoint, method), each in work.items():
+            interface.add(endpoint, method, f"{PATH}/{{sae_id}}/{endpoint}", each)
         self.app: FastAPI = interface.app
 
     async def status(self, caller: str, request: Request) -> dict[str, Any]:
@@ -190,36 +164,49 @@ def _json(request: Request, body: bytes) -> None:
         raise Refused(400, "Content-Type is not application/json")
 
 
+def description() -> dict[str, Any]:
+    """The interface in OpenAPI 3.1, for tests and for those who write clients. The KME does not serve it."""
+    number, size = (_parameter(name, {"type": "integer"}, "query") for name in ("number", "size"))
+    key_id = _parameter("key_ID", {"type": "string", "format": "uuid"}, "query", required=True)
+    sae = _parameter("sae_id", {"type": "string", "pattern": f"^{ID_PATTERN}$"}, "path", required=True)
+    operations = {
+        "status": {"get": {"parameters": [sae]}},
+        "enc_keys": {"get": {"parameters": [sae, number, size]}, "post": {"parameters": [sae], **_body(KeyRequest)}},
+        "dec_keys": {"get": {"parameters": [sae, key_id]}, "post": {"parameters": [sae], **_body(KeyIDs)}},
+    }
+    for methods in operations.values():
+        for operation in methods.values():
+            operation["responses"] = _RESPONSES
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "ETSI GS QKD 014 V1.1.1", "version": "1"},
+        "paths": {f"{PATH}/{{sae_id}}/{endpoint}": methods for endpoint, methods in operations.items()},
+    }
+
+
 def _parameter(name: str, schema: dict[str, Any], place: str, *, required: bool = False) -> dict[str, Any]:
     return {"name": name, "in": place, "required": required, "schema": schema}
 
 
-def _body(model: type[BaseModel], *, required: bool) -> dict[str, Any]:
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    for name, part in schema.pop("$defs", {}).items():
-        # One level deep: the only model within another is a list's item.
-        schema["properties"]["key_IDs"]["items"] = part | {"title": name}
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    for part in schema.pop("$defs", {}).values():
+        # The only model within another is a list's item.
+        schema["properties"]["key_IDs"]["items"] = part
+    required = model is not KeyRequest
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
-def _responses(good: str) -> dict[str, Any]:
-    error = {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["message"],
-                "properties": {
-                    "message": {"type": "string"},
-                    "details": {"type": "array", "items": {"type": "object"}},
-                },
-                "additionalProperties": False,
-            }
-        }
-    }
-    texts = {"400": "bad request", "401": "unauthorized", "503": "error on server side"}
-    return {
-        "responses": {
-            "200": {"description": good, "content": {"application/json": {"schema": {"type": "object"}}}},
-            **{code: {"description": text, "content": error} for code, text in texts.items()},
-        }
-    }
+_ERROR = {
+    "type": "object",
+    "required": ["message"],
+    "properties": {"message": {"type": "string"}, "details": {"type": "array", "items": {"type": "object"}}},
+    "additionalProperties": False,
+}
+_RESPONSES = {
+    "200": {"description": "OK", "content": {"application/json": {"schema": {"type": "object"}}}},
+    **{
+        code: {"description": text, "content": {"application/json": {"schema": _ERROR}}}
+        for code, text in {"400": "bad request", "401": "unauthorized", "503": "error on server side"}.items()
+    },
+}

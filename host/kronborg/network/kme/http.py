@@ -36,7 +36,7 @@ class Interface:
         self.app = FastAPI(title=f"Kronborg KME, {name}", openapi_url=None, docs_url=None, redoc_url=None)
         self.app.add_exception_handler(StarletteHTTPException, self._not_here)
 
-    def add(self, endpoint: str, method: str, path: str, work: Endpoint, description: dict[str, Any]) -> None:
+    def add(self, endpoint: str, method: str, path: str, work: Endpoint) -> None:
         """Serve a path."""
 
         async def handle(request: Request) -> Response:
@@ -57,7 +57,7 @@ class Interface:
             )
             return response
 
-        self.app.add_api_route(path, handle, methods=[method], name=f"{method} {endpoint}", openapi_extra=description)
+        self.app.add_api_route(path, handle, methods=[method], name=f"{method} {endpoint}")
 
     async def _carry_out(self, work: Endpoint, request: Request) -> tuple[str | None, Response]:
         identity = of_certificate(getattr(request.state, "peercert", None))

@@ -80,9 +80,9 @@ class PeerApi:
         self._service = service
         peers = {link.peer for link in service.config.links.values()}
         interface = Interface("peer", "kme", peers.__contains__, metrics)
-        interface.add("reservations", "POST", PATH + "/reservations", self.reservations, {})
-        interface.add("voids", "POST", PATH + "/voids", self.voids, {})
-        interface.add("blocks", "POST", PATH + "/blocks", self.blocks, {})
+        interface.add("reservations", "POST", PATH + "/reservations", self.reservations)
+        interface.add("voids", "POST", PATH + "/voids", self.voids)
+        interface.add("blocks", "POST", PATH + "/blocks", self.blocks)
         self.app: FastAPI = interface.app
 
     async def reservations(self, caller: str, request: Request) -> dict[str, Any]:

@@ -83,15 +83,13 @@ class Worker:
             future.get_loop().call_soon_threadsafe(_settle, future, result, error)
 
     def _attempt(self, work: Callable[[], Any]) -> tuple[Any, Exception | None]:
-        failed: Exception | None = None
         try:
             with self._database.transaction():
                 return work(), None
         except Exception as error:
-            failed = error
-        # If the database has undone the whole transaction, this raises, and nobody is told that theirs was done.
-        with self._database.transaction():
-            return None, failed
+            if not self._database.in_transaction:
+                raise  # the database has undone the work of all
+            return None, error
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:

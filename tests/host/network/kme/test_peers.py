@@ -1,0 +1,255 @@
+"""Two KMEs that agree, or do not: what becomes of keys then."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kronborg.errors import InputError
+from kronborg.network.identity import Identity
+from kronborg.network.key_pools import KeyPools
+from kronborg.network.key_store import KeyBlock, KeyStore
+from kronborg.network.kme.channel import Connection, PeerAbsent, PeerSilent
+from kronborg.network.kme.config import Address
+from kronborg.network.kme.server import Kme
+from kronborg.network.sqlite import SQLite
+from kronborg_sim.network.pair import LINK
+
+from .conftest import Running, running, wait_for
+from .test_etsi014 import error_of, keys_of
+
+
+def accounts(network: Running, kme: str) -> list[dict[str, int]]:
+    """Of both pools at one end, read beside the KME."""
+    database = SQLite(network.pair.config(kme).store)
+    try:
+        return [KeyPools(database).account(LINK, pool) for pool in (0, 1)]
+    finally:
+        database.close()
+
+
+def post(network: Running, bearer: str, path: str, body: Any) -> Any:
+    """A message to the peer port of KME B."""
+    kind, name = bearer.split()
+    if not network.pair.authority.files(Identity(kind, name))[0].exists():
+        network.pair.authority.issue(Identity(kind, name), ["x"])
+    client = network.client(bearer, "kme-b")
+    return client.post(f"https://{network.pair.config('kme-b').peer_listen}/peer/v1/links/{path}", json=body)
+
+
+def reservation(pool: int = 0, **changes: Any) -> dict[str, Any]:
+    made = {
+        "id": "00000000-0000-4000-8000-00000000000a",
+        "pool": pool,
+        "key_ids": ["00000000-0000-4000-8000-000000000001"],
+        "key_bytes": 32,
+        "segments": [[1, 9000, 32]],
+        "master": "alice",
+        "slaves": ["bob"],
+        "lifetime_seconds": 60,
+    }
+    return made | changes
+
+
+def test_a_peer_that_cannot_be_reached_costs_no_key(own_network: Running) -> None:
+    own_network.stop("kme-b")
+    before = accounts(own_network, "kme-a")[0]
+    for _ in range(3):
+        assert "cannot be reached" in error_of(own_network.enc(), 503)["message"]
+    assert accounts(own_network, "kme-a")[0] == before
+    status = own_network.client("alice", "kme-a").get("/api/v1/keys/bob/status").json()
+    assert status["status_extension"]["kronborg_peer_up"] is False
+    own_network.start("kme-b")
+    wait_for(lambda: own_network.enc().status_code == 200)
+
+
+def lose(answer: bool) -> Callable[..., Any]:
+    """An exchange whose request, or whose answer, is lost."""
+    real = Connection._exchange
+
+    def exchange(self: Connection, connection: Any, path: str, data: bytes) -> Any:
+        if answer and path.endswith("reservations"):
+            real(self, connection, path, data)
+        if path.endswith("reservations"):
+            raise ConnectionResetError
+        return real(self, connection, path, data)
+
+    return exchange
+
+
+@pytest.mark.parametrize("answer", [False, True])
+def test_keys_whose_agreement_was_lost_are_void_at_both_ends(
+    own_network: Running, monkeypatch: pytest.MonkeyPatch, answer: bool
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "_exchange", lose(answer))
+        assert "did not confirm" in error_of(own_network.enc(number=2), 503)["message"]
+    wait_for(lambda: all(accounts(own_network, kme)[0]["voided"] == 64 for kme in ("kme-a", "kme-b")))
+    keys = keys_of(own_network.enc(number=2))
+    assert keys_of(own_network.dec(list(keys))) == keys
+
+
+def test_a_peer_that_does_not_have_the_material_gets_nothing_delivered(own_network: Running) -> None:
+    """Its store was lost and replaced: the links go on with new blocks, and what it lacks is void."""
+    own_network.stop("kme-b")
+    own_network.pair.config("kme-b").store.unlink()
+    own_network.start("kme-b")
+    wait_for(lambda: "did not confirm" in error_of(own_network.enc(), 503)["message"])
+    assert accounts(own_network, "kme-a")[0]["delivered"] == 0
+
+
+def test_blocks_that_differ_are_never_served(own_network: Running) -> None:
+    pair, before = own_network.pair, own_network.stored()
+    for kme, byte in (("kme-a", 1), ("kme-b", 2)):
+        with KeyStore(pair.config(kme).store) as store:
+            store.add(KeyBlock(LINK, 2, 8000, 1e-10, bytes([byte]) * 1000))
+    kme = own_network.kmes["kme-a"]
+    labels = {"link": LINK, "outcome": "unequal"}
+    wait_for(lambda: kme.metrics.registry.get_sample_value("kronborg_kme_blocks_total", labels) == 1)
+    assert own_network.stored() == before
+
+
+def test_masters_at_both_ends_at_once_never_get_the_same_bits(own_network: Running) -> None:
+    def fetch(arguments: tuple[str, str, str]) -> list[bytes]:
+        return [key for _ in range(15) for key in keys_of(own_network.enc(*arguments, number=3)).values()]
+
+    both = [
+        ("alice", "bob", "kme-a"),
+        ("bob", "alice", "kme-b"),
+        ("carol", "dave", "kme-a"),
+        ("dave", "carol", "kme-b"),
+    ]
+    for each in both:
+        own_network.client(each[0], each[2])
+    with ThreadPoolExecutor(4) as pool:
+        keys = [key for found in pool.map(fetch, both) for key in found]
+    assert len(set(keys)) == len(keys) == 4 * 45
+
+
+def test_what_a_crash_left_open_is_void_after_the_restart(
+    own_network: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(KeyPools, "deliver_to_master", lambda *_: (_ for _ in ()).throw(MemoryError))
+        assert error_of(own_network.enc(), 503) == {"message": "error on server side"}
+    assert [accounts(own_network, kme)[0]["reserved"] for kme in ("kme-a", "kme-b")] == [32, 32]
+    own_network.stop("kme-a")
+    own_network.start("kme-a")
+    wait_for(lambda: all(accounts(own_network, kme)[0]["voided"] == 32 for kme in ("kme-a", "kme-b")))
+
+
+def test_keys_that_nobody_fetches_expire(tmp_path: Path) -> None:
+    with running(tmp_path, keys="lifetime_seconds = 1") as brief:
+        brief.fill(1000)
+        keys = keys_of(brief.enc())
+        wait_for(lambda: accounts(brief, "kme-b")[0]["expired"] == 32)
+        assert "not found" in error_of(brief.dec(list(keys)), 400)["message"]
+
+
+# --- the interface between KMEs
+
+
+def test_only_the_kme_at_the_other_end_of_a_link_is_answered(network: Running) -> None:
+    body = {"reservations": []}
+    assert post(network, "kme kme-a", f"{LINK}/reservations", body).status_code == 200
+    for bearer, link in (("sae bob", LINK), ("kme kme-x", LINK), ("kme kme-a", "link-xy"), ("kme kme-b", LINK)):
+        error_of(post(network, bearer, f"{link}/reservations", body), 401)
+
+
+def test_a_reservation_that_the_other_end_may_not_make_is_not_accepted(network: Running) -> None:
+    for changes in (
+        {"pool": 1},  # this end's own
+        {"master": "bob"},
+        {"master": "nobody"},
+        {"slaves": ["alice"]},
+        {"slaves": ["bob", "bob"]},
+        {"segments": [[1, 9000, 31]]},
+        {"segments": [[77, 0, 32]]},
+        {"segments": [[1, 1 << 61, 32]]},
+    ):
+        answer = post(network, "kme kme-a", f"{LINK}/reservations", {"reservations": [reservation(**changes)]})
+        assert (answer.status_code, answer.json()) == (200, {"accepted": []}), changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"pool": 2}, {"id": "x"}, {"key_ids": []}, {"key_bytes": 0}, {"slaves": []}, {"master": "a b"},
+     {"segments": [[1, 2]]}, {"segments": [[1, -1, 32]]}, {"lifetime_seconds": 0}, {"lifetime_seconds": "1"},
+     {"more": 1}],
+)  # fmt: skip
+def test_malformed_messages_between_kmes_are_bad_requests(network: Running, changes: dict[str, Any]) -> None:
+    body = {"reservations": [reservation(**changes)]}
+    error_of(post(network, "kme kme-a", f"{LINK}/reservations", body), 400)
+
+
+def test_challenges_go_one_way_and_have_their_length(network: Running) -> None:
+    error_of(post(network, "kme kme-a", f"{LINK}/blocks", {"challenges": [{"sequence": 1, "challenge": "AAAA"}]}), 400)
+    error_of(post(network, "kme kme-a", f"{LINK}/blocks", {"challenges": [{"sequence": 1, "challenge": "!"}]}), 400)
+    absent = {"challenges": [{"sequence": 999, "challenge": "A" * 42 + "=="}]}
+    error_of(post(network, "kme kme-a", f"{LINK}/blocks", absent), 400)
+    client = network.client("kme kme-b", "kme-a")
+    path = f"https://{network.pair.config('kme-a').peer_listen}/peer/v1/links/{LINK}/blocks"
+    error_of(client.post(path, json={"challenges": []}), 400)
+
+
+def test_nothing_is_said_to_who_is_not_the_peer(own_network: Running) -> None:
+    pair = own_network.pair
+    context = pair.context(Identity("kme", "kme-a"))
+    connection = Connection(pair.config("kme-b").peer_listen, "kme-c", context)
+    with pytest.raises(PeerAbsent, match="is not KME kme-c"):
+        connection.post("/", {})
+    with pytest.raises(PeerAbsent, match="cannot be reached"):
+        Connection(Address("127.0.0.1", 1), "kme-b", context).post("/", {})
+    good = Connection(pair.config("kme-b").peer_listen, "kme-b", context)
+    with pytest.raises(PeerSilent):
+        good.post("/nowhere", {})
+    good.close()
+
+
+# --- starting
+
+
+def test_a_store_serves_one_kme(own_network: Running) -> None:
+    with pytest.raises(InputError, match="another KME serves from the key store"):
+        Kme(own_network.pair.config("kme-a"))
+
+
+def test_a_damaged_store_does_not_start(tmp_path: Path) -> None:
+    with running(tmp_path) as network:
+        network.fill(1000)
+        network.end()
+        database = SQLite(network.pair.config("kme-a").store)
+        database.rows("UPDATE chunk SET sum = sum + 1")
+        database.close()
+        with pytest.raises(InputError, match=r"fails its integrity check .* move it away"):
+            Kme(network.pair.config("kme-a"))
+
+
+def test_a_store_that_is_damaged_while_it_serves_serves_no_more(own_network: Running) -> None:
+    database = SQLite(own_network.pair.config("kme-a").store)
+    database.rows("UPDATE chunk SET sum = sum + 1 WHERE pool = 0")
+    database.close()
+    for _ in range(2):
+        assert error_of(own_network.enc(), 503)["message"] == "the key store is damaged: ask the operator"
+    error_of(own_network.client("alice", "kme-a").get("/api/v1/keys/bob/status"), 503)
+    sound = own_network.kmes["kme-a"].metrics.registry.get_sample_value("kronborg_kme_store_sound")
+    assert sound == 0
+
+
+def test_a_port_that_is_taken_is_said_with_its_key(own_network: Running, tmp_path: Path) -> None:
+    pair = own_network.pair
+    text = pair.files["kme-a"].read_text().replace("kme-a.sqlite", "other.sqlite")
+    pair.files["kme-a"].write_text(text)
+    with pytest.raises(InputError, match=r"kme-a.toml: \[kme\] listen: cannot listen at 127.0.0.1"):
+        Kme(pair.config("kme-a"))
+
+
+def test_threads_end_with_their_kme(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with running(tmp_path) as network:
+        network.fill(1000)
+        keys_of(network.enc())
+    wait_for(lambda: threading.active_count() <= before)
