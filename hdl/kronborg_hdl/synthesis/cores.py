@@ -8,6 +8,7 @@ from inspect import Parameter, signature
 
 from ..axi.skin import Core
 from ..compensation.phase_smoother.core import PhaseSmoother
+from ..compensation.rotator.core import Rotator
 from ..compensation.unit_phasor.core import UnitPhasor
 from ..decimation.matched_filter.core import MatchedFilter
 from ..dsp.rates import LANES
@@ -71,6 +72,7 @@ CORES = {
     "phase_smoother": Entry(lambda lanes: PhaseSmoother(hops_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
     "predistortion": Entry(Predistortion, LANES, "xczu48dr"),
     "pulse_shaper": Entry(PulseShaper, LANES, "xc7z020"),
+    "rotator": Entry(lambda lanes: Rotator(samples_per_clock=lanes), LANES, "xczu48dr"),
     "shift_and_pilots": Entry(ShiftAndPilots, LANES, "xc7z020"),
     "symbol_record": Entry(lambda lanes: SymbolRecord(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
     "transmitter": Entry(Transmitter, LANES, None),

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kronborg_hdl.axi.skin import Core
+from kronborg_hdl.compensation.rotator.core import Rotator as RotatorCore
+from kronborg_hdl.compensation.rotator.model import REACH, Rotator
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter as MatchedFilterCore
 from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
+from kronborg_hdl.dsp.formats import BASEBAND
 from kronborg_hdl.modulation.alphabet.core import AlphabetSource as AlphabetSourceCore
 from kronborg_hdl.modulation.alphabet.model import shaped_qam
 from kronborg_hdl.modulation.entropy.chacha20.core import ROUNDS_PER_CLOCK
@@ -260,6 +263,34 @@ def matched_filter(size: Size, rng: np.random.Generator) -> Case:
     )
 
 
+def rotator(size: Size, rng: np.random.Generator) -> Case:
+    """The rotator with a random delay; two samples are a symbol. Words of full scale: some saturate."""
+    settings = Rotator(int(rng.integers(-REACH, REACH + 1)))
+
+    def configure(model: RtlModel) -> None:
+        model.write("delay", hops=settings.delay)
+        _apply(model)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        hops = -(-symbols // REACH) * REACH
+        samples = rng.integers(BASEBAND.minimum, BASEBAND.maximum + 1, (2 * hops, 2), np.int32)
+        return {"s_axis": [samples], "s_axis_phasors": [_complex_words(rng, hops + REACH)]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        rotated = settings.process(stimulus["s_axis"][0], stimulus["s_axis_phasors"][0])
+        return {"m_axis": [rotated.samples]}, {("saturations", "count"): rotated.saturated}
+
+    return Case(
+        RotatorCore(samples_per_clock=size.lanes),
+        configure,
+        stimulus,
+        response,
+        rate_of="m_axis",
+        samples_per_beat=size.lanes,
+        samples_per_symbol=2,
+    )
+
+
 def transmitter(size: Size, rng: np.random.Generator) -> Case:
     """The transmitter from a key of the host to samples and record. The key's last word ends the last frame."""
     frames, number = 8, int(rng.integers(0, 2**32))
@@ -319,6 +350,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "matched_filter": matched_filter,
     "predistortion": predistortion,
     "pulse_shaper": pulse_shaper,
+    "rotator": rotator,
     "shift_and_pilots": shift_and_pilots,
     "transmitter": transmitter,
 }

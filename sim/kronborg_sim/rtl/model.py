@@ -100,6 +100,10 @@ class RtlModel:
         """Width of an AXI4-Stream's TDATA."""
         return self._simulation.streams[stream].ports["data"].bits // 8
 
+    def has_last(self, stream: str) -> bool:
+        """Whether an AXI4-Stream has TLAST: an endless one has not."""
+        return "last" in self._simulation.streams[stream].ports
+
     @property
     def clocks(self) -> int:
         """Cycles simulated so far: the number of the next clock."""

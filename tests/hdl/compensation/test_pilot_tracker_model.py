@@ -249,7 +249,7 @@ def test_commands_come_a_period_before_their_hop() -> None:
         ("threshold", 1 << MAGNITUDE_BITS),
         ("start", 1 << 31),
         ("trials", 0),
-        ("slot_log2", 1),
+        ("slot_log2", 3),
         ("block_log2", 11),
         ("gain", 8),
         ("patience", 256),

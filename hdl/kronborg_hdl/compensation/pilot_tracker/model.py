@@ -45,7 +45,7 @@ HOPS = 1 << HOPS_LOG2
 """Hops of a sub-block. A step of half a turn from one to the next is a beat 1/32 of the hop rate off: 3.9 MHz."""
 SUM_BITS = PHASOR.width + HOPS_LOG2
 MAGNITUDE_BITS = magnitude_bits(SUM_BITS)
-SLOT_LOG2 = (2, 10)
+SLOT_LOG2 = (4, 10)
 """Least and largest binary logarithm of the sub-blocks of a slot."""
 BLOCK_LOG2 = (6, 10)
 """And of a block."""
