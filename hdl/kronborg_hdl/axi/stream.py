@@ -7,7 +7,7 @@ Q, ... in little-endian order.
 
 from __future__ import annotations
 
-from amaranth import Module, Mux, Signal, unsigned
+from amaranth import Module, Mux, Signal, signed, unsigned
 from amaranth.hdl import Elaboratable, ShapeLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -34,6 +34,9 @@ def unsigned_words(count: int, bits: int) -> data.StructLayout:
 
 RETUNE = data.StructLayout({"words": data.StructLayout({"at": 32, "beat": 32})})
 """Payload of a command to the receiver's mixer: from hop number `at` on, the beat's increment is `beat`."""
+
+CLOCK = data.StructLayout({"words": data.StructLayout({"at": 32, "rate": signed(32)})})
+"""Payload of what the pilots say of the clocks, of a block from hop `at` on; see ``pilot_tracker.model.Clock``."""
 
 
 class SkidBuffer(wiring.Component):

@@ -8,6 +8,7 @@ from inspect import Parameter, signature
 
 from ..axi.skin import Core
 from ..compensation.phase_smoother.core import PhaseSmoother
+from ..compensation.pilot_tracker.core import PilotTracker
 from ..compensation.rotator.core import Rotator
 from ..compensation.unit_phasor.core import UnitPhasor
 from ..decimation.matched_filter.core import MatchedFilter
@@ -70,6 +71,7 @@ CORES = {
     "gaussian": Entry(lambda lanes: GaussianSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
     "matched_filter": Entry(MatchedFilter, LANES, "xczu48dr"),
     "phase_smoother": Entry(lambda lanes: PhaseSmoother(hops_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
+    "pilot_tracker": Entry(lambda lanes: PilotTracker(hops_per_clock=lanes, halvings=2), SYMBOLS_PER_CLOCK, "xc7z020"),
     "predistortion": Entry(Predistortion, LANES, "xczu48dr"),
     "pulse_shaper": Entry(PulseShaper, LANES, "xc7z020"),
     "rotator": Entry(lambda lanes: Rotator(samples_per_clock=lanes), LANES, "xczu48dr"),

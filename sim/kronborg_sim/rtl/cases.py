@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kronborg_hdl.axi.skin import Core
+from kronborg_hdl.compensation.pilot_tracker.core import PilotTracker as PilotTrackerCore
+from kronborg_hdl.compensation.pilot_tracker.model import BEAT_FRACTION, PilotTracker, Settings
 from kronborg_hdl.compensation.rotator.core import Rotator as RotatorCore
 from kronborg_hdl.compensation.rotator.model import REACH, Rotator
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter as MatchedFilterCore
 from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
 from kronborg_hdl.dsp.formats import BASEBAND
+from kronborg_hdl.dsp.nco import PHASE_BITS
 from kronborg_hdl.modulation.alphabet.core import AlphabetSource as AlphabetSourceCore
 from kronborg_hdl.modulation.alphabet.model import shaped_qam
 from kronborg_hdl.modulation.entropy.chacha20.core import ROUNDS_PER_CLOCK
@@ -43,6 +46,7 @@ from kronborg_hdl.modulation.symbol_record.model import packet
 from kronborg_hdl.transmitter.core import Transmitter as TransmitterCore
 
 from ..benches.transmitter import TransmitterBench, random_settings
+from ..pilot_hops import Scene, play
 from .model import RegisterName, RtlModel
 
 Words = NDArray[Any]
@@ -291,6 +295,71 @@ def rotator(size: Size, rng: np.random.Generator) -> Case:
     )
 
 
+def pilot_tracker(size: Size, rng: np.random.Generator) -> Case:
+    """The pilot tracker: found, lost for a moment, found elsewhere, two tones at once, and found again."""
+    # Four trials are as wide as half of the main lobe of a sub-block of 16 hops of 2 samples.
+    step = 2**-7
+    settings = Settings(
+        halvings=0,
+        threshold=6000,
+        start=round(-8 * step * 2**PHASE_BITS),
+        step=round(step * 2**PHASE_BITS),
+        trials=17,
+        block_log2=6,
+        patience=1,
+    )
+    tracker = PilotTracker(settings)
+
+    def configure(model: RtlModel) -> None:
+        model.write("threshold", word=settings.threshold)
+        model.write("start", word=settings.start)
+        model.write("step", word=settings.step)
+        model.write(
+            "search", trials=settings.trials, neighbourhood=settings.neighbourhood, ambiguity=settings.ambiguity
+        )
+        model.write(
+            "follow",
+            slot_log2=settings.slot_log2,
+            block_log2=settings.block_log2,
+            gain=settings.gain,
+            patience=settings.patience,
+        )
+        _apply(model)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        part = -(-symbols // 5 // 64) * 64
+        near, far = (float(beat) for beat in rng.uniform((-7 * step, 2 * step), (-2 * step, 7 * step)))
+        scenes = [
+            Scene(part, near, clock=1e-6),
+            Scene(3000, near, amplitude=0),
+            Scene(part, far),
+            Scene(part, near, twin=9 * step),
+            Scene(2 * part, near, walk_rad=0.3),
+        ]
+        return {"s_axis": [play(tracker, scenes, rng).transpose(1, 0, 2)]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        tracked = tracker.process(np.ascontiguousarray(stimulus["s_axis"][0].transpose(1, 0, 2)))
+        state = tracked.state
+        retunes = np.array([(retune.at, retune.beat) for retune in tracked.retunes], np.uint32)
+        clocks = np.array([(clock.at, clock.rate % 2**32) for clock in tracked.clocks], np.uint32)
+        counters = ("slips", "losses", "missing", "ambiguous")
+        counts: dict[tuple[RegisterName, str], int] = {(name, "count"): getattr(state, name) for name in counters}
+        beat = state.estimate >> BEAT_FRACTION
+        counts["beat", "word"] = beat - (beat >> (PHASE_BITS - 1) << PHASE_BITS)
+        counts["best", "word"] = state.best
+        return {"m_axis_retune": [retunes], "m_axis_clock": [clocks]}, counts
+
+    return Case(
+        PilotTrackerCore(hops_per_clock=size.lanes, halvings=settings.halvings),
+        configure,
+        stimulus,
+        response,
+        rate_of="s_axis",
+        samples_per_beat=size.lanes,
+    )
+
+
 def transmitter(size: Size, rng: np.random.Generator) -> Case:
     """The transmitter from a key of the host to samples and record. The key's last word ends the last frame."""
     frames, number = 8, int(rng.integers(0, 2**32))
@@ -348,6 +417,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "entropy": entropy,
     "gaussian": gaussian,
     "matched_filter": matched_filter,
+    "pilot_tracker": pilot_tracker,
     "predistortion": predistortion,
     "pulse_shaper": pulse_shaper,
     "rotator": rotator,

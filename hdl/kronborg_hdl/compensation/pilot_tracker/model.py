@@ -61,7 +61,7 @@ COUNTER_BITS = 32
 _WIDE = 1 << (PHASE_BITS + BEAT_FRACTION)
 # From (B / 2)**2 angle words a sub-block, B = 2**b, to turns a sample; multiplied first, so that what follows is a
 # right shift: by 2 (b - 1) for the slope, HOPS_LOG2 for hops, 1 + D for samples.
-_LIFT = PHASE_BITS + BEAT_FRACTION - ANGLE_BITS - 2 * (BLOCK_LOG2[0] - 1) - HOPS_LOG2 - 1
+LIFT = PHASE_BITS + BEAT_FRACTION - ANGLE_BITS - 2 * (BLOCK_LOG2[0] - 1) - HOPS_LOG2 - 1
 """Left shift for the shortest block without halvings."""
 
 
@@ -383,7 +383,7 @@ class PilotTracker:
     def _per_sample(self, slope: int) -> int:
         """A block's slope in 2**-40 turns a sample."""
         shift = 2 * (self.settings.block_log2 - BLOCK_LOG2[0]) + self.settings.halvings
-        return int(round_shift(np.int64(slope << _LIFT), shift))
+        return int(round_shift(np.int64(slope << LIFT), shift))
 
     def _launch(self, state: TrackerState) -> tuple[TrackerState, Period]:
         """The period after next, by plan."""
