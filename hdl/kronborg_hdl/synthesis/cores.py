@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from inspect import Parameter, signature
 
 from ..axi.skin import Core
+from ..compensation.mixer.core import Mixer
 from ..compensation.phase_smoother.core import PhaseSmoother
 from ..compensation.pilot_tracker.core import PilotTracker
 from ..compensation.rotator.core import Rotator
 from ..compensation.unit_phasor.core import UnitPhasor
+from ..decimation.half_band.core import HalfBandDecimator
+from ..decimation.half_band.model import WIDE
 from ..decimation.matched_filter.core import MatchedFilter
 from ..dsp.rates import LANES
 from ..modulation.alphabet.core import AlphabetSource
@@ -28,6 +31,8 @@ from ..transmitter.core import Transmitter
 
 SYMBOLS_PER_CLOCK = LANES[:-1]
 """Of cores that work on symbols, or on hops, which are as long: there are two samples to a symbol at least."""
+HALVINGS = 2
+"""Half-band stages of a receiver, where a core depends on them: for 8 samples a symbol."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,19 @@ def _frame_controller(lanes: int) -> FrameController:
     return FrameController(symbols_per_clock=lanes, minimum_head=64 * lanes)
 
 
+def _half_band(lanes: int) -> HalfBandDecimator:
+    """The wide one: of the two it has more taps."""
+    return HalfBandDecimator(words_per_clock=lanes, half_band=WIDE)
+
+
 CORES = {
     "alphabet": Entry(lambda lanes: AlphabetSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xczu48dr"),
     "entropy": Entry(_entropy, SYMBOLS_PER_CLOCK, "xc7z020"),
     "frame_controller": Entry(_frame_controller, SYMBOLS_PER_CLOCK, "xczu48dr"),
     "gaussian": Entry(lambda lanes: GaussianSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
+    "half_band": Entry(_half_band, LANES, "xc7z020"),
     "matched_filter": Entry(MatchedFilter, LANES, "xczu48dr"),
+    "mixer": Entry(lambda lanes: Mixer(lanes=lanes, halvings=HALVINGS), LANES, "xc7z020"),
     "phase_smoother": Entry(lambda lanes: PhaseSmoother(hops_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
     "pilot_tracker": Entry(lambda lanes: PilotTracker(hops_per_clock=lanes, halvings=2), SYMBOLS_PER_CLOCK, "xc7z020"),
     "predistortion": Entry(Predistortion, LANES, "xczu48dr"),

@@ -23,7 +23,7 @@ from cocotbext.axi import (
     AxiStreamSink,
     AxiStreamSource,
 )
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from kronborg_hdl.axi.pages import PAGE_BYTES, PageMap
 from kronborg_hdl.axi.registers import WORD_BITS, WORD_BYTES, Access, Register, RegisterMap
@@ -186,6 +186,19 @@ class SkinBench:
         frame = await self.sinks[name].recv(compact=False)
         words = np.frombuffer(bytes(frame.tdata), "<i2").reshape(-1, 2).astype(np.int16)
         return words, frame.tuser[:: self.sinks[name].byte_lanes]
+
+    def send_beats(self, words: NDArray[Any], name: str = "i") -> None:
+        """Queue whole beats of a stream that has no TLAST: integers whose bytes in C order are TDATA."""
+        array = np.ascontiguousarray(words, words.dtype.newbyteorder("<"))
+        source = self.sources[name]
+        for beat in array.view(np.uint8).reshape(-1, source.byte_lanes):
+            source.send_nowait(AxiStreamFrame(beat.tobytes()))
+
+    async def receive_beats(self, beats: int, dtype: DTypeLike, name: str = "o") -> NDArray[Any]:
+        """So many beats of a stream that has no TLAST: integers, shape (n, 2)."""
+        received = [bytes((await self.sinks[name].recv(compact=False)).tdata) for _ in range(beats)]
+        words = np.frombuffer(b"".join(received), np.dtype(dtype).newbyteorder("<"))
+        return words.reshape(-1, 2).astype(dtype)
 
     def watch(self, prefix: str) -> list[int]:
         """Numbers of the clocks in which beats are accepted on a stream, from now on: the list grows."""

@@ -11,10 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kronborg_hdl.axi.skin import Core
+from kronborg_hdl.compensation.mixer.core import Mixer as MixerCore
+from kronborg_hdl.compensation.mixer.model import Mixer, MixerState, Retune
+from kronborg_hdl.compensation.mixer.registers import OFFSETS
 from kronborg_hdl.compensation.pilot_tracker.core import PilotTracker as PilotTrackerCore
 from kronborg_hdl.compensation.pilot_tracker.model import BEAT_FRACTION, PilotTracker, Settings
 from kronborg_hdl.compensation.rotator.core import Rotator as RotatorCore
 from kronborg_hdl.compensation.rotator.model import REACH, Rotator
+from kronborg_hdl.decimation.half_band.core import HalfBandDecimator
+from kronborg_hdl.decimation.half_band.model import WIDE
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter as MatchedFilterCore
 from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
 from kronborg_hdl.dsp.formats import BASEBAND
@@ -360,6 +365,69 @@ def pilot_tracker(size: Size, rng: np.random.Generator) -> Case:
     )
 
 
+def mixer(size: Size, rng: np.random.Generator) -> Case:
+    """The mixer at random increments, with commands at hops next to each other and far apart."""
+    core = MixerCore(lanes=size.lanes, halvings=_halvings(size))
+    beat, *offsets = (int(word) for word in rng.integers(0, 2**32, 4))
+    settings = Mixer((offsets[0], offsets[1], offsets[2]), core.halvings, core.hops_per_clock)
+
+    def configure(model: RtlModel) -> None:
+        model.write("beat", word=beat)
+        for name, offset in zip(OFFSETS, offsets, strict=True):
+            model.write(f"{name}_offset", word=offset)
+        _apply(model)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        hops = -(-symbols * size.samples_per_symbol // core.hop)
+        clocks = 100 + np.sort(rng.integers(0, max(1, hops // core.hops_per_clock - 100), 20))
+        at = np.concatenate([clocks, clocks + 1]) * core.hops_per_clock
+        commands = np.stack([np.sort(at), rng.integers(0, 2**32, 40)], axis=-1).astype(np.uint32)
+        return {
+            "s_axis": [_words(rng, -(-hops // core.hops_per_clock) * core.hops_per_clock * core.hop)],
+            "s_axis_retune": [commands],
+        }
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        retunes = [Retune(at, word) for at, word in stimulus["s_axis_retune"][0].tolist()]
+        mixed = settings.process(stimulus["s_axis"][0], MixerState(beat=beat), retunes)
+        pilots = mixed.pilots.transpose(1, 0, 2)
+        return {"m_axis": [mixed.signal], "m_axis_pilots": [pilots]}, {("late_commands", "count"): mixed.late}
+
+    return Case(
+        core,
+        configure,
+        stimulus,
+        response,
+        rate_of="s_axis",
+        samples_per_beat=size.lanes,
+        samples_per_symbol=size.samples_per_symbol,
+    )
+
+
+def half_band(size: Size, rng: np.random.Generator) -> Case:
+    """The wide half-band decimator, at full scale, so that some words saturate; a symbol is four of its samples."""
+    core = HalfBandDecimator(words_per_clock=size.lanes, half_band=WIDE)
+    samples_per_symbol, piece = 4, max(2, size.lanes)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        pieces = -(-symbols * samples_per_symbol // piece)
+        return {"s_axis": [rng.integers(BASEBAND.minimum, BASEBAND.maximum + 1, (pieces * piece, 2)).astype(np.int32)]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        words, saturated = WIDE.process(stimulus["s_axis"][0])
+        return {"m_axis": [words]}, {("saturations", "count"): saturated}
+
+    return Case(
+        core,
+        lambda model: None,
+        stimulus,
+        response,
+        rate_of="s_axis",
+        samples_per_beat=size.lanes,
+        samples_per_symbol=samples_per_symbol,
+    )
+
+
 def transmitter(size: Size, rng: np.random.Generator) -> Case:
     """The transmitter from a key of the host to samples and record. The key's last word ends the last frame."""
     frames, number = 8, int(rng.integers(0, 2**32))
@@ -416,7 +484,9 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "alphabet": alphabet,
     "entropy": entropy,
     "gaussian": gaussian,
+    "half_band": half_band,
     "matched_filter": matched_filter,
+    "mixer": mixer,
     "pilot_tracker": pilot_tracker,
     "predistortion": predistortion,
     "pulse_shaper": pulse_shaper,
@@ -425,6 +495,11 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "transmitter": transmitter,
 }
 """By the name of the core. Raise ValueError for a size that the core does not have."""
+
+
+def _halvings(size: Size) -> int:
+    """Half-band stages of a receiver: as many as leave two samples a symbol."""
+    return min(3, max(0, size.samples_per_symbol.bit_length() - 2))
 
 
 def _words(rng: np.random.Generator, count: int, *shape: int) -> NDArray[np.int16]:
