@@ -15,6 +15,7 @@ from ..postprocessing import privacy_amplification, verification
 from ..postprocessing.estimation import NO_PAIRS, Moments
 from ..postprocessing.reconciliation import Code, Decoder, alice_llr, bob_quadratures, code_named
 from . import messages
+from .key_pool import KeyPool
 from .positions import estimation_mask, quadratures
 
 
@@ -26,15 +27,22 @@ class Alice:
         snu_per_word: sqrt(SNU) at the channel's input that one unit of a word stands for.
         store: path of her key store.
         link: the link's name in the store.
+        pool: her pool of authentication keys, if messages are signed.
     """
 
     def __init__(
-        self, symbols: Mapping[int, NDArray[np.int16]], snu_per_word: float, store: Path, link: str = "link"
+        self,
+        symbols: Mapping[int, NDArray[np.int16]],
+        snu_per_word: float,
+        store: Path,
+        link: str = "link",
+        pool: KeyPool | None = None,
     ) -> None:
         self._symbols = symbols
         self._snu_per_word = snu_per_word
         self._store = store
         self.link = link
+        self._pool = pool
         self._forget()
 
     def _forget(self) -> None:
@@ -61,8 +69,7 @@ class Alice:
                 unknown = [frame for frame in frames if frame not in self._symbols]
                 if unknown or not frames or len(set(frames)) != len(frames):
                     raise ProtocolError(f"Bob announced {len(frames)} frames, not all of them Alice's")
-                with KeyStore(self._store) as store:
-                    store.settle(self.link, last_block)
+                self.settle(last_block)
                 self._words = np.concatenate([self._symbols[frame] for frame in frames])
                 return messages.Done()
             case messages.EstimationRequest(seed, count):
@@ -103,12 +110,19 @@ class Alice:
             case messages.Amplify():
                 return self._amplify(message)
             case messages.Stored(sequence):
-                with KeyStore(self._store) as store:
-                    store.settle(self.link, sequence)
-                    if store.last_ready(self.link) != sequence:
-                        raise ProtocolError(f"key block {sequence} is ready at Bob's end only: void it there")
+                if self.settle(sequence) != sequence:
+                    raise ProtocolError(f"key block {sequence} is ready at Bob's end only: void it there")
                 return messages.Done()
         raise ProtocolError(f"Alice has no answer to {type(message).__name__}")
+
+    def settle(self, last_block: int) -> int:
+        """Decide what is pending, in store and pool, by the last block that Bob has; returns her own last one."""
+        with KeyStore(self._store) as store:
+            store.settle(self.link, last_block)
+            last = store.last_ready(self.link)
+        if self._pool is not None:
+            self._pool.settle(last)
+        return last
 
     def _decode(self, index: int, block: NDArray[np.float32], syndrome: bytes) -> messages.Decoded:
         code = self._code
@@ -146,8 +160,14 @@ class Alice:
         seed = message.seed
         if not 0 < message.key_bits < len(raw) or len(seed) != privacy_amplification.seed_bytes(len(raw)):
             raise ProtocolError(f"a key of {message.key_bits} bits cannot be made of {len(raw)} with that seed")
+        fed = message.pool_bits
+        if not 0 <= fed < message.key_bits or (fed and self._pool is None) or fed % 8:
+            raise ProtocolError(f"{fed} bits of a key of {message.key_bits} cannot go to the pool")
         key = privacy_amplification.hash_bits(raw, seed, message.key_bits)
+        if self._pool is not None:
+            self._pool.feed(message.sequence, np.packbits(key[:fed]).tobytes())
+        rest = key[fed:]
         with KeyStore(self._store) as store:
-            block = KeyBlock(self.link, message.sequence, message.key_bits, message.epsilon, np.packbits(key).tobytes())
+            block = KeyBlock(self.link, message.sequence, len(rest), message.epsilon, np.packbits(rest).tobytes())
             store.add(block, pending=True)
         return messages.Done()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,11 +21,15 @@ from ..postprocessing.dithering import DITHER_STEPS, dither
 from ..postprocessing.estimation import Estimate, Moments, estimate
 from ..postprocessing.reconciliation import Code, Decoder, bob_message, choose_code
 from . import messages
+from .key_pool import KEY_BYTES, KeyPool
 from .positions import complex_symbols, estimation_mask
 
 Answer = TypeVar("Answer")
 Randomness = Callable[[int], bytes]
 """Gives so many random bytes: of the operating system for keys, of a seeded generator for a simulation."""
+
+POOL_STEP = 8 * 2 * KEY_BYTES
+"""Bits that feed the pool: one key for each end's messages."""
 
 SINGLE = 1e-5
 """How far, relatively, sums of squares in single precision may lie from those in double precision."""
@@ -55,7 +59,7 @@ class Bob:
 
     Args:
         ask: sends a message to Alice and returns her answer.
-        symbols: what he received, frame number to complex symbols in sqrt(SNU) (complex128, shape (n,)).
+        symbols: what he received, frame number to complex symbols in sqrt(SNU), shape (n,).
         modulation_variance_snu: V_A, which Alice has told.
         snu_per_word: sqrt(SNU) at the channel's input that one unit of Alice's words stands for, likewise.
         shot_noise: the calibration that fixed the unit.
@@ -64,12 +68,13 @@ class Bob:
         store: path of his key store.
         randomness: source of the key's bits and of public seeds.
         link: the link's name in the store.
+        pool: his pool of authentication keys, if messages are signed.
     """
 
     def __init__(
         self,
         ask: Callable[[messages.Message], messages.Message],
-        symbols: Mapping[int, NDArray[np.complex128]],
+        symbols: Mapping[int, NDArray[np.complexfloating]],
         *,
         modulation_variance_snu: float,
         snu_per_word: float,
@@ -79,8 +84,10 @@ class Bob:
         store: Path,
         randomness: Randomness,
         link: str = "link",
+        pool: KeyPool | None = None,
     ) -> None:
         self._send = ask
+        self._pool = pool
         self._symbols = symbols
         self.frames = tuple(sorted(symbols))
         self._modulation_variance_snu = modulation_variance_snu
@@ -96,6 +103,8 @@ class Bob:
 
     def _ask(self, message: messages.Message, answer: type[Answer]) -> Answer:
         reply = self._send(message)
+        if isinstance(reply, messages.Refused):
+            raise ProtocolError(f"Alice refused {type(message).__name__}: {reply.reason}")
         if not isinstance(reply, answer):
             raise ProtocolError(f"{type(message).__name__} was answered by {type(reply).__name__}")
         return reply
@@ -141,7 +150,7 @@ class Bob:
         )
 
     def _note_frames(
-        self, sent: NDArray[np.complex128], received: NDArray[np.complex128], mask: NDArray[np.bool_]
+        self, sent: NDArray[np.complex128], received: NDArray[np.complexfloating], mask: NDArray[np.bool_]
     ) -> None:
         """Excess noise of each frame on its own, for a look at how steady the link is."""
         lengths = [len(self._symbols[frame]) for frame in self.frames]
@@ -239,8 +248,10 @@ class Bob:
         self.estimated = self._estimate(self._disclosed + corrected)
         return self.estimated
 
-    def distil(self, reconciled: Reconciled) -> Budget:
+    def distil(self, reconciled: Reconciled, pool_bits: int = 0) -> Budget:
         """Agree on the key's length, hash to it, and store it at both ends.
+
+        The first bits of the key, `pool_bits` of them but no more than half, feed the pools of authentication keys.
 
         Alice keeps hers pending until Bob has his; a run that dies in between is settled when the next one begins.
 
@@ -262,9 +273,15 @@ class Bob:
         raw = np.concatenate([self._raw.pop(index) for index in blocks])
         seed = self._randomness(privacy_amplification.seed_bytes(len(raw)))
         epsilon = self._epsilons.total
-        self._ask(messages.Amplify(self._sequence, blocks, seed, budget.key_bits, epsilon), messages.Done)
-        key = np.packbits(privacy_amplification.hash_bits(raw, seed, budget.key_bits)).tobytes()
+        fed = min(pool_bits, budget.key_bits // 2) // POOL_STEP * POOL_STEP
+        self._ask(messages.Amplify(self._sequence, blocks, seed, budget.key_bits, fed, epsilon), messages.Done)
+        key = privacy_amplification.hash_bits(raw, seed, budget.key_bits)
+        if self._pool is not None:
+            self._pool.feed(self._sequence, np.packbits(key[:fed]).tobytes())
+        rest = key[fed:]
         with KeyStore(self._store) as store:
-            store.add(KeyBlock(self.link, self._sequence, budget.key_bits, epsilon, key))
+            store.add(KeyBlock(self.link, self._sequence, len(rest), epsilon, np.packbits(rest).tobytes()))
+        if self._pool is not None:
+            self._pool.settle(self._sequence)
         self._ask(messages.Stored(self._sequence), messages.Done)
-        return budget
+        return replace(budget, pool_bits=fed)

@@ -1,7 +1,8 @@
 """What Alice and Bob say to each other over the classical channel. Public: an eavesdropper reads every one.
 
 Bob leads, since the keys are his symbols (reverse reconciliation): each of his messages has one answer from Alice.
-The channel must be authenticated; here both ends live in one process.
+The channel must be authenticated: two ends in one process need nothing for that, two processes have `link.channel`,
+which sends these messages as `link.wire` writes them. Greetings, `Emit`, `Refused` and `Goodbye` are said there alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,45 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class AliceHello:
+    """The first message of Alice's on a connection.
+
+    Attributes:
+        link: the link's name, the same at both ends.
+        nonce: 16 random bytes: Bob's later messages are signed together with it.
+        last_block: number of her last key block that is ready.
+        next_frame: the first frame number that she has not used.
+        modulation_variance_snu: V_A, per quadrature.
+        snu_per_word: sqrt(SNU) at the channel's input that one unit of her words stands for.
+    """
+
+    link: str
+    nonce: bytes
+    last_block: int
+    next_frame: int
+    modulation_variance_snu: float
+    snu_per_word: float
+
+
+@dataclass(frozen=True)
+class BobHello:
+    """The first message of Bob's on a connection; see AliceHello. What he has not stored, Alice voids."""
+
+    link: str
+    nonce: bytes
+    last_block: int
+    next_frame: int
+
+
+@dataclass(frozen=True)
+class Emit:
+    """Bob asks for the light of frames `first` to `first` + `count` - 1. No frame is used twice, by whichever run."""
+
+    first: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -114,12 +154,16 @@ class Sums:
 
 @dataclass(frozen=True)
 class Amplify:
-    """Hash these blocks, in order, to `key_bits` bits with this seed (packed bits), and keep the key, pending."""
+    """Hash these blocks, in order, to `key_bits` bits with this seed (packed bits), and keep the key, pending.
+
+    The first `pool_bits` of the key go to the pool of authentication keys, the others to the store.
+    """
 
     sequence: int
     blocks: tuple[int, ...]
     seed: bytes
     key_bits: int
+    pool_bits: int
     epsilon: float
 
 
@@ -135,8 +179,23 @@ class Done:
     """Acknowledged and carried out."""
 
 
+@dataclass(frozen=True)
+class Refused:
+    """Alice does not carry the last message out; what is under way is dropped."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Goodbye:
+    """Bob has all that he wants; Alice may go."""
+
+
 Message = (
-    FramesReceived
+    AliceHello
+    | BobHello
+    | Emit
+    | FramesReceived
     | EstimationRequest
     | EstimationSymbols
     | CodeChoice
@@ -150,4 +209,6 @@ Message = (
     | Amplify
     | Stored
     | Done
+    | Refused
+    | Goodbye
 )

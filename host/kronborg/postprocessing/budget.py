@@ -77,6 +77,7 @@ class Budget:
         disclosed_bits: what went over the classical channel about the key's bits.
         epsilons: label and failure probability, line by line.
         epsilon: their sum.
+        pool_bits: of the key, fed to the pools of authentication keys; the others are delivered.
     """
 
     lines: tuple[tuple[str, int], ...]
@@ -84,6 +85,7 @@ class Budget:
     disclosed_bits: int
     epsilons: tuple[tuple[str, float], ...]
     epsilon: float
+    pool_bits: int = 0
 
 
 def smoothing_penalty(symbols: float, epsilon: float) -> float:

@@ -231,8 +231,8 @@ OUT_OF_TURN: dict[str, tuple[list[messages.Message], messages.Message]] = {
     "a code before estimation": ([messages.FramesReceived((0,), 0)], messages.CodeChoice(CODE.name, 1.0, 1.0)),
     "a block before a code": ([], messages.CodeBlock(0, np.zeros((CODE.length // 8, 8), np.float32), b"")),
     "a tag for no block": ([], messages.Verify(0, bytes(16), bytes(16))),
-    "a key from no block": ([], messages.Amplify(1, (), b"", 10, 1e-10)),
-    "a key from a block that is not there": ([], messages.Amplify(1, (0,), b"", 10, 1e-10)),
+    "a key from no block": ([], messages.Amplify(1, (), b"", 10, 0, 1e-10)),
+    "a key from a block that is not there": ([], messages.Amplify(1, (0,), b"", 10, 0, 1e-10)),
     "a key that Alice does not have": ([], messages.Stored(7)),
     "bits of no block": ([], messages.Reveal(0, b"")),
     "an answer": ([], messages.Done()),
@@ -271,7 +271,7 @@ def test_a_new_announcement_forgets_the_blocks_of_the_last_one(tmp_path: Path) -
     verified = ends.bob.reconcile().verified
     ends.bob.announce()
     with pytest.raises(ProtocolError, match="not all verified"):
-        ends.alice.handle(messages.Amplify(1, verified, bytes(10**6), 1000, 1e-10))
+        ends.alice.handle(messages.Amplify(1, verified, bytes(10**6), 1000, 0, 1e-10))
 
 
 def test_bob_adds_noise_of_one_word_before_his_symbols_meet_the_bits(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""Symbols drawn from the channel model, without any optics: what both ends of a long link hold, in seconds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kronborg.board import Scenario
+from kronborg.errors import InputError
+from kronborg.link.planning import expected_link
+from kronborg.postprocessing.calibration import ShotNoise
+
+DEVIATION = 4096
+"""Alice's words: a standard deviation."""
+
+WORDS_PER_SNU_ROOT = 1000.0
+"""Bob's words: one sqrt(SNU), to which his symbols are rounded as a receiver would."""
+
+_UNIT_STD = 1e-5
+"""Of the shot-noise unit, relatively: a calibration over 1e10 symbols."""
+
+
+class DrawnLight:
+    """Both ends of a Gaussian channel; a frame follows from the seed and its number alone.
+
+    Args:
+        scenario: fibre, excess noise and detector; lasers play no part.
+        modulation_variance_snu: V_A.
+        seed: of everything; the two ends of a link need the same.
+        frame_symbols: symbols in a frame.
+        tapped_from: number of the first frame that an eavesdropper taps; None for never.
+        tapped_excess_noise_snu: what the tap adds, at the channel's input.
+    """
+
+    simulated = True
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        modulation_variance_snu: float,
+        seed: int,
+        *,
+        frame_symbols: int = 128_000,
+        tapped_from: int | None = None,
+        tapped_excess_noise_snu: float = 0.0,
+    ) -> None:
+        self.frame_symbols = frame_symbols
+        self.modulation_variance_snu = modulation_variance_snu
+        self.snu_per_word = math.sqrt(modulation_variance_snu) / DEVIATION
+        self.detector_efficiency = scenario.detector_efficiency
+        self.shot_noise = ShotNoise(WORDS_PER_SNU_ROOT**2, scenario.electronic_noise_snu, _UNIT_STD)
+        self._link = expected_link(scenario, modulation_variance_snu)
+        self._seed, self._tapped_from, self._tap = seed, tapped_from, tapped_excess_noise_snu
+        received = self._link.gain_squared * modulation_variance_snu + self._link.noise_variance_snu
+        if 8 * math.sqrt(received) * WORDS_PER_SNU_ROOT > 32767:
+            raise InputError(f"a modulation variance of {modulation_variance_snu:g} SNU does not fit Bob's words")
+
+    def _words(self, frame: int) -> NDArray[np.int16]:
+        rng = np.random.default_rng([self._seed, frame, 0])
+        drawn = rng.standard_normal((self.frame_symbols, 2), np.float32)
+        return np.rint(drawn * DEVIATION).astype(np.int16)
+
+    def emit(self, first: int, count: int) -> dict[int, NDArray[np.int16]]:
+        """Alice's words of these frames."""
+        return {frame: self._words(frame) for frame in range(first, first + count)}
+
+    def receive(self, first: int, count: int) -> dict[int, NDArray[np.complexfloating]]:
+        """Bob's symbols of these frames, complex64, in sqrt(SNU)."""
+        return {frame: self._received(frame) for frame in range(first, first + count)}
+
+    def _received(self, frame: int) -> NDArray[np.complex64]:
+        tapped = self._tapped_from is not None and frame >= self._tapped_from
+        noise = self._link.noise_variance_snu + (self._link.gain_squared * self._tap if tapped else 0.0)
+        rng = np.random.default_rng([self._seed, frame, 1])
+        scale = np.float32(math.sqrt(self._link.gain_squared) * self.snu_per_word * WORDS_PER_SNU_ROOT)
+        symbols = rng.standard_normal((self.frame_symbols, 2), np.float32)
+        symbols *= np.float32(math.sqrt(noise) * WORDS_PER_SNU_ROOT)
+        symbols += self._words(frame) * scale
+        np.rint(symbols, out=symbols)
+        symbols /= np.float32(WORDS_PER_SNU_ROOT)
+        return symbols.view(np.complex64)[:, 0]
