@@ -82,7 +82,9 @@ class Channel:
         self._expected: int | None = None
         self.traffic = Traffic()
         connection.settimeout(timeout_seconds)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connection.family in (socket.AF_INET, socket.AF_INET6):
+            # Questions and answers take turns: nothing comes that a small packet could wait for.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @property
     def nonce(self) -> bytes:

@@ -51,11 +51,13 @@ class Kind:
     """How a field is written.
 
     Attributes:
+        name: what docs/protocol.md calls it.
         text: for people.
         encode: value to bytes.
         decode: a reader to the value.
     """
 
+    name: str
     text: str
     encode: Callable[[Any], bytes]
     decode: Callable[[_Reader], Any]
@@ -96,7 +98,7 @@ def _numbers(reader: _Reader) -> tuple[int, ...]:
     return tuple(np.frombuffer(reader.take(8 * count), "<u8").tolist())
 
 
-def _array(dtype: str, width: int) -> Kind:
+def _array(name: str, dtype: str, width: int) -> Kind:
     def encode(values: Any) -> bytes:
         return struct.pack("<I", len(values)) + np.ascontiguousarray(values, dtype).tobytes()
 
@@ -105,22 +107,25 @@ def _array(dtype: str, width: int) -> Kind:
         flat = np.frombuffer(reader.take(rows * width * np.dtype(dtype).itemsize), dtype)
         return flat.astype(np.dtype(dtype).newbyteorder("="), copy=False).reshape(rows, width)
 
-    return Kind(f"count (4 bytes), then as many rows of {width} {np.dtype(dtype).name}", encode, decode)
+    return Kind(name, f"count (4 bytes), then as many rows of {width} {np.dtype(dtype).name}", encode, decode)
 
 
-U32 = Kind("unsigned, 4 bytes", lambda v: struct.pack("<I", v), lambda r: r.number("I"))
-U64 = Kind("unsigned, 8 bytes", lambda v: struct.pack("<Q", v), lambda r: r.number("Q"))
-F64 = Kind("float64, finite", lambda v: struct.pack("<d", v), _float)
-FLAG = Kind("one byte, 0 or 1", lambda v: bytes([v]), _flag)
-TEXT = Kind("length (2 bytes), then printable UTF-8", _encode_text, _text)
-BYTES = Kind("length (4 bytes), then bytes", lambda v: struct.pack("<I", len(v)) + v, lambda r: r.take(r.number("I")))
+U32 = Kind("u32", "unsigned, 4 bytes", lambda v: struct.pack("<I", v), lambda r: r.number("I"))
+U64 = Kind("u64", "unsigned, 8 bytes", lambda v: struct.pack("<Q", v), lambda r: r.number("Q"))
+F64 = Kind("f64", "float64, finite", lambda v: struct.pack("<d", v), _float)
+FLAG = Kind("flag", "one byte, 0 or 1", lambda v: bytes([v]), _flag)
+TEXT = Kind("text", "length (2 bytes), then printable UTF-8", _encode_text, _text)
+BYTES = Kind(
+    "bytes", "length (4 bytes), then bytes", lambda v: struct.pack("<I", len(v)) + v, lambda r: r.take(r.number("I"))
+)
 U64S = Kind(
+    "u64s",
     "count (4 bytes), then unsigned of 8 bytes",
     lambda v: struct.pack("<I", len(v)) + np.array(v, "<u8").tobytes(),
     _numbers,
 )
-WORDS = _array("<i2", 2)
-OCTONIONS = _array("<f4", 8)
+WORDS = _array("words", "<i2", 2)
+OCTONIONS = _array("octonions", "<f4", 8)
 
 Fields = tuple[tuple[str, Kind], ...]
 

@@ -1,0 +1,54 @@
+"""A code so short that rounds take half a second, and two ends of a link with files of their own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kronborg.board import Scenario
+from kronborg.link import alice, bob
+from kronborg.link.key_pool import KeyPool
+from kronborg.link.service import End
+from kronborg.postprocessing.reconciliation import Code
+from kronborg.postprocessing.reconciliation.codes import Threshold
+from kronborg.postprocessing.reconciliation.construct import construct
+from kronborg.postprocessing.reconciliation.ensembles import Columns, Ensemble
+from kronborg_sim.devices.drawn_light import DrawnLight
+
+SHORT = Ensemble((Columns(8, 2, 7), Columns(23, 3, 7), Columns(2, 3, 9)), core_checks=3, leaf_checks=57)
+SCENARIO = Scenario(distance_km=0.0, excess_noise_snu=0.0, detector_efficiency=1.0, electronic_noise_snu=0.01)
+VARIANCE = 2.2
+FRAME_SYMBOLS = 102_000
+
+SECRET = bytes(range(256)) * 64
+"""What both ends share, in tests."""
+
+
+@pytest.fixture(scope="session")
+def short_graph() -> Code:
+    return Code("short", construct(SHORT, 4320, seed=1), Threshold(0.9, 0, 0, 0))
+
+
+@pytest.fixture
+def short_code(short_graph: Code, monkeypatch: pytest.MonkeyPatch) -> Code:
+    """Both ends use it, whatever the SNR."""
+    monkeypatch.setattr(bob, "choose_code", lambda snr: short_graph)
+    monkeypatch.setattr(alice, "code_named", lambda name: short_graph)
+    return short_graph
+
+
+Opened = Callable[..., End]
+
+
+@pytest.fixture
+def open_end(tmp_path: Path) -> Opened:
+    """An end as a new process would open it: from its files."""
+
+    def make(name: str, *, secret: bytes = SECRET, link: str = "link", **light: object) -> End:
+        folder = tmp_path / name
+        pool = KeyPool(folder / "pool.sqlite", name)
+        pool.share(secret)
+        drawn = DrawnLight(SCENARIO, VARIANCE, 7, frame_symbols=FRAME_SYMBOLS, **light)  # type: ignore[arg-type]
+        return End(link, folder / f"{name}.sqlite", pool, drawn, timeout_seconds=20.0)
+
+    return make

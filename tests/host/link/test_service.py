@@ -1,0 +1,303 @@
+"""Two ends over a real connection: killed at every message, tapped, refused. The link goes on, no key serves twice."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kronborg.errors import NoKeyError, ProtocolError
+from kronborg.link import messages
+from kronborg.link.channel import Channel
+from kronborg.link.key_pool import KeyPool, PoolDry
+from kronborg.link.service import NEXT_FRAME, AliceService, BobService, End
+from kronborg.network.key_store import KeyStore
+from kronborg.postprocessing.budget import Epsilons
+
+FRAMES = 4
+SECRET = bytes(range(256)) * 64
+Opened = Callable[..., End]
+
+pytestmark = pytest.mark.usefixtures("short_code")
+
+
+class Killed(BaseException):
+    """What SIGKILL is to a process: nothing of it runs any more; its files stay as they are."""
+
+
+class Wire:
+    """Counts what is sent and received, and kills an end at a given place."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: Counter[str] = Counter()
+        self.kill: tuple[str, str, int] | None = None
+        self.signed: list[tuple[str, int]] = []
+        self.sent: list[messages.Message] = []
+        send, receive = Channel.send, Channel.receive
+        take = KeyPool.take
+
+        def counted_take(pool):  # type: ignore[no-untyped-def]
+            position, key = take(pool)
+            self.signed.append((pool.own, position))
+            return position, key
+
+        def counted_send(channel, message):  # type: ignore[no-untyped-def]
+            self._at(channel, "before")
+            send(channel, message)
+            self.sent.append(message)
+            self._at(channel, "after")
+
+        def counted_receive(channel):  # type: ignore[no-untyped-def]
+            message = receive(channel)
+            self._at(channel, "received")
+            return message
+
+        monkeypatch.setattr(Channel, "send", counted_send)
+        monkeypatch.setattr(Channel, "receive", counted_receive)
+        monkeypatch.setattr(KeyPool, "take", counted_take)
+
+    def _at(self, channel: Channel, place: str) -> None:
+        who = channel._pool.own
+        self.events[f"{who} {place}"] += 1
+        if self.kill == (who, place, self.events[f"{who} {place}"]):
+            channel.close()
+            raise Killed
+
+
+@contextmanager
+def listening() -> Iterator[tuple[socket.socket, int]]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        yield server, server.getsockname()[1]
+
+
+def bob_service(end: End) -> BobService:
+    return BobService(end, FRAMES, 0.02, Epsilons.within(1e-9))
+
+
+def run(alice: End, bob: BobService, rounds: int) -> list[str]:
+    """Both ends until Bob has so many rounds, or one of them is killed or gives up. Returns what they said."""
+    said: list[str] = []
+    with listening() as (server, port):
+
+        def lead() -> None:
+            with suppress(Killed, ProtocolError, TimeoutError, NoKeyError):
+                connection, _ = server.accept()
+                try:
+                    bob.lead(connection, rounds, said.append)
+                finally:
+                    connection.close()
+
+        thread = threading.Thread(target=lead)
+        thread.start()
+        connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+        with suppress(Killed, ProtocolError, NoKeyError):
+            AliceService(alice).serve(connection, said.append)
+        connection.close()
+        thread.join()
+    return said
+
+
+def blocks(end: End) -> list[tuple[int, bytes]]:
+    with KeyStore(end.store) as store:
+        return [(block.sequence, block.key) for block in store.blocks(end.link)]
+
+
+def pool_rows(end: End) -> dict[tuple[str, int], bytes]:
+    rows = end.pool._database.execute("SELECT lane, position, key FROM one_time_key").fetchall()
+    return {(lane, position): bytes(key) for lane, position, key in rows}
+
+
+def test_rounds_leave_the_same_keys_at_both_ends_and_fill_the_pools(open_end: Opened) -> None:
+    alice, bob = open_end("alice"), open_end("bob")
+    before = bob.pool.left("bob")
+    service = bob_service(bob)
+    said = run(alice, service, 3)
+    assert [done.dropped for done in service.rounds] == ["", "", ""], said
+    assert blocks(alice) == blocks(bob)
+    assert [sequence for sequence, _ in blocks(bob)] == [1, 2, 3]
+    for done, (_, key) in zip(service.rounds, blocks(bob), strict=True):
+        assert len(key) == -(-(done.key_bits - done.pool_bits) // 8)
+        assert done.pool_bits > 0
+    assert pool_rows(alice) == pool_rows(bob)
+    assert bob.pool.left("bob") > before
+    assert service.forgery_probability < 1e-20
+
+
+def test_what_feeds_the_pool_is_not_delivered(open_end: Opened) -> None:
+    alice, bob = open_end("alice"), open_end("bob")
+    run(alice, bob_service(bob), 1)
+    delivered = blocks(bob)[0][1]
+    for key in pool_rows(bob).values():
+        assert key[:16] not in delivered
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_either_end_may_be_killed_at_any_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_end: Opened, part: int
+) -> None:
+    """After each kill the ends are opened from their files; then one round must work, and all must still agree."""
+    wire = Wire(monkeypatch)
+    alice, bob = open_end("alice"), open_end("bob")
+    service = bob_service(bob)
+    run(alice, service, 1)
+    who, place = [(who, place) for who in ("alice", "bob") for place in ("before", "after", "received")][part]
+    count = wire.events[f"{who} {place}"]
+    assert count > 8
+    used = set()
+    for number in range(1, count + 1):
+        wire.events.clear()
+        wire.kill = (who, place, number)
+        run(alice, bob_service(bob), 1)
+        wire.kill = None
+        for end in (alice, bob):
+            end.pool.__exit__(None, None, None)
+        alice, bob = open_end("alice"), open_end("bob")
+    keys_before = len(blocks(bob))
+    service = bob_service(bob)
+    said = run(alice, service, 1)
+    assert service.rounds[-1].dropped == "", said
+    assert blocks(alice) == blocks(bob)
+    assert len(blocks(bob)) == keys_before + 1
+    hers, his = pool_rows(alice), pool_rows(bob)
+    assert all(his[place] == key for place, key in hers.items() if place in his)
+    assert len(set(hers) & set(his)) > 100
+    assert len(wire.signed) == len(set(wire.signed))
+    emitted = [message.first for message in wire.sent if isinstance(message, messages.Emit)]
+    for first in emitted:
+        assert first not in used
+        used.add(first)
+
+
+def test_a_tap_in_mid_run_leaves_no_key_from_that_round_on_and_the_link_alive(open_end: Opened) -> None:
+    tap = {"tapped_from": 2 * FRAMES, "tapped_excess_noise_snu": 0.9}
+    alice, bob = open_end("alice", **tap), open_end("bob", **tap)
+    service = bob_service(bob)
+    said = run(alice, service, 5)
+    assert [bool(done.key_bits) for done in service.rounds] == [True, True, False, False, False]
+    for done in service.rounds[2:]:
+        assert done.dropped.startswith("no key: ")
+        assert "\n" not in done.dropped
+    assert len(blocks(alice)) == len(blocks(bob)) == 2
+    assert sum("dropped" in line for line in said) >= 3
+
+
+def test_a_frame_is_never_emitted_twice(open_end: Opened) -> None:
+    alice, bob = open_end("alice"), open_end("bob")
+    run(alice, bob_service(bob), 1)
+    assert alice.pool.counter(NEXT_FRAME) == bob.pool.counter(NEXT_FRAME) == FRAMES
+    service = AliceService(alice)
+    with pytest.raises(ProtocolError, match="used before"):
+        service._emit(messages.Emit(FRAMES - 1, 2))
+    with pytest.raises(ProtocolError, match="none is asked for"):
+        service._emit(messages.Emit(FRAMES, 0))
+
+
+def test_what_alice_refuses_drops_the_round_and_not_the_link(open_end: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask, spoilt = Channel.ask, []
+
+    def spoil(channel: Channel, message: messages.Message) -> messages.Message:
+        if isinstance(message, messages.CodeBlock) and not spoilt:
+            spoilt.append(message)
+            message = replace(message, syndrome=b"short")
+        return ask(channel, message)
+
+    monkeypatch.setattr(Channel, "ask", spoil)
+    alice, bob = open_end("alice"), open_end("bob")
+    service = bob_service(bob)
+    said = run(alice, service, 2)
+    assert "Alice refused CodeBlock: block" in service.rounds[0].dropped
+    assert service.rounds[1].key_bits > 0
+    assert "dropped what was under way" in " ".join(said) or any("round 1 dropped" in line for line in said)
+    assert blocks(alice) == blocks(bob)
+
+
+def test_symbols_that_are_no_numbers_drop_the_round_and_not_the_link(open_end: Opened) -> None:
+    alice, bob = open_end("alice"), open_end("bob")
+    receive, calls = bob.light.receive, []
+
+    def once_nan(first: int, count: int):  # type: ignore[no-untyped-def]
+        frames = dict(receive(first, count))
+        if not calls:
+            frames[first] = frames[first] * float("nan")
+        calls.append(first)
+        return frames
+
+    bob.light.receive = once_nan  # type: ignore[method-assign]
+    service = bob_service(bob)
+    run(alice, service, 2)
+    assert "finite" in service.rounds[0].dropped
+    assert service.rounds[1].key_bits > 0
+
+
+def test_a_pool_that_runs_dry_is_said_in_one_line(open_end: Opened) -> None:
+    alice, bob = open_end("alice", secret=SECRET[:1024]), open_end("bob", secret=SECRET[:1024])
+    for end in (alice, bob):
+        end.pool._database.execute("DELETE FROM one_time_key WHERE position >= 5")
+    service = bob_service(bob)
+    with listening() as (server, port):
+        caught: list[BaseException] = []
+
+        def lead() -> None:
+            connection, _ = server.accept()
+            try:
+                service.lead(connection, 1, lambda line: None)
+            except (NoKeyError, ProtocolError) as error:
+                caught.append(error)
+
+        thread = threading.Thread(target=lead)
+        thread.start()
+        with suppress(ProtocolError, NoKeyError):
+            AliceService(alice).serve(socket.create_connection(("127.0.0.1", port)), lambda line: None)
+        thread.join()
+    assert isinstance(caught[0], PoolDry | ProtocolError)
+    assert "\n" not in str(caught[0])
+    assert blocks(bob) == []
+
+
+@pytest.mark.parametrize("store", ["alice", "bob"])
+def test_a_store_of_another_link_is_refused(open_end: Opened, store: str) -> None:
+    alice, bob = open_end("alice"), open_end("bob")
+    run(alice, bob_service(bob), 1)
+    (alice if store == "alice" else bob).store.unlink()
+    said = run(alice, bob_service(bob), 1)
+    if store == "bob":
+        assert blocks(bob) == []
+        assert not any("round" in line for line in said)
+
+
+def test_links_of_different_names_do_not_meet(open_end: Opened) -> None:
+    alice, bob = open_end("alice", link="north"), open_end("bob", link="south")
+    service = bob_service(bob)
+    run(alice, service, 1)
+    assert service.rounds == []
+
+
+def test_a_stranger_at_bobs_door_ends_nothing_but_his_own_connection(open_end: Opened) -> None:
+    alice, bob = open_end("alice"), open_end("bob")
+    service, said = bob_service(bob), []
+    with listening() as (server, port):
+        thread = threading.Thread(target=service.listen, args=(server, 1, said.append))
+        thread.start()
+        for text in (
+            b"GET / HTTP/1.1\r\nHost: bob\r\n\r\n",
+            b"",
+            b"Kb\x07\x01" + bytes(16),
+            b"Kb\x01\x01" + b"\xff" * 16,
+        ):
+            with socket.create_connection(("127.0.0.1", port)) as stranger:
+                stranger.sendall(text)
+                stranger.shutdown(socket.SHUT_WR)
+                with suppress(ConnectionResetError):
+                    while stranger.recv(4096):
+                        pass
+        AliceService(alice).run("127.0.0.1", port, said.append)
+        thread.join()
+    assert service.rounds[-1].key_bits > 0
+    assert sum("ended:" in line for line in said) == 4
