@@ -11,6 +11,19 @@ from kronborg_hdl.compensation.mixer.model import Mixer, MixerState
 from kronborg_hdl.compensation.pilot_tracker.model import Clock, PilotTracker, TrackerState
 
 
+@dataclass(frozen=True)
+class Oscillator:
+    """Pilot 0's oscillator, hop by hop.
+
+    Attributes:
+        phase: at the hop's first sample, int64, 2**-32 turns.
+        word: increment, int64, 2**-32 turns a sample.
+    """
+
+    phase: NDArray[np.int64]
+    word: NDArray[np.int64]
+
+
 @dataclass
 class PilotLoop:
     """The loop as it runs: each call of :meth:`process` goes on where the last one ended.
@@ -30,19 +43,18 @@ class PilotLoop:
     clocks: list[Clock] = field(default_factory=list)
     late: int = 0
 
-    def process(self, samples: NDArray[np.int16]) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
+    def process(self, samples: NDArray[np.int16]) -> tuple[NDArray[np.int32], Oscillator]:
         """Mix samples, in pieces before whose end no command can act.
 
         Args:
             samples: as ``Mixer.process`` takes them.
 
         Returns:
-            Pilots, int32, shape (2, hops, 2), and the phase of pilot 0's oscillator at the first sample of each hop,
-            uint32, 2**-32 turns.
+            Pilots, int32, shape (2, hops, 2), and how pilot 0's oscillator ran.
         """
         state = self.tracker_state or self.tracker.begin()
         size = self.mixer.hop
-        pilots, phases = [], []
+        pilots, oscillators = [], []
         begin = 0
         while begin < len(samples):
             end = min(len(samples), begin + size * self.tracker.free_hops(state))
@@ -50,7 +62,7 @@ class PilotLoop:
             mixed = self.mixer.process(samples[begin:end], before)
             tracked = self.tracker.process(mixed.pilots, state)
             pilots.append(mixed.pilots)
-            phases.append(_phases(self.mixer, before, mixed.pilots.shape[1]))
+            oscillators.append(_oscillator(self.mixer, before, mixed.pilots.shape[1]))
             after = mixed.state
             pending = (*after.pending, *tracked.retunes)
             self.mixer_state = MixerState(after.beat, after.phases, after.hop, pending)
@@ -58,15 +70,16 @@ class PilotLoop:
             self.late += mixed.late
             state, begin = tracked.state, end
         self.tracker_state = state
-        return np.concatenate(pilots, axis=1), np.concatenate(phases)
+        phases, words = (np.concatenate(parts) for parts in zip(*oscillators, strict=True))
+        return np.concatenate(pilots, axis=1), Oscillator(phases, words)
 
 
-def _phases(mixer: Mixer, state: MixerState, hops: int) -> NDArray[np.uint32]:
-    """Phases of pilot 0's oscillator at the first sample of each hop, commands included."""
+def _oscillator(mixer: Mixer, state: MixerState, hops: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Phases and increments of pilot 0's oscillator for so many hops from a state on, commands included."""
     beats = np.full(hops, state.beat, np.int64)
     for command in state.pending:
         ahead = (command.at - state.hop + 2**31) % 2**32 - 2**31
         beats[max(ahead, 0) :] = command.beat
-    words = (beats + mixer.offsets[1]) * mixer.hop
-    walk = np.concatenate([[0], np.cumsum(words[:-1])])
-    return ((walk + state.phases[1]) % 2**32).astype(np.uint32)
+    words = (beats + mixer.offsets[1]) % 2**32
+    walk = np.concatenate([[0], np.cumsum(words[:-1] * mixer.hop)])
+    return (walk + state.phases[1]) % 2**32, words
