@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from inspect import Parameter, signature
 
 from ..axi.skin import Core
+from ..compensation.converter_input.core import ConverterInput
 from ..compensation.mixer.core import Mixer
 from ..compensation.phase_smoother.core import PhaseSmoother
 from ..compensation.pilot_tracker.core import PilotTracker
@@ -76,6 +77,7 @@ def _half_band(lanes: int) -> HalfBandDecimator:
 
 CORES = {
     "alphabet": Entry(lambda lanes: AlphabetSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xczu48dr"),
+    "converter_input": Entry(ConverterInput, LANES, "xc7z020"),
     "entropy": Entry(_entropy, SYMBOLS_PER_CLOCK, "xc7z020"),
     "frame_controller": Entry(_frame_controller, SYMBOLS_PER_CLOCK, "xczu48dr"),
     "gaussian": Entry(lambda lanes: GaussianSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),

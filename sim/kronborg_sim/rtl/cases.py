@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kronborg_hdl.axi.skin import Core
+from kronborg_hdl.compensation.converter_input.core import ConverterInput as ConverterInputCore
+from kronborg_hdl.compensation.converter_input.model import ConverterInput, fixed_offset
 from kronborg_hdl.compensation.mixer.core import Mixer as MixerCore
 from kronborg_hdl.compensation.mixer.model import Mixer, MixerState, Retune
 from kronborg_hdl.compensation.mixer.registers import OFFSETS
@@ -428,6 +430,40 @@ def half_band(size: Size, rng: np.random.Generator) -> Case:
     )
 
 
+def converter_input(size: Size, rng: np.random.Generator) -> Case:
+    """The converter's input, real, while it follows the mean from an offset that was loaded; some words over-range."""
+    core = ConverterInputCore(lanes=size.lanes)
+    settings, offset = ConverterInput(averaging=2, hold=False), int(rng.integers(-500, 500))
+
+    def configure(model: RtlModel) -> None:
+        model.write("tracking", averaging=settings.averaging, hold=settings.hold)
+        model.write("offset", i=offset)
+        model.write("control", apply=1, load_offset=1)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        beats = -(-symbols * size.samples_per_symbol // size.lanes)
+        samples = np.clip(rng.normal(200, 8000, beats * size.lanes), -(2**15), 2**15 - 1)
+        return {"s_axis": [samples.astype(np.int16)]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        converted = settings.process(stimulus["s_axis"][0], fixed_offset(offset))
+        return {"m_axis": [converted.words]}, {
+            ("over_ranges", "count"): converted.over_range,
+            ("saturations", "count"): converted.saturated,
+            ("mean_i", "word"): converted.state.means[0],
+        }
+
+    return Case(
+        core,
+        configure,
+        stimulus,
+        response,
+        rate_of="s_axis",
+        samples_per_beat=size.lanes,
+        samples_per_symbol=size.samples_per_symbol,
+    )
+
+
 def transmitter(size: Size, rng: np.random.Generator) -> Case:
     """The transmitter from a key of the host to samples and record. The key's last word ends the last frame."""
     frames, number = 8, int(rng.integers(0, 2**32))
@@ -482,6 +518,7 @@ def transmitter(size: Size, rng: np.random.Generator) -> Case:
 
 CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "alphabet": alphabet,
+    "converter_input": converter_input,
     "entropy": entropy,
     "gaussian": gaussian,
     "half_band": half_band,
