@@ -297,6 +297,7 @@ class Decide(wiring.Component):
         m.d.sync += restarted.eq(self.restart)
         with m.If(restarted):
             m.d.sync += trial_beat.eq(settings.start)
+        long = (plan == Kind.PULL) | (plan == Kind.TRACK)
         rounded = (estimate + (1 << (BEAT_FRACTION - 1))) >> BEAT_FRACTION
         m.d.comb += [
             self.beat.eq(estimate >> BEAT_FRACTION),
@@ -305,8 +306,8 @@ class Decide(wiring.Component):
             self.clock.payload.words.at.eq(self.ended_first << HOPS_LOG2),
             self.clock.payload.words.rate.eq(self.rate),
             self.period.kind.eq(plan),
-            self.period.long.eq((plan == Kind.PULL) | (plan == Kind.TRACK)),
-            self.period.trial.eq(Mux(self.period.long, 0, trial)),
+            self.period.long.eq(long),
+            self.period.trial.eq(Mux(long, 0, trial)),
         ]
         with m.Switch(plan):
             with m.Case(Kind.PULL):
