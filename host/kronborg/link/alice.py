@@ -48,7 +48,7 @@ class Alice:
     def _forget(self) -> None:
         """Nothing of an earlier exchange serves twice: no symbol is disclosed and hashed, no block hashed again."""
         self._words = np.zeros((0, 2), np.int16)
-        self._x: NDArray[np.float64] | None = None
+        self._kept: NDArray[np.int16] | None = None  # words that were not disclosed, I and Q in turns
         self._code: Code | None = None
         self._channel = (0.0, 1.0)
         self._tried: set[int] = set()
@@ -77,11 +77,11 @@ class Alice:
                     raise ProtocolError(f"Bob asked for {count} symbols out of turn")
                 mask = estimation_mask(seed, len(self._words), count)
                 disclosed = self._words[mask]
-                self._x = quadratures(self._words[~mask]) * self._snu_per_word
+                self._kept = self._words[~mask].reshape(-1)
                 self._words = self._words[:0]
                 return messages.EstimationSymbols(disclosed)
             case messages.CodeChoice(name, gain, noise):
-                if self._x is None or self._code is not None:
+                if self._kept is None or self._code is not None:
                     raise ProtocolError("Bob named a code out of turn")
                 self._code, self._channel = code_named(name), (gain, noise)
                 return messages.Done()
@@ -126,19 +126,27 @@ class Alice:
 
     def _decode(self, index: int, block: NDArray[np.float32], syndrome: bytes) -> messages.Decoded:
         code = self._code
-        if code is None or self._x is None or index in self._tried or not 0 <= index < len(self._x) // code.length:
+        if code is None or index in self._tried or not 0 <= index < self._blocks(code):
             raise ProtocolError(f"Bob sent block {index} out of turn")
         self._tried.add(index)
         checks = code.length - code.dimension
         if block.shape != (code.length // 8, 8) or len(syndrome) != -(-checks // 8) or not np.all(np.isfinite(block)):
             raise ProtocolError(f"block {index} is not one of code {code.name}")
-        x = self._x[index * code.length : (index + 1) * code.length]
+        x = self._quadratures(index, code.length)
         wanted = np.unpackbits(np.frombuffer(syndrome, np.uint8), count=checks)
         decoded = Decoder(code).decode(alice_llr(x, block, *self._channel), wanted)
         self._messages[index] = block
         if decoded.converged:
             self._decoded[index] = decoded.bits
         return messages.Decoded(index, decoded.converged)
+
+    def _blocks(self, code: Code) -> int:
+        return 0 if self._kept is None else len(self._kept) // code.length
+
+    def _quadratures(self, index: int, length: int) -> NDArray[np.float64]:
+        """Hers of a block, in sqrt(SNU)."""
+        assert self._kept is not None
+        return quadratures(self._kept[index * length : (index + 1) * length]) * self._snu_per_word
 
     def _chosen(self) -> Code:
         if self._code is None:
@@ -147,8 +155,7 @@ class Alice:
 
     def _estimate_from(self, index: int, bits: NDArray[np.uint8]) -> None:
         """Add the sums of a block whose bits are Bob's: with them his message tells what he measured."""
-        assert self._x is not None
-        x = self._x[index * len(bits) : (index + 1) * len(bits)]
+        x = self._quadratures(index, len(bits))
         self._moments[index] = Moments.of(x, bob_quadratures(self._messages.pop(index), bits))
 
     def _amplify(self, message: messages.Amplify) -> messages.Done:

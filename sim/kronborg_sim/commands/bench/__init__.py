@@ -14,7 +14,7 @@ from kronborg.console.atomic import check_writable, write_text
 from kronborg.console.progress import RunProgress
 from kronborg.errors import KronborgError
 
-from . import entropy, estimation, gaussian, phase, privacy_amplification, rtl
+from . import distillation, entropy, estimation, gaussian, phase, privacy_amplification, rtl
 
 BENCHES = {
     "gaussian": gaussian,
@@ -23,6 +23,7 @@ BENCHES = {
     "privacy-amplification": privacy_amplification,
     "estimation": estimation,
     "phase": phase,
+    "distillation": distillation,
 }
 
 
