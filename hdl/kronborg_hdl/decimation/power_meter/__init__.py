@@ -1,0 +1,1 @@
+"""Exact sums of symbols and of their squares."""

@@ -1,0 +1,1 @@
+"""The fractional resampler: two samples a symbol, where the symbols are."""

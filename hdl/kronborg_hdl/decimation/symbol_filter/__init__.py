@@ -1,0 +1,1 @@
+"""The matched filter at two samples a symbol."""
