@@ -62,7 +62,9 @@ def run(options: argparse.Namespace) -> int:
 def _write(target: str, rounds: list[Round], forgery_probability: float) -> None:
     figures: dict[str, Any] = {
         "rounds": [
-            asdict(done) | {"budget": [{"label": label, "bits": bits} for label, bits in done.budget]}
+            asdict(done)
+            | {"budget": [{"label": label, "bits": bits} for label, bits in done.budget]}
+            | {"epsilons": [{"label": label, "epsilon": epsilon} for label, epsilon in done.epsilons]}
             for done in rounds
         ],
         "rounds_dropped": sum(not done.key_bits for done in rounds),

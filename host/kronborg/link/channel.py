@@ -41,7 +41,7 @@ class Traffic:
     Attributes:
         messages: signed, both ways.
         bytes: both ways.
-        forgery_probability: bound on the chance that one message of those received was not the peer's.
+        forgery_probability: bound on the chance that any of them, at either end, was not the peer's.
     """
 
     messages: int = 0
@@ -82,6 +82,7 @@ class Channel:
         self._expected: int | None = None
         self.traffic = Traffic()
         connection.settimeout(timeout_seconds)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             # Questions and answers take turns: nothing comes that a small packet could wait for.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -142,7 +143,6 @@ class Channel:
             raise ChannelError("a message has a wrong tag: forged, or the two ends hold different secrets")
         self._pool.use_up(position)
         self._expected = position + 1
-        self.traffic.forgery_probability += forgery_probability(length)
         self._count(length)
         return wire.decode(code, body)
 
@@ -184,6 +184,7 @@ class Channel:
     def _count(self, body_bytes: int) -> None:
         self.traffic.messages += 1
         self.traffic.bytes += HEADER.size + body_bytes + TAG_BYTES
+        self.traffic.forgery_probability += forgery_probability(body_bytes)
 
 
 def _reason(error: OSError) -> str:

@@ -72,7 +72,8 @@ class Round:
         excess_noise_snu: estimate over all symbols; None if there was none.
         excess_noise_worst_case_snu: what the key's length rests on, likewise.
         snr: per quadrature.
-        epsilon: composable security parameter of the key, without that of the authentication.
+        epsilon: composable security parameter of the key, forged messages counted.
+        epsilons: its lines.
         budget: lines of the key's length.
         dropped: why there is no key; empty if there is one.
     """
@@ -86,6 +87,7 @@ class Round:
     excess_noise_worst_case_snu: float | None = None
     snr: float | None = None
     epsilon: float | None = None
+    epsilons: tuple[tuple[str, float], ...] = ()
     budget: tuple[tuple[str, int], ...] = ()
     dropped: str = ""
 
@@ -202,6 +204,7 @@ class BobService:
         epsilons: failure probabilities of each round's key.
         threads: blocks that are prepared side by side.
         rounds: what came of each round.
+        forgery_probability: bound on the chance that any message, of all connections, was not the peer's.
     """
 
     end: End
@@ -272,6 +275,7 @@ class BobService:
     def _distil(self, channel: Channel, alice: messages.AliceHello, number: int) -> Round:
         end, light = self.end, self.end.light
         first = end.pool.counter(NEXT_FRAME)
+        forgeries = channel.traffic.forgery_probability
         end.pool.raise_counter(NEXT_FRAME, first + self.frames)
         reply = channel.ask(messages.Emit(first, self.frames))
         if not isinstance(reply, messages.Done):
@@ -298,6 +302,7 @@ class BobService:
         lost = reconciled.failed + reconciled.unequal
         missing = POOL_KEYS - min(end.pool.left(lane) for lane in (end.pool.own, end.pool.peer))
         budget = bob.distil(reconciled, max(missing, 0) * POOL_STEP)
+        budget = budget.with_forgeries(channel.traffic.forgery_probability - forgeries)
         return Round(
             number,
             budget.key_bits,
@@ -308,6 +313,7 @@ class BobService:
             bob.estimated.worst_case.excess_noise_snu,
             bob.snr,
             budget.epsilon,
+            budget.epsilons,
             budget.lines,
         )
 

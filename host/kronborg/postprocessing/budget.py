@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import InputError, NoKeyError
 from . import verification
@@ -86,6 +86,11 @@ class Budget:
     epsilons: tuple[tuple[str, float], ...]
     epsilon: float
     pool_bits: int = 0
+
+    def with_forgeries(self, probability: float) -> Budget:
+        """The same with a line for messages that were not the peer's, of a channel that is signed."""
+        line = ("forged messages (authentication)", probability)
+        return replace(self, epsilons=(*self.epsilons, line), epsilon=self.epsilon + probability)
 
 
 def smoothing_penalty(symbols: float, epsilon: float) -> float:

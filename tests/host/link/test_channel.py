@@ -75,7 +75,8 @@ def test_messages_arrive_whole_and_in_order(ends: Ends) -> None:
         ends.alice.send(messages.Decoded(index, bool(index % 2)))
         ends.pass_on()
         assert ends.bob.receive() == messages.Decoded(index, bool(index % 2))
-    assert ends.bob.traffic.messages == 21
+    assert ends.bob.traffic.messages == ends.alice.traffic.messages == 21
+    assert ends.bob.traffic == ends.alice.traffic
     assert 0 < ends.bob.traffic.forgery_probability < 1e-25
 
 

@@ -125,6 +125,8 @@ def test_rounds_leave_the_same_keys_at_both_ends_and_fill_the_pools(open_end: Op
     for done, (_, key) in zip(service.rounds, blocks(bob), strict=True):
         assert len(key) == -(-(done.key_bits - done.pool_bits) // 8)
         assert done.pool_bits > 0
+        assert dict(done.epsilons)["forged messages (authentication)"] > 0
+        assert sum(value for _, value in done.epsilons) == pytest.approx(done.epsilon, rel=1e-12)
     assert pool_rows(alice) == pool_rows(bob)
     assert bob.pool.left("bob") > before
     assert service.forgery_probability < 1e-20
