@@ -67,6 +67,18 @@ def _edge_bits(word: Value) -> int:
     return len(word) if not word.shape().signed else max(8, 1 << ceil_log2(len(word)))
 
 
+def memory_words(payload: Any) -> Value:
+    """The bits of a payload's words as they lie in memory, the oldest word lowest: each rail sign-extended.
+
+    Real words are a row of 16 bits each as they are.
+    """
+    rails = []
+    for word in _channel(payload)["tdata"]:
+        missing = _edge_bits(word) - len(word)
+        rails.append(Cat(word, word[-1].replicate(missing)))
+    return Cat(rails)
+
+
 class Skin(wiring.Component):
     """AXI4-Stream for each stream of a core, AXI4-Lite for its registers, and its other signals as they are.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from inspect import Parameter, signature
 
 from ..axi.skin import Core
+from ..axi.stream import endless_words
 from ..compensation.converter_input.core import ConverterInput
 from ..compensation.mixer.core import Mixer
 from ..compensation.phase_smoother.core import PhaseSmoother
@@ -16,6 +17,7 @@ from ..compensation.unit_phasor.core import UnitPhasor
 from ..decimation.half_band.core import HalfBandDecimator
 from ..decimation.half_band.model import WIDE
 from ..decimation.matched_filter.core import MatchedFilter
+from ..dsp.formats import BASEBAND, SAMPLE
 from ..dsp.rates import LANES
 from ..modulation.alphabet.core import AlphabetSource
 from ..modulation.entropy.chacha20.core import ROUNDS_PER_CLOCK
@@ -28,6 +30,7 @@ from ..modulation.predistortion.core import Predistortion
 from ..modulation.pulse_shaper.core import PulseShaper
 from ..modulation.shift_and_pilots.core import ShiftAndPilots
 from ..modulation.symbol_record.core import SymbolRecord
+from ..receiver.tap.core import Tap
 from ..transmitter.core import Transmitter
 
 SYMBOLS_PER_CLOCK = LANES[:-1]
@@ -75,6 +78,12 @@ def _half_band(lanes: int) -> HalfBandDecimator:
     return HalfBandDecimator(words_per_clock=lanes, half_band=WIDE)
 
 
+def _tap(lanes: int) -> Tap:
+    """At the converter, behind the mixer, and at a quarter of the rate."""
+    words = {"samples": (lanes, SAMPLE), "signal": (lanes, BASEBAND), "decimated": (max(1, lanes // 4), BASEBAND)}
+    return Tap(places={name: endless_words(count, of) for name, (count, of) in words.items()})
+
+
 CORES = {
     "alphabet": Entry(lambda lanes: AlphabetSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xczu48dr"),
     "converter_input": Entry(ConverterInput, LANES, "xc7z020"),
@@ -91,6 +100,7 @@ CORES = {
     "rotator": Entry(lambda lanes: Rotator(samples_per_clock=lanes), LANES, "xczu48dr"),
     "shift_and_pilots": Entry(ShiftAndPilots, LANES, "xc7z020"),
     "symbol_record": Entry(lambda lanes: SymbolRecord(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
+    "tap": Entry(_tap, LANES, "xc7z020"),
     "transmitter": Entry(Transmitter, LANES, None),
     "unit_phasor": Entry(lambda lanes: UnitPhasor(hops_per_clock=lanes), SYMBOLS_PER_CLOCK, "xczu48dr"),
 }

@@ -50,8 +50,10 @@ from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
 from kronborg_hdl.modulation.shift_and_pilots import model as shift_and_pilots_model
 from kronborg_hdl.modulation.shift_and_pilots.core import ShiftAndPilots as ShiftAndPilotsCore
 from kronborg_hdl.modulation.symbol_record.model import packet
+from kronborg_hdl.receiver.tap.model import pack as pack_picture
 from kronborg_hdl.transmitter.core import Transmitter as TransmitterCore
 
+from ..benches.tapped_streams import TappedStreams
 from ..benches.transmitter import TransmitterBench, random_settings
 from ..pilot_hops import Scene, play
 from .model import RegisterName, RtlModel
@@ -464,6 +466,31 @@ def converter_input(size: Size, rng: np.random.Generator) -> Case:
     )
 
 
+def tap(size: Size, rng: np.random.Generator) -> Case:
+    """The tap beside two streams, with a picture of the wide one as long as its FIFO."""
+    length = 1000
+    core = TappedStreams(words=size.lanes, depth=length)
+    place = core.tap.places[1]
+
+    def configure(model: RtlModel) -> None:
+        model.write("place", number=1)
+        model.write("length", beats=length)
+        model.write("control", capture=1)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        count = max(length, -(-symbols // size.lanes)) * size.lanes
+        wide = rng.integers(BASEBAND.minimum, BASEBAND.maximum + 1, (count, 2), np.int32)
+        return {"s_axis": [_complex_words(rng, count)], "s_axis_wide": [wide]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        (narrow,), (wide,) = stimulus["s_axis"], stimulus["s_axis_wide"]
+        picture = pack_picture(wide[: length * size.lanes], place, core.tap.beat_bytes)
+        counts: Counts = {("lost", "beats"): 0, ("taken", "beats"): length, ("control", "capture"): 0}
+        return {"m_axis": [narrow], "m_axis_wide_out": [wide], "m_axis_picture": [picture]}, counts
+
+    return Case(core, configure, stimulus, response, rate_of="s_axis", samples_per_beat=size.lanes)
+
+
 def transmitter(size: Size, rng: np.random.Generator) -> Case:
     """The transmitter from a key of the host to samples and record. The key's last word ends the last frame."""
     frames, number = 8, int(rng.integers(0, 2**32))
@@ -529,6 +556,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "pulse_shaper": pulse_shaper,
     "rotator": rotator,
     "shift_and_pilots": shift_and_pilots,
+    "tap": tap,
     "transmitter": transmitter,
 }
 """By the name of the core. Raise ValueError for a size that the core does not have."""

@@ -1,0 +1,1 @@
+"""A picture of any stream, without disturbing it."""
