@@ -12,9 +12,9 @@ import sys
 
 from kronborg.console.atomic import check_writable, write_text
 from kronborg.console.progress import RunProgress
-from kronborg.errors import KronborgError
+from kronborg.errors import InputError, KronborgError
 
-from . import distillation, entropy, estimation, gaussian, phase, privacy_amplification, rtl
+from . import crash, distillation, entropy, estimation, fuzz, gaussian, kme, phase, privacy_amplification, rtl
 
 BENCHES = {
     "gaussian": gaussian,
@@ -24,6 +24,9 @@ BENCHES = {
     "estimation": estimation,
     "phase": phase,
     "distillation": distillation,
+    "kme": kme,
+    "crash": crash,
+    "fuzz": fuzz,
 }
 
 
@@ -50,7 +53,15 @@ def run(options: argparse.Namespace) -> int:
     if options.json and not to_stdout:
         check_writable(options.json)
     with RunProgress(plain=options.plain) as progress:
-        outcome = BENCHES[options.bench].run(options, progress)
+        try:
+            outcome = BENCHES[options.bench].run(options, progress)
+        except ModuleNotFoundError as error:
+            # A bench names the extra that it needs beyond the command's own.
+            extra = getattr(BENCHES[options.bench], "EXTRA", "")
+            if not extra or str(error.name).startswith("kronborg"):
+                raise
+            wants = f"{options.bench} needs the extra '{extra}' ({error.name} is missing)"
+            raise InputError(f"{wants}: pip install 'kronborg[{extra}]'") from None
     for quantity, value in outcome.table:
         print(f"{quantity:<22}{value}".rstrip(), file=sys.stderr if to_stdout else sys.stdout)
     text = json.dumps(outcome.figures, indent=2, allow_nan=False) + "\n"

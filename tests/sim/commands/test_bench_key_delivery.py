@@ -1,0 +1,100 @@
+"""The benches of key delivery, short; and that the crash bench sees what it is there for."""
+
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from kronborg.network.key_pools import KeyPools
+from kronborg.network.key_store import KeyBlock, KeyStore
+from kronborg.network.sqlite import SQLite
+from kronborg_sim.commands.bench.crash import Load
+from kronborg_sim.network.pair import LINK, Pair, make_pair
+
+from .conftest import Bench
+
+NOW = 1e9
+
+
+def test_bench_kme_measures_rates_and_latency(bench: Bench) -> None:
+    finished = bench("kme", "--seconds", "1", "--clients", "2", "--plain")
+    assert finished.code == 0, finished.err
+    assert finished.figures["keys_per_second"] > 0
+    assert finished.figures["requests_per_second"] > 0
+    assert 0 < finished.figures["median_ms"] <= finished.figures["p99_ms"]
+
+
+def test_bench_crash_finds_nothing_wrong(bench: Bench) -> None:
+    finished = bench("crash", "--kills", "2", "--plain")
+    assert finished.code == 0, finished.err
+    figures = finished.figures
+    assert (figures["kills"], figures["delivered_twice"], figures["mismatched"], figures["unaccounted"]) == (2, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["kme", "--clients", "0"], ["crash", "--kills", "0.5"], ["fuzz", "--minutes", "0"]]
+)
+def test_numbers_out_of_range_are_wrong_input(bench: Bench, arguments: list[str]) -> None:
+    finished = bench(*arguments, "--plain")
+    assert finished.code == 2
+    assert len(finished.err.splitlines()) == 1
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> tuple[Pair, SimpleNamespace]:
+    """Stores of two ends after one key was delivered at both, and what the SAEs saw."""
+    pair = make_pair(tmp_path)
+    databases = [SQLite(pair.config(kme).store) for kme in ("kme-a", "kme-b")]
+    for database in databases:
+        KeyStore(database).add(KeyBlock(LINK, 1, 8000, 1e-10, bytes(range(250)) * 4))
+    a, b = map(KeyPools, databases)
+    asked = a.challenge(LINK, 1)
+    assert asked is not None
+    assert b.compare(LINK, 1, asked)
+    a.settle_check(LINK, 1, True)
+    made = a.reserve(
+        LINK, 0, id="r", key_ids=["k"], key_bytes=32, master="alice", slaves=["bob"], now=NOW, lifetime_seconds=9
+    )
+    b.accept(made, NOW)
+    keys = [(key.id, key.bits) for key in a.deliver_to_master("r", NOW)]
+    b.deliver_to_slave(["k"], master="alice", slave="bob", now=NOW)
+    for database in databases:
+        database.close()
+    return pair, SimpleNamespace(to_masters=keys, to_slaves=list(keys), refused=Counter())
+
+
+def counted(pair: Pair, seen: SimpleNamespace) -> tuple[int, int, int]:
+    figures = Load.outcome(seen, pair, 1, 1, "").figures  # type: ignore[arg-type]
+    return figures["delivered_twice"], figures["mismatched"], figures["unaccounted"]
+
+
+def test_a_sound_pair_has_nothing_to_report(served: tuple[Pair, SimpleNamespace]) -> None:
+    assert counted(*served) == (0, 0, 0)
+
+
+def test_the_crash_bench_sees_a_key_that_went_out_twice(served: tuple[Pair, SimpleNamespace]) -> None:
+    pair, seen = served
+    seen.to_slaves *= 2
+    assert counted(pair, seen)[0] == 1
+    seen.to_masters.append(("other name", seen.to_masters[0][1]))
+    assert counted(pair, seen)[0] == 2
+
+
+def test_the_crash_bench_sees_a_key_that_differs(served: tuple[Pair, SimpleNamespace]) -> None:
+    pair, seen = served
+    seen.to_slaves = [("k", bytes(32))]
+    assert counted(pair, seen)[1] == 1
+
+
+def test_the_crash_bench_sees_keys_that_no_account_knows(served: tuple[Pair, SimpleNamespace]) -> None:
+    pair, seen = served
+    seen.to_masters.append(("k2", bytes(32)))
+    assert counted(pair, seen)[2] == 1
+    seen.to_masters.pop()
+    database = SQLite(pair.config("kme-b").store)
+    KeyPools(database).reserve(
+        LINK, 1, id="x", key_ids=["y"], key_bytes=64, master="bob", slaves=["alice"], now=NOW, lifetime_seconds=9
+    )
+    database.close()
+    assert counted(pair, seen)[2] == 2
