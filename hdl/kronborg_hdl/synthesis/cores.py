@@ -31,6 +31,7 @@ from ..modulation.pulse_shaper.core import PulseShaper
 from ..modulation.shift_and_pilots.core import ShiftAndPilots
 from ..modulation.symbol_record.core import SymbolRecord
 from ..receiver.tap.core import Tap
+from ..synchronisation.frame_synchroniser.core import FrameSynchroniser
 from ..transmitter.core import Transmitter
 
 SYMBOLS_PER_CLOCK = LANES[:-1]
@@ -46,7 +47,8 @@ class Entry:
     Attributes:
         make: the core at so many `lanes` and, where it has those parameters, `samples_per_symbol` and `span`.
         lanes: of its rows in the table.
-        checked_on: the device on which the tests synthesise it, :func:`small`; None for an assembly of such cores.
+        checked_on: the device on which the tests synthesise it, :func:`small`; None for an assembly of such cores, or
+            where it takes minutes.
     """
 
     make: Callable[..., Core]
@@ -73,6 +75,11 @@ def _frame_controller(lanes: int) -> FrameController:
     return FrameController(symbols_per_clock=lanes, minimum_head=64 * lanes)
 
 
+def _frame_synchroniser(lanes: int, samples_per_symbol: int) -> FrameSynchroniser:
+    """Behind a converter of so many lanes."""
+    return FrameSynchroniser(symbols_per_clock=max(1, lanes // samples_per_symbol))
+
+
 def _half_band(lanes: int) -> HalfBandDecimator:
     """The wide one: of the two it has more taps."""
     return HalfBandDecimator(words_per_clock=lanes, half_band=WIDE)
@@ -89,6 +96,7 @@ CORES = {
     "converter_input": Entry(ConverterInput, LANES, "xc7z020"),
     "entropy": Entry(_entropy, SYMBOLS_PER_CLOCK, "xc7z020"),
     "frame_controller": Entry(_frame_controller, SYMBOLS_PER_CLOCK, "xczu48dr"),
+    "frame_synchroniser": Entry(_frame_synchroniser, (8, 16), None),
     "gaussian": Entry(lambda lanes: GaussianSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
     "half_band": Entry(_half_band, LANES, "xc7z020"),
     "matched_filter": Entry(MatchedFilter, LANES, "xczu48dr"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -160,3 +161,72 @@ def loop(
         errors.append(float(np.abs(own - due).max()))
     assert state is not None
     return packets, errors, state.counts
+
+
+def register_writes(settings: Settings) -> Iterator[tuple[str, dict[str, int]]]:
+    """Registers and their fields, in the order in which the host writes them; then apply and run."""
+    detector = set(settings.sizes.places.tolist())
+    for index, (i, q) in enumerate(settings.chips):
+        yield (
+            "chip",
+            {"index": index, "negative_i": int(i < 0), "negative_q": int(q < 0), "detector": int(index in detector)},
+        )
+    timing = settings.timing
+    yield "threshold", {"magnitude": settings.threshold}
+    yield "header", {"repetition": settings.header_repetition, "eighths": settings.header_eighths}
+    yield "payload", {"length": settings.payload}
+    yield "period", {"length": settings.period}
+    yield "tolerance", {"symbols": settings.tolerance}
+    yield "slope", {"symbols": timing.slope}
+    yield "weak", {"amplitude": timing.weak}
+    yield "wide", {"phase": timing.wide}
+    yield "step_low", {"word": timing.step % 2**32}
+    yield "step_high", {"word": timing.step >> 32}
+    for name, gains in (("acquire", timing.acquire), ("track", timing.track)):
+        yield f"{name}_phase", {"gain": gains.phase}
+        yield f"{name}_drift", {"gain": gains.drift}
+        yield f"{name}_frequency", {"gain": gains.frequency}
+    yield "retime_after", {"symbols": timing.retime_after}
+    yield "control", {"run": 1, "apply": 1}
+
+
+def command_words(retimes: Iterable[Retime]) -> NDArray[np.uint32]:
+    """Commands as they come out of the core: place, jump, and the step's two halves; uint32, shape (n, 4)."""
+    words = [(retime.at, retime.jump % 2**32, retime.step % 2**32, retime.step >> 32) for retime in retimes]
+    return np.array(words, np.uint32).reshape(-1, 4)
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """Frames and the synchroniser's settings for them.
+
+    Attributes:
+        frame: what the transmitter sends.
+        settings: of the receiver.
+    """
+
+    frame: FrameSettings
+    settings: Settings
+
+    def stream(self, rng: np.random.Generator, frames: int, *, snr: float = 0.9) -> NDArray[np.int16]:
+        """So many frames in noise, sampled early, and then noise; whole beats of eight.
+
+        The second one is missing, the third comes with another number, the fifth lacks most of its payload.
+        """
+        first, frame = int(rng.integers(0, 2**32)), self.frame
+        sent = [frame.frame((first + k) % 2**32, gaussian(rng, frame.payload))[0] for k in range(frames)]
+        sent[1] = np.zeros_like(sent[1])
+        sent[2] = frame.frame(first ^ 0x5555, gaussian(rng, frame.payload))[0]
+        # Of the payload so much comes that the next preamble's end is looked for when it comes, and an odd symbol.
+        cut = frame.head + 240 * self.settings.sizes.symbols_per_clock
+        sent[4] = np.delete(sent[4], slice(cut, frame.head + frame.payload + frame.vacuum - 101), 0)
+        idle = self.settings.sizes.preamble + 100 * self.settings.sizes.symbols_per_clock
+        words = np.concatenate([np.zeros((101, 2), np.int16), *sent, np.zeros((idle, 2), np.int16)])
+        words = words[: len(words) // 8 * 8]
+        return Channel(snr, rng=rng).sample(words, np.arange(float(len(words))) + 0.02)
+
+
+def link(sizes: Sizes, *, payload: int, ratio: float = 4.0) -> Link:
+    """For a core of these sizes."""
+    frame = frame_settings(payload, preamble=sizes.preamble, vacuum=200, ratio=ratio)
+    return Link(frame, settings_for(frame, sizes, ratio=ratio))

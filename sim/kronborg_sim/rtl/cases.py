@@ -51,8 +51,11 @@ from kronborg_hdl.modulation.shift_and_pilots import model as shift_and_pilots_m
 from kronborg_hdl.modulation.shift_and_pilots.core import ShiftAndPilots as ShiftAndPilotsCore
 from kronborg_hdl.modulation.symbol_record.model import packet
 from kronborg_hdl.receiver.tap.model import pack as pack_picture
+from kronborg_hdl.synchronisation.frame_synchroniser.core import FrameSynchroniser as FrameSynchroniserCore
+from kronborg_hdl.synchronisation.frame_synchroniser.model import FrameSynchroniser
 from kronborg_hdl.transmitter.core import Transmitter as TransmitterCore
 
+from ..benches.received_symbols import command_words, link, register_writes
 from ..benches.tapped_streams import TappedStreams
 from ..benches.transmitter import TransmitterBench, random_settings
 from ..pilot_hops import Scene, play
@@ -304,6 +307,37 @@ def rotator(size: Size, rng: np.random.Generator) -> Case:
     )
 
 
+def frame_synchroniser(size: Size, rng: np.random.Generator) -> Case:
+    """The frame synchroniser on frames in noise: one is missing, one is cut short, one has a number of its own."""
+    core = FrameSynchroniserCore(symbols_per_clock=max(1, size.lanes // size.samples_per_symbol))
+    n = core.sizes.symbols_per_clock
+    sent = link(core.sizes, payload=4096)
+    model = FrameSynchroniser(sent.settings)
+
+    def configure(rtl: RtlModel) -> None:
+        for register, values in register_writes(sent.settings):
+            rtl.write(register, **values)
+        while rtl.read("control", "apply"):
+            pass
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        return {"s_axis": [sent.stream(rng, max(8, -(-symbols // sent.frame.symbols)))]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        done = model.process(stimulus["s_axis"][0])
+        counts = done.state.counts
+        return {
+            "m_axis": [packet.words() for packet in done.packets],
+            "m_axis_retime": [command_words(done.retimes)],
+        }, {
+            ("frames_good", "count"): counts.good,
+            ("frames_marked", "count"): counts.marked,
+            ("frames_missing", "count"): counts.missing,
+        }
+
+    return Case(core, configure, stimulus, response, rate_of="s_axis", samples_per_beat=n)
+
+
 def pilot_tracker(size: Size, rng: np.random.Generator) -> Case:
     """The pilot tracker: found, lost for a moment, found elsewhere, two tones at once, and found again."""
     # Four trials are as wide as half of the main lobe of a sub-block of 16 hops of 2 samples.
@@ -547,6 +581,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "alphabet": alphabet,
     "converter_input": converter_input,
     "entropy": entropy,
+    "frame_synchroniser": frame_synchroniser,
     "gaussian": gaussian,
     "half_band": half_band,
     "matched_filter": matched_filter,

@@ -207,7 +207,7 @@ def test_reference_is_the_nearest_eighth_of_a_turn(eighths: int) -> None:
         ({"payload": 2001}, "must be whole beats of 2 symbols"),
         ({"payload": 0}, "a frame without payload"),
         ({"payload": 254, "header_repetition": 8}, "are 510 symbols: at least 512 are needed"),
-        ({"period": 4000}, "a frame every 4000 symbols is longer than that"),
+        ({"period": 4000}, "a frame every 4000 symbols: its parts and a pause of 64 are 4359"),
         ({"tolerance": 128}, "a tolerance of 128 symbols is outside 0 to 127"),
         ({"chips": np.ones((3, 2), np.int8)}, "chips are int8"),
     ],

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from .correlation import Detector, Peak, Picker, measure
 from .packet import WORD_MASK, Flag, Packet
-from .sizes import SOLVE_BEATS, WINDOW_BEATS, Sizes
+from .sizes import PAUSE_BEATS, SOLVE_BEATS, WINDOW_BEATS, Sizes
 from .timing import DISTANCE_BITS, JUMP_FRACTION, Loop, TimingSettings
 
 NUMBER_BITS = 32
 REPETITION_BITS = 16
 LENGTH_BITS = 28
+PERIOD_BITS = 30
 EIGHTHS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 """Directions of a header's symbol, an eighth of a turn apart."""
 
@@ -91,8 +92,11 @@ class Settings:
                 f"header and payload are {self.header + self.payload} symbols: at least {SOLVE_BEATS * n} are needed"
                 " for the timing to be solved"
             )
-        if self.period < self.sizes.preamble + self.header + self.payload:
-            raise ValueError(f"a frame every {self.period} symbols is longer than that")
+        shortest = self.sizes.preamble + self.header + self.payload + PAUSE_BEATS * n
+        if not shortest <= self.period < 1 << PERIOD_BITS:
+            raise ValueError(
+                f"a frame every {self.period} symbols: its parts and a pause of {PAUSE_BEATS * n} are {shortest}"
+            )
         if not 0 <= self.tolerance < 1 << (DISTANCE_BITS - 1):
             raise ValueError(
                 f"a tolerance of {self.tolerance} symbols is outside 0 to {(1 << (DISTANCE_BITS - 1)) - 1}"

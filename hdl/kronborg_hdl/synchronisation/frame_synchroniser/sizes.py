@@ -15,6 +15,8 @@ WINDOW_BEATS = 8
 """After a place of the correlation that is the largest so far, so many beats must be no larger: then it is the peak."""
 SOLVE_BEATS = 256
 """Header and payload last so long at least: within it the timing is solved, bit after bit."""
+PAUSE_BEATS = 32
+"""From a payload's end to the next preamble at least: the frame's number is checked in it."""
 TRAILER_WORDS = 8
 
 
