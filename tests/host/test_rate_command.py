@@ -137,6 +137,13 @@ def test_no_loss_has_no_bound_and_valid_json(capsys):
     assert "unlimited" in capsys.readouterr().out
 
 
+def test_a_proof_that_was_recalled_says_so(capsys):
+    assert rate(capsys, *CP1, *DTU)["proof_recalled"] is True
+    assert main(["rate", *CP1, *DTU]) == 0
+    assert "recalled" in capsys.readouterr().out
+    assert rate(capsys, *CP1, *COMPOSABLE)["proof_recalled"] is False
+
+
 def test_json_goes_to_a_file(tmp_path, capsys):
     assert main(["rate", *CP1, "--json", str(tmp_path / "rate.json")]) == 0
     assert json.loads((tmp_path / "rate.json").read_text())["holevo_bound"] == pytest.approx(0.333186510, abs=1e-9)

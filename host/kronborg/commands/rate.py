@@ -229,7 +229,8 @@ def _figures(
 
 def _print(figures: dict[str, Any]) -> None:
     rate, plob = figures["key_rate_bit_per_symbol"], figures["plob_bound"]
-    remark = "no key" if rate <= 0 else f"{figures['proof']}, {figures['detection']}"
+    proof = f"{figures['proof']} (recalled)" if figures["proof_recalled"] else figures["proof"]
+    remark = "no key" if rate <= 0 else f"{proof}, {figures['detection']}"
     share = f"   the key rate is {100 * rate / plob:.1f} % of it" if plob and rate > 0 else ""
     print(f"key rate              {rate:.9f} bit/symbol   {remark}")
     print(f"PLOB bound            {'unlimited' if plob is None else f'{plob:.9f} bit/symbol'}{share}")

@@ -26,6 +26,8 @@ MAGIC = b"Kb"
 HEADER = struct.Struct("<2sBBQQ")
 TAG_BYTES = 16
 NONCE_BYTES = 16
+GREETING_SECONDS = 15.0
+"""How long the peer may take to greet."""
 
 _PIECE = 1 << 20
 
@@ -81,6 +83,7 @@ class Channel:
         self._peers_nonce = b""
         self._expected: int | None = None
         self.traffic = Traffic()
+        self._timeout = timeout_seconds
         connection.settimeout(timeout_seconds)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
@@ -152,8 +155,11 @@ class Channel:
         Raises:
             ChannelError: see :meth:`receive`; or the answer is no greeting.
         """
+        # A greeting takes no thought: whoever is silent here only keeps the peer out.
+        self._socket.settimeout(min(self._timeout, GREETING_SECONDS))
         self.send(greeting)
         answer = self.receive()
+        self._socket.settimeout(self._timeout)
         if not isinstance(answer, messages.AliceHello | messages.BobHello) or len(answer.nonce) != NONCE_BYTES:
             raise ChannelError("the other end did not greet: its first message is another one")
         self._peers_nonce = answer.nonce

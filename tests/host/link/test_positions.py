@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kronborg.link import positions
 from kronborg.link.positions import complex_symbols, estimation_mask, quadratures
 
 
@@ -29,3 +31,17 @@ def test_quadratures_run_i_then_q() -> None:
     words = np.array([[1, -2], [3, 4]], np.int16)
     assert quadratures(words).tolist() == [1, -2, 3, 4]
     assert complex_symbols(words).tolist() == [1 - 2j, 3 + 4j]
+
+
+@pytest.mark.parametrize(("symbols", "count"), [(1, 1), (1000, 1), (1000, 999), (70_000, 1400), (3_000_000, 2_000_000)])
+def test_the_lowest_lots_are_chosen_whatever_the_pieces(
+    monkeypatch: pytest.MonkeyPatch, symbols: int, count: int
+) -> None:
+    lots = np.random.PCG64(int.from_bytes(b"seed", "big")).random_raw(symbols)
+    expected = lots <= np.partition(lots, count - 1)[count - 1]
+    for piece in (1 << 20, 997 + symbols // 7):
+        monkeypatch.setattr(positions, "_PIECE", piece)
+        mask = positions.estimation_mask(b"seed", symbols, count)
+        assert mask.dtype == bool
+        np.testing.assert_array_equal(mask, expected)
+    assert expected.sum() == count

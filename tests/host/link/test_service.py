@@ -303,3 +303,18 @@ def test_a_stranger_at_bobs_door_ends_nothing_but_his_own_connection(open_end: O
         thread.join()
     assert service.rounds[-1].key_bits > 0
     assert sum("ended:" in line for line in said) == 4
+
+
+def test_a_stranger_who_says_nothing_does_not_keep_alice_out(open_end: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kronborg.link.channel.GREETING_SECONDS", 0.3)
+    alice, bob = open_end("alice"), open_end("bob")
+    service, said = bob_service(bob), []
+    with listening() as (server, port):
+        thread = threading.Thread(target=service.listen, args=(server, 1, said.append))
+        thread.start()
+        with socket.create_connection(("127.0.0.1", port)):
+            while not any("says nothing" in line for line in said):
+                thread.join(0.05)
+        AliceService(alice).run("127.0.0.1", port, said.append)
+        thread.join()
+    assert service.rounds[-1].key_bits > 0

@@ -97,6 +97,15 @@ def test_numpy_and_the_native_library_agree_on_a_million_bits_of_several_pieces(
         assert in_numpy[row] == 1 ^ int(np.count_nonzero(drawn[row : row + n - m])) & 1
 
 
+def test_without_the_native_library_numpy_does_it(monkeypatch):
+    rng = np.random.default_rng(5)
+    bits, matrix = draw(rng, 3000), rng.bytes(seed_bytes(3000))
+    expected = hash_bits(bits, matrix, 1000)
+    monkeypatch.setattr(privacy_amplification, "_library", lambda: None)
+    assert native_levels() == 0
+    np.testing.assert_array_equal(hash_bits(bits, matrix, 1000), expected)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_is_linear(level):
     rng = np.random.default_rng(2)
