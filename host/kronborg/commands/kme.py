@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
 
     config = read_config(options.config)
     if options.check:
-        print(f"KME {config.id}: {len(config.links)} links, {len(config.saes)} SAEs, store {config.store}")
+        print(f"KME {config.id}: {len(config.links)} links, {len(config.saes)} SAEs, store {config.store.backend}")
         return 0
     from ..network.kme.log import log_to_stderr
     from ..network.kme.server import serve

@@ -53,7 +53,7 @@ class Pair:
 
     def fill(self, sizes: Sequence[int]) -> None:
         """Add blocks of so many bytes, from the operating system's randomness, to both stores; KMEs may be running."""
-        with KeyStore(self.config(KMES[0]).store) as one, KeyStore(self.config(KMES[1]).store) as other:
+        with KeyStore(self.config(KMES[0]).store.open()) as one, KeyStore(self.config(KMES[1]).store.open()) as other:
             for size in sizes:
                 sequence, key = one.last_ready(LINK) + 1, secrets.token_bytes(size)
                 for store in (one, other):
@@ -69,13 +69,14 @@ def free_ports(number: int) -> list[int]:
     return ports
 
 
-def make_pair(folder: Path, *, kme: str = "", keys: str = "") -> Pair:
+def make_pair(folder: Path, *, kme: str = "", keys: str = "", stores: Mapping[str, str] | None = None) -> Pair:
     """Make certificates and configurations.
 
     Args:
         folder: where; new.
         kme: further lines for the table `[kme]` of both.
         keys: lines for `[keys]`.
+        stores: lines for `[store]` of each KME; an SQLite file by default.
     """
     authority = Authority.create(folder / "pki", "Kronborg test")
     for name in KMES:
@@ -88,13 +89,14 @@ def make_pair(folder: Path, *, kme: str = "", keys: str = "") -> Pair:
     saes = "".join(f'[[sae]]\nid = "{sae}"\nkme = "{where}"\n' for where in KMES for sae in SAES[where])
     files = {}
     for name, other in (KMES, KMES[::-1]):
-        files[name] = folder / f"{name}.toml"
+        files[name], default = folder / f"{name}.toml", f'path = "{name}.sqlite"'
         files[name].write_text(
             f'[kme]\nid = "{name}"\nlisten = "{HOST}:{ports[name, "sae"]}"\n'
             f'peer_listen = "{HOST}:{ports[name, "peer"]}"\nmetrics_listen = "{HOST}:{ports[name, "metrics"]}"\n'
             f'certificate = "pki/kme-{name}.pem"\nkey = "pki/kme-{name}.key"\nca = "pki/ca.pem"\ncrl = "pki/crl.pem"\n'
             f'audit_log = "{name}.audit.jsonl"\n{kme}\n'
-            f'[store]\npath = "{name}.sqlite"\n\n[keys]\n{keys}\n\n'
+            f"[store]\n{(stores or {}).get(name) or default}\n\n"
+            f"[keys]\n{keys}\n\n"
             f'[[link]]\nname = "{LINK}"\npeer = "{other}"\naddress = "{HOST}:{ports[other, "peer"]}"\n\n{saes}'
         )
     return Pair(folder, files)

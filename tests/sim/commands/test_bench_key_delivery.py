@@ -8,7 +8,6 @@ import pytest
 
 from kronborg.network.key_pools import KeyPools
 from kronborg.network.key_store import KeyBlock, KeyStore
-from kronborg.network.sqlite import SQLite
 from kronborg_sim.commands.bench.crash import Load
 from kronborg_sim.network.pair import LINK, Pair, make_pair
 
@@ -45,7 +44,7 @@ def test_numbers_out_of_range_are_wrong_input(bench: Bench, arguments: list[str]
 def served(tmp_path: Path) -> tuple[Pair, SimpleNamespace]:
     """Stores of two ends after one key was delivered at both, and what the SAEs saw."""
     pair = make_pair(tmp_path)
-    databases = [SQLite(pair.config(kme).store) for kme in ("kme-a", "kme-b")]
+    databases = [pair.config(kme).store.open() for kme in ("kme-a", "kme-b")]
     for database in databases:
         KeyStore(database).add(KeyBlock(LINK, 1, 8000, 1e-10, bytes(range(250)) * 4))
     a, b = map(KeyPools, databases)
@@ -92,7 +91,7 @@ def test_the_crash_bench_sees_keys_that_no_account_knows(served: tuple[Pair, Sim
     seen.to_masters.append(("k2", bytes(32)))
     assert counted(pair, seen)[2] == 1
     seen.to_masters.pop()
-    database = SQLite(pair.config("kme-b").store)
+    database = pair.config("kme-b").store.open()
     KeyPools(database).reserve(
         LINK, 1, id="x", key_ids=["y"], key_bytes=64, master="bob", slaves=["alice"], now=NOW, lifetime_seconds=9
     )

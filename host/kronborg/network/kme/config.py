@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...errors import InputError
+from ..backends import BACKENDS, StoreSettings
 from ..identity import is_id
 
 if sys.version_info >= (3, 11):
@@ -18,7 +19,6 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
-BACKENDS = ("sqlite",)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class KmeConfig:
         certificate, key, ca: this KME's, in PEM files.
         crl: the authority's list of revoked certificates; None to do without.
         audit_log: file of deliveries.
-        store: the SQLite file with blocks and keys.
+        store: the database with blocks and keys.
         keys: see KeySettings.
         links: by name.
         saes: ID of the KME of each SAE.
@@ -102,7 +102,7 @@ class KmeConfig:
     ca: Path
     crl: Path | None
     audit_log: Path
-    store: Path
+    store: StoreSettings
     keys: KeySettings
     links: Mapping[str, Link]
     saes: Mapping[str, str]
@@ -212,14 +212,19 @@ def read_config(file: Path) -> KmeConfig:
     return config
 
 
-def _store(file: Path, document: dict[str, Any]) -> Path:
+def _store(file: Path, document: dict[str, Any]) -> StoreSettings:
     store = _Table(file, "[store]", document.pop("store", {}))
     backend = store.take("backend", str, "sqlite")
     if backend not in BACKENDS:
         raise store.wrong("backend", f"{backend!r} is none of {', '.join(BACKENDS)}")
-    path = store.path("path")
+    if backend == "postgresql":
+        settings = StoreSettings(backend, url=store.take("url", str))
+    elif backend == "sqlcipher":
+        settings = StoreSettings(backend, store.path("path"), store.path("key_file"))
+    else:
+        settings = StoreSettings(backend, store.path("path"))
     store.end()
-    return path
+    return settings
 
 
 def _keys(file: Path, document: dict[str, Any]) -> KeySettings:

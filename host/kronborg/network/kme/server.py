@@ -21,7 +21,6 @@ from ...errors import InputError
 from ..certificates import identity_of, load
 from ..identity import Identity
 from ..key_pools import KeyPools
-from ..sqlite import SQLite
 from .channel import Channel
 from .config import Address, KmeConfig
 from .etsi014 import Etsi014
@@ -70,7 +69,7 @@ class Kme:
         config = self.config
         self._credentials = Credentials(config.certificate, config.key, config.ca, config.crl)
         self._own_certificate()
-        database = SQLite(config.store)
+        database = config.store.open()
         self._held.callback(database.close)
         database.claim()
         pools = KeyPools(database)

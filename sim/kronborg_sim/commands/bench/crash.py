@@ -163,11 +163,10 @@ class Load:
 
 def _accounts(pair: Pair, kme: str) -> list[dict[str, int]]:
     from kronborg.network.key_pools import KeyPools
-    from kronborg.network.sqlite import SQLite
 
     from ...network.pair import LINK
 
-    database = SQLite(pair.config(kme).store)
+    database = pair.config(kme).store.open()
     try:
         return [KeyPools(database).account(LINK, pool) for pool in (0, 1)]
     finally:
@@ -193,11 +192,10 @@ def _unaccounted(pair: Pair, to_masters: int, to_slaves: int) -> int:
         StoreDamaged: a store fails its check.
     """
     from kronborg.network.key_pools import KeyPools
-    from kronborg.network.sqlite import SQLite
 
     ends = []
     for kme in ("kme-a", "kme-b"):
-        database = SQLite(pair.config(kme).store)
+        database = pair.config(kme).store.open()
         KeyPools(database).check()
         ((blocks,),) = database.rows("SELECT SUM((bits / 8 - 16) / 2) FROM block WHERE state = 'pooled'")
         database.close()

@@ -81,7 +81,7 @@ def wait_for(met: Callable[[], bool], seconds: float = 15.0) -> None:
 
 
 @contextmanager
-def running(folder: Path, **tables: str) -> Iterator[Running]:
+def running(folder: Path, **tables: Any) -> Iterator[Running]:
     network = Running(make_pair(folder, **tables))
     try:
         for name in KMES:

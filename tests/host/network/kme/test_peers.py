@@ -15,7 +15,6 @@ from kronborg.network.key_store import KeyBlock, KeyStore
 from kronborg.network.kme.channel import Connection, PeerAbsent, PeerSilent
 from kronborg.network.kme.config import Address
 from kronborg.network.kme.server import Kme
-from kronborg.network.sqlite import SQLite
 from kronborg_sim.network.pair import LINK
 
 from .conftest import Running, running, wait_for
@@ -24,7 +23,7 @@ from .test_etsi014 import error_of, keys_of
 
 def accounts(network: Running, kme: str) -> list[dict[str, int]]:
     """Of both pools at one end, read beside the KME."""
-    database = SQLite(network.pair.config(kme).store)
+    database = network.pair.config(kme).store.open()
     try:
         return [KeyPools(database).account(LINK, pool) for pool in (0, 1)]
     finally:
@@ -95,7 +94,7 @@ def test_keys_whose_agreement_was_lost_are_void_at_both_ends(
 def test_a_peer_that_does_not_have_the_material_gets_nothing_delivered(own_network: Running) -> None:
     """Its store was lost and replaced: the links go on with new blocks, and what it lacks is void."""
     own_network.stop("kme-b")
-    own_network.pair.config("kme-b").store.unlink()
+    own_network.pair.config("kme-b").store.path.unlink()
     own_network.start("kme-b")
     wait_for(lambda: "did not confirm" in error_of(own_network.enc(), 503)["message"])
     assert accounts(own_network, "kme-a")[0]["delivered"] == 0
@@ -104,7 +103,7 @@ def test_a_peer_that_does_not_have_the_material_gets_nothing_delivered(own_netwo
 def test_blocks_that_differ_are_never_served(own_network: Running) -> None:
     pair, before = own_network.pair, own_network.stored()
     for kme, byte in (("kme-a", 1), ("kme-b", 2)):
-        with KeyStore(pair.config(kme).store) as store:
+        with KeyStore(pair.config(kme).store.open()) as store:
             store.add(KeyBlock(LINK, 2, 8000, 1e-10, bytes([byte]) * 1000))
     kme = own_network.kmes["kme-a"]
     labels = {"link": LINK, "outcome": "unequal"}
@@ -221,7 +220,7 @@ def test_a_damaged_store_does_not_start(tmp_path: Path) -> None:
     with running(tmp_path) as network:
         network.fill(1000)
         network.end()
-        database = SQLite(network.pair.config("kme-a").store)
+        database = network.pair.config("kme-a").store.open()
         database.rows("UPDATE chunk SET sum = sum + 1")
         database.close()
         with pytest.raises(InputError, match=r"fails its integrity check .* move it away"):
@@ -229,7 +228,7 @@ def test_a_damaged_store_does_not_start(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_damaged_while_it_serves_serves_no_more(own_network: Running) -> None:
-    database = SQLite(own_network.pair.config("kme-a").store)
+    database = own_network.pair.config("kme-a").store.open()
     database.rows("UPDATE chunk SET sum = sum + 1 WHERE pool = 0")
     database.close()
     for _ in range(2):
