@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pytest
+
+from kronborg_hdl.axi.skin import Skin
+from kronborg_hdl.synchronisation.frame_synchroniser.core import FrameSynchroniser
+from kronborg_sim.benches.runner import run_bench
+
+TESTS_IN_THE_BENCH = 19
+
+
+@pytest.mark.parametrize("symbols_per_clock", [2])
+def test_core_equals_its_model_on_the_bench(symbols_per_clock: int, tmp_path: Path) -> None:
+    core = FrameSynchroniser(
+        symbols_per_clock=symbols_per_clock, preamble=64 * symbols_per_clock + 3, detector_chips=64, chain=100
+    )
+    outcome = run_bench(
+        Skin(core).to_verilog("frame_synchroniser"),
+        "frame_synchroniser",
+        "kronborg_sim.benches.frame_synchroniser",
+        tmp_path,
+        {
+            "symbols_per_clock": symbols_per_clock,
+            "preamble": core.sizes.preamble,
+            "detector_chips": core.sizes.detector_chips,
+            "reach": core.reach,
+            "delay": core.delay,
+        },
+    )
+    assert not outcome.failed, f"failed: {', '.join(outcome.failed)}\n{outcome.log[-6000:]}"
+    assert len(outcome.passed) == TESTS_IN_THE_BENCH
+
+
+def test_refuses_a_core_that_cannot_be_built() -> None:
+    with pytest.raises(ValueError, match="16 symbols per clock: must be one of 1, 2, 4, 8"):
+        FrameSynchroniser(symbols_per_clock=16)
