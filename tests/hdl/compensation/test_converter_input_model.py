@@ -21,8 +21,8 @@ def saturated(word: int) -> int:
     return min(max(word, -(2**15)), 2**15 - 1)
 
 
-def in_words(samples: np.ndarray, of: ConverterInput, offset: tuple[int, int]) -> tuple[list, int, int]:
-    """The definition, in Python's integers, from a reset and offsets loaded: words, over-range, saturations."""
+def in_words(samples: np.ndarray, of: ConverterInput, offset: tuple[int, int]) -> tuple[list, int, int, list[int]]:
+    """The definition, in Python's integers, from offsets loaded: words, over-range, saturations and means."""
     words, over_range, clipped = [], 0, 0
     means, in_use, sums = [o << 16 for o in offset], list(offset), [0, 0]
     for n, sample in enumerate(samples.reshape(len(samples), samples.ndim).tolist()):
@@ -42,7 +42,7 @@ def in_words(samples: np.ndarray, of: ConverterInput, offset: tuple[int, int]) -
                 if not of.hold:
                     means[rail] += (16 * sums[rail] - means[rail] + (2**of.averaging >> 1)) >> of.averaging
                 sums[rail] = 0
-    return words, over_range, clipped
+    return words, over_range, clipped, means
 
 
 @settings(max_examples=20, deadline=None)
@@ -64,10 +64,11 @@ def test_equals_its_definition_in_integers(
     samples = samples.astype(np.int16)
     of = ConverterInput(averaging, hold, gain, skew, upper=30_000, lower=-31_000)
     converted = of.process(samples, fixed_offset(*offset))
-    words, over_range, clipped = in_words(samples, of, offset)
+    words, over_range, clipped, means = in_words(samples, of, offset)
     assert converted.words.dtype == np.int16
     assert converted.words.reshape(count, samples.ndim).tolist() == words
     assert (converted.over_range, converted.saturated) == (over_range, clipped)
+    assert list(converted.state.means)[:rails] == means[:rails]
 
 
 def test_pieces_are_the_whole() -> None:
@@ -132,6 +133,7 @@ def test_words_at_the_converter_s_end_are_counted_and_pass() -> None:
     converted = ConverterInput().process(samples)
     assert converted.over_range == 3
     np.testing.assert_array_equal(converted.words, samples)
+    assert [ConverterInput().process(samples[n : n + 1]).over_range for n in range(6)] == [1, 0, 1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(
