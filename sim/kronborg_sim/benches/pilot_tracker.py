@@ -27,13 +27,13 @@ HOPS_PER_CLOCK, HALVINGS = PARAMETERS["hops_per_clock"], PARAMETERS["halvings"]
 
 STEP = 2.0 ** -(7 + HALVINGS)
 """Turns a sample; four trials are as wide as half of a sub-block's main lobe."""
-NEAR, FAR = 2.3 * STEP, -3.6 * STEP
+NEAR, FAR = 1.3 * STEP, -2.6 * STEP
 SETTINGS = Settings(
     halvings=HALVINGS,
     threshold=5000,
-    start=round(-5 * STEP * 2**PHASE_BITS),
+    start=round(-3 * STEP * 2**PHASE_BITS),
     step=round(STEP * 2**PHASE_BITS),
-    trials=11,
+    trials=7,
     neighbourhood=3,
     block_log2=6,
     patience=1,
@@ -120,13 +120,13 @@ async def commands_and_figures_equal_the_model(dut: Any, idle: bool, back_pressu
     await bench.apply(SETTINGS)
     pilots = pilots_of(
         SETTINGS,
-        Scene(SEARCH + 8 * BLOCK, NEAR, clock=2e-6),
+        Scene(SEARCH + 6 * BLOCK, NEAR, clock=2e-6),
         Scene(BLOCK, NEAR, amplitude=0),
         Scene(6 * BLOCK, NEAR, walk_rad=0.4),
-        Scene(SEARCH + 8 * BLOCK, FAR),
+        Scene(SEARCH + 6 * BLOCK, FAR),
     )
     tracked = await bench.expect(PilotTracker(SETTINGS), pilots)
-    assert len(tracked.clocks) > 8
+    assert len(tracked.clocks) > 4
     assert tracked.state.locked
     assert tracked.state.losses >= 1
     assert await bench.read("status", "lost") == 1
@@ -135,9 +135,9 @@ async def commands_and_figures_equal_the_model(dut: Any, idle: bool, back_pressu
 @bench_test
 @cocotb.parametrize(
     changes=[
-        {"two_pilots": False, "gain": 0, "block_log2": 7},
-        {"gain": 7, "slot_log2": 5, "trials": 6},
-        {"trials": 1, "start": round(2 * STEP * 2**PHASE_BITS), "block_log2": 8},
+        {"two_pilots": False, "gain": 0, "block_log2": 8},
+        {"gain": 7, "slot_log2": 5, "trials": 4},
+        {"trials": 1, "start": round(STEP * 2**PHASE_BITS), "block_log2": 7},
         {"step": -SETTINGS.step, "start": -SETTINGS.start, "neighbourhood": 5},
     ]
 )
@@ -147,10 +147,10 @@ async def settings_are_those_of_the_model(dut: Any, changes: dict[str, Any]) -> 
     bench = Bench(dut)
     await bench.reset()
     await bench.apply(settings)
-    beat = NEAR if settings.trials != 6 else -2.7 * STEP
+    beat = NEAR if settings.trials != 4 else -1.7 * STEP
     blocks = HOPS << settings.block_log2
     search = (2 * settings.trials + 3) * HOPS << settings.slot_log2
-    tracked = await bench.expect(PilotTracker(settings), pilots_of(settings, Scene(search + 6 * blocks, beat)))
+    tracked = await bench.expect(PilotTracker(settings), pilots_of(settings, Scene(search + 4 * blocks, beat)))
     assert tracked.state.locked
 
 
@@ -160,8 +160,8 @@ async def without_a_pilot_the_search_is_counted_and_goes_on(dut: Any) -> None:
     bench = Bench(dut)
     await bench.reset()
     await bench.apply(SETTINGS)
-    tracked = await bench.expect(PilotTracker(SETTINGS), pilots_of(SETTINGS, Scene(3 * SEARCH, amplitude=0)))
-    assert tracked.state.missing == 3
+    tracked = await bench.expect(PilotTracker(SETTINGS), pilots_of(SETTINGS, Scene(2 * SEARCH, amplitude=0)))
+    assert tracked.state.missing == 2
     assert await bench.read("status", "missing") == 1
     await bench.write("control", clear_counters=1)
     assert await bench.read("missing", "count") == 0
@@ -174,7 +174,7 @@ async def two_equal_tones_are_refused(dut: Any) -> None:
     await bench.reset()
     await bench.apply(SETTINGS)
     tracked = await bench.expect(
-        PilotTracker(SETTINGS), pilots_of(SETTINGS, Scene(2 * SEARCH, -2 * STEP, twin=5 * STEP))
+        PilotTracker(SETTINGS), pilots_of(SETTINGS, Scene(2 * SEARCH, -2.4 * STEP, twin=5 * STEP))
     )
     assert tracked.state.ambiguous >= 1
     assert not tracked.state.locked

@@ -36,7 +36,7 @@ class PilotTracker(wiring.Component):
 
     Throughput: a beat per clock; the pilots wait only when a command is due and the one before was not taken.
 
-    Resources: no multiplier, no block RAM; about 2500 registers.
+    Resources: no multiplier, no block RAM; about 4000 registers, most of them the CORDIC's and the slopes'.
 
     Args:
         hops_per_clock: H, 1, 2, 4 or 8.
@@ -138,11 +138,11 @@ class PilotTracker(wiring.Component):
         index = Signal(BLOCK_LOG2[1])
         between, under_way, restart, ends = Signal(), Signal(), Signal(), Signal()
         log2 = Mux(now.long, settings.block_log2, settings.slot_log2)
+        # Both are late: a clock behind the period, and behind the index. A sub-block takes two clocks at least, and a
+        # period's first one is never its last.
         length = Signal(range((1 << BLOCK_LOG2[1]) + 1))
-        # A clock after the period has changed; sub-blocks are two clocks apart, and a period has many.
-        m.d.sync += length.eq(1 << log2)
+        m.d.sync += length.eq(1 << log2), ends.eq(running & (index + 1 == length))
         m.d.comb += [
-            ends.eq(running & (index == length - 1)),
             measure.ends.eq(ends),
             measure.halves.eq(index >= length >> 1),
             measure.restart.eq(restart),

@@ -54,7 +54,7 @@ STATUS = data.StructLayout({"lost": 1, "slip": 1, "missing": 1, "ambiguous": 1})
 COUNTS = data.StructLayout({name: COUNTER_BITS for name in ("slips", "losses", "missing", "ambiguous")})
 
 STEPS = data.StructLayout(
-    dict.fromkeys(("means", "levels", "compare", "record", "error", "move", "verdict", "launch", "emit"), 1)
+    dict.fromkeys(("means", "levels", "compare", "record", "error", "move", "settle", "verdict", "launch", "emit"), 1)
 )
 """A decision's clocks, in their order; the last one waits until what it gives is taken."""
 
@@ -152,12 +152,13 @@ class Decide(wiring.Component):
         levels = [Signal(MAGNITUDE_BITS, name=f"level_{pilot}") for pilot in range(PILOTS)]
         enough = Signal(PILOTS)
         strength, limit, distance = Signal(MAGNITUDE_BITS), Signal(MAGNITUDE_BITS), Signal(signed(TRIAL_BITS + 1))
-        near, stronger, missing, ambiguous, good = (Signal() for _ in range(5))
+        near, stronger, missing, ambiguous, good, impatient = (Signal() for _ in range(6))
         operand = Signal(signed(SLOPE_BITS + 1))
         difference = Signal.like(operand)
         dropped = Signal(signed(len(operand) + LIFT + 1))
         slope, target = Signal(signed(len(operand) + LIFT)), Signal(ESTIMATE_BITS)
         rate, off, move = Signal(signed(CLOCK_BITS)), Signal(signed(ESTIMATE_BITS)), Signal(signed(ESTIMATE_BITS + 1))
+        slope_off, by = Signal.like(slope), Signal(signed(ESTIMATE_BITS))
         retune_due, clock_due = Signal(), Signal()
         slips = Signal(range(2 * (2 << BLOCK_LOG2[1])))
 
@@ -218,11 +219,12 @@ class Decide(wiring.Component):
             m.d.sync += [
                 good.eq(enough[0] & (enough[1] | ~settings.two_pilots)),
                 target.eq((ended.beat << BEAT_FRACTION) + slope),
-                rate.eq(saturate(round_last_bit(dropped), Format(CLOCK_BITS, 0))[0]),
+                slope_off.eq(round_last_bit(dropped)),
             ]
         with m.If(step.error):
             m.d.sync += [
                 off.eq(target - estimate),
+                rate.eq(saturate(slope_off, Format(CLOCK_BITS, 0))[0]),
                 missing.eq((self.best < settings.threshold) | (again < settings.threshold)),
                 limit.eq(self.best - (self.best >> settings.ambiguity)),
             ]
@@ -231,6 +233,8 @@ class Decide(wiring.Component):
                 move.eq(drop_bits(off, Mux(ended.kind == Kind.TRACK, settings.gain, 0))),
                 ambiguous.eq(self.second > limit),
             ]
+        with m.If(step.settle):
+            m.d.sync += by.eq(round_last_bit(move)), impatient.eq(bad_blocks >= settings.patience)
         with m.If(step.verdict):
             with m.If((ended.kind == Kind.CHECK) & is_last):
                 m.d.comb += [
@@ -247,7 +251,7 @@ class Decide(wiring.Component):
                 m.d.comb += slipped.eq(Mux(self.locked, slips, 0)), lost.eq(self.locked & ~good)
                 with m.If(good):
                     m.d.sync += [
-                        estimate.eq(estimate + round_last_bit(move)),
+                        estimate.eq(estimate + by),
                         bad_blocks.eq(0),
                         plan.eq(Kind.TRACK),
                     ]
@@ -255,7 +259,7 @@ class Decide(wiring.Component):
                         m.d.sync += clock_due.eq(1), self.rate.eq(rate)
                 with m.Elif(ended.kind == Kind.PULL):
                     m.d.comb += searched_in_vain.eq(1), anew.eq(1)
-                with m.Elif(bad_blocks >= settings.patience):
+                with m.Elif(impatient):
                     m.d.sync += bad_blocks.eq(0)
                     m.d.comb += anew.eq(1)
                 with m.Else():
