@@ -16,6 +16,7 @@ from kronborg_hdl.compensation.pilot_tracker.model import (
 )
 from kronborg_hdl.dsp.cordic import GAIN
 from kronborg_hdl.dsp.nco import phase_word, word_frequency
+from kronborg_sim.pilot_hops import Scene, play
 from kronborg_sim.pilot_loop import PilotLoop
 
 RATE_HZ = 1e9
@@ -195,17 +196,64 @@ def test_a_short_gap_costs_the_lock_and_moves_nothing() -> None:
     assert run.tracker_state.locked
 
 
-def test_steps_of_a_pilot_that_jumps_are_counted_as_slips() -> None:
-    run = loop(aimed(30e6))
-    piece = samples_of(BLOCK_HOPS)
-    run.process(tones(7 * piece, 30e6, linewidth_hz=0))
+@pytest.mark.parametrize("eighth", [0, 4, 7])
+def test_steps_of_a_pilot_that_jumps_are_counted_as_slips(eighth: int) -> None:
+    run = loop(aimed(30e6, block_log2=6))
+    piece = samples_of(HOPS << 6)
+    run.process(tones(14 * piece, 30e6, linewidth_hz=0))
     assert run.tracker_state
+    assert run.tracker_state.locked
     assert run.tracker_state.slips == 0
-    samples = tones(2 * piece, 30e6, start=7 * piece, linewidth_hz=0)
-    at = samples_of(BLOCK_HOPS // 2)  # between two sub-blocks
-    samples[at:] *= -1
+    hop = run.tracker_state.hop - run.tracker_state.first
+    samples = tones(3 * piece, 30e6, start=14 * piece, linewidth_hz=0)
+    # Between two sub-blocks: of two blocks, or within one.
+    samples[2 * piece - samples_of(hop) + eighth * piece // 8 :] *= -1
     run.process(samples)
     assert run.tracker_state.slips == 2  # once for each pilot
+
+
+SHORT = Settings(halvings=0, threshold=2000, trials=1, start=1 << 28, step=0, block_log2=6, patience=0)
+AT = 1 / 16
+"""The beat of its trial; of pilots hop by hop."""
+SHORT_BLOCK = HOPS << SHORT.block_log2
+PULLED_IN = 5 * HOPS << SHORT.slot_log2
+"""Number of the hop at which its first block begins."""
+
+
+def test_the_lock_is_won_only_at_a_beat_that_was_estimated() -> None:
+    tracker = PilotTracker(SHORT)
+    pilots = play(tracker, [Scene(PULLED_IN + 6 * SHORT_BLOCK, AT + 1e-3)], np.random.default_rng(1))
+    tracked = tracker.process(pilots)
+    first = next(retune for retune in tracked.retunes if retune.beat != SHORT.start)
+    assert abs(first.beat / 2**32 - AT - 1e-3) < 1e-4
+    assert tracked.clocks[0].at == first.at == PULLED_IN + 2 * SHORT_BLOCK
+
+
+def test_what_was_commanded_before_a_search_began_anew_is_of_no_interest() -> None:
+    tracker = PilotTracker(SHORT)
+    scenes = [
+        Scene(PULLED_IN + 5 * SHORT_BLOCK, AT),
+        Scene(SHORT_BLOCK, AT, amplitude=0),
+        Scene(SHORT_BLOCK + PULLED_IN + 5 * SHORT_BLOCK, AT),
+    ]
+    tracked = tracker.process(play(tracker, scenes, np.random.default_rng(2)))
+    lost = PULLED_IN + 5 * SHORT_BLOCK
+    behind = [clock.at for clock in tracked.clocks if clock.at >= lost]
+    assert tracked.state.losses == 1
+    # The block behind the bad one is still commanded, and good; but the search has begun, and a lock is won anew.
+    assert min(behind) > lost + SHORT_BLOCK + PULLED_IN
+
+
+@pytest.mark.parametrize(("share", "good"), [(0.45, False), (0.55, True)])
+def test_a_sub_block_weaker_than_half_of_the_mean_makes_a_block_bad(share: float, good: bool) -> None:
+    # The threshold is far below: this is how two tones show that beat with each other.
+    tracker = PilotTracker(SHORT)
+    pilots = np.zeros((2, PULLED_IN + 4 * SHORT_BLOCK, 2), np.int32)
+    pilots[..., 0] = 4000
+    weak = PULLED_IN + 2 * SHORT_BLOCK + 7 * HOPS
+    pilots[:, weak : weak + HOPS, 0] = round(4000 * share)
+    tracked = tracker.process(pilots)
+    assert (PULLED_IN + 2 * SHORT_BLOCK in [clock.at for clock in tracked.clocks]) is good
 
 
 def test_pieces_give_what_the_whole_gives() -> None:
