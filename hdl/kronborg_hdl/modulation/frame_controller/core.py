@@ -313,10 +313,11 @@ class FrameController(wiring.Component):
             o.payload.starved.eq(beat.payload & ~self.i.valid),
             o.payload.frame.eq(beat.frame),
         ]
-        with m.If(beat.preamble):
-            m.d.comb += o.payload.words.eq(preamble)
-        with m.Elif(beat.payload):
+        # Payload first: what the record is told to be a symbol is one, however the sections lie.
+        with m.If(beat.payload):
             m.d.comb += Value.cast(o.payload.words).eq(Mux(self.i.valid, words, 0))
+        with m.Elif(beat.preamble):
+            m.d.comb += o.payload.words.eq(preamble)
         with m.Else():
             m.d.comb += Value.cast(o.payload.words).eq(constant.replicate(self.limits.symbols_per_clock))
         return starved

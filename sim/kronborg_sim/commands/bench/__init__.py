@@ -14,12 +14,13 @@ from kronborg.console.atomic import check_writable, write_text
 from kronborg.console.progress import RunProgress
 from kronborg.errors import InputError, KronborgError
 
-from . import crash, distillation, entropy, estimation, fuzz, gaussian, kme, phase, privacy_amplification, rtl
+from . import crash, distillation, entropy, estimation, fuzz, gaussian, kme, phase, privacy_amplification, proofs, rtl
 
 BENCHES = {
     "gaussian": gaussian,
     "entropy": entropy,
     "rtl": rtl,
+    "proofs": proofs,
     "privacy-amplification": privacy_amplification,
     "estimation": estimation,
     "phase": phase,

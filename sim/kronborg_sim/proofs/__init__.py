@@ -1,0 +1,1 @@
+"""Formal proofs: claims about cores that hold for every input, in every clock."""

@@ -1,0 +1,231 @@
+"""What is proven of which core. To add a core: a line in FOLLOWS for its stream, or a :class:`Claim` of your own.
+
+That offers stay is claimed of every core in ``kronborg_hdl.synthesis.cores`` without a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from amaranth import Const, Module, Value
+from amaranth.lib import wiring
+
+from kronborg_hdl.axi.bank import PagedBank, RegisterBank
+from kronborg_hdl.axi.pages import PageMap
+from kronborg_hdl.axi.stream import SkidBuffer
+from kronborg_hdl.compensation.phase_smoother.core import PhaseSmoother
+from kronborg_hdl.decimation.matched_filter.core import MatchedFilter
+from kronborg_hdl.modulation.alphabet.core import AlphabetSource
+from kronborg_hdl.modulation.entropy.chacha20.core import Expander
+from kronborg_hdl.modulation.entropy.core import Entropy
+from kronborg_hdl.modulation.entropy.health.core import HealthTests
+from kronborg_hdl.modulation.frame_controller.core import FrameController
+from kronborg_hdl.modulation.gaussian.core import GaussianSource
+from kronborg_hdl.modulation.predistortion.core import Predistortion
+from kronborg_hdl.modulation.pulse_shaper.core import PulseShaper
+from kronborg_hdl.modulation.shift_and_pilots.core import ShiftAndPilots
+from kronborg_hdl.modulation.symbol_record.core import SymbolRecord
+from kronborg_hdl.synthesis.cores import CORES, small
+from kronborg_hdl.transmitter.core import Transmitter
+
+from .engine import Verdict, prove
+from .entropy import PassesWhatIsGood, StopsAtOnce
+from .frames import FramesWhatIsTaken, RecordsWhatIsSent, TellsNobody
+from .harness import Harness
+from .registers import KeepsTheProtocol, MeansWhatTheTableSays, one_of_each
+from .streams import (
+    DecimatedFrames,
+    DeliversInOrder,
+    FollowsReference,
+    KeepsOffers,
+    Reference,
+    StretchedFrames,
+    WaitingFrames,
+)
+
+PRODUCTS = ("t:$mul",)
+"""Multipliers only carry data: no valid, ready or last depends on a product."""
+COMPARISONS = ("t:$ge", "t:$gt")
+"""Of the health tests: whatever they find, and not only what these samples make them find."""
+SUMS = ("t:$add",)
+"""With them go counters: what holds for any count holds for the right one."""
+SOURCES = tuple(f"t:*.core.{name}" for name in ("entropy", "gaussian", "alphabet", "frame_controller"))
+"""Parts of the transmitter: whatever they offer, and even if they withdrew it."""
+OFFERS = "keeps its offers"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A harness, and the sizes for which its claims are to be proven.
+
+    Attributes:
+        core: name of the core, or of a part of cores.
+        title: the claim in a few words.
+        make: the harness for a size: mostly samples, or symbols, per clock.
+        sizes: the tests prove the first of them, the command can prove all.
+        cut, merge: see ``engine.prove``.
+    """
+
+    core: str
+    title: str
+    make: Callable[[int], Harness]
+    sizes: tuple[int, ...] = (1,)
+    cut: tuple[str, ...] = ()
+    merge: bool = False
+
+    def prove(self, size: int, *, depth: int = 12, search_seconds: int = 2, seconds: int = 300) -> Verdict:
+        """Prove it for one size, see ``engine.prove``."""
+        return prove(
+            self.make(size),
+            depth,
+            cut=self.cut,
+            merge=self.merge,
+            search_seconds=search_seconds,
+            seconds=seconds,
+        )
+
+
+def _loaded(core: wiring.Component, m: Module) -> Value:
+    return core.port.control.loaded
+
+
+def _always(core: wiring.Component, m: Module) -> Value:
+    return Const(1)
+
+
+def _alphabet(n: int) -> Harness:
+    def is_open(core: wiring.Component, m: Module) -> Value:
+        return core.port.control.loaded & core.port.control.run
+
+    core = AlphabetSource(symbols_per_clock=n)
+    return FollowsReference(core, Reference(before=core.latency - 1), is_open)
+
+
+def _gaussian(n: int) -> Harness:
+    def is_open(core: wiring.Component, m: Module) -> Value:
+        return core.port.control.scale_valid
+
+    core = GaussianSource(symbols_per_clock=n)
+    return FollowsReference(core, Reference(before=core.latency - 1), is_open)
+
+
+def _shift_and_pilots(lanes: int) -> Harness:
+    core = ShiftAndPilots(lanes=lanes)
+    return FollowsReference(core, Reference(before=core.latency - 1), _loaded)
+
+
+def _pulse_shaper(lanes: int) -> Harness:
+    core = PulseShaper(lanes=lanes, samples_per_symbol=2, span=5)
+    clocks = core.clocks_per_symbol
+    tail = (core.span - 1) // core.symbols_per_clock * clocks
+    return FollowsReference(core, StretchedFrames(clocks=clocks, tail=tail, after=core.latency - 1), _loaded)
+
+
+def _predistortion(lanes: int) -> Harness:
+    core = Predistortion(lanes=lanes)
+    # A beat comes to the line when its table has answered, and waits there for those that its filter reaches.
+    before = 2
+    after = core.latency - 1 - before - core.reach
+    reference = WaitingFrames(before=before, places=core.reach, after=after)
+    return FollowsReference(core, reference, lambda core, m: core.i.ready)
+
+
+def _matched_filter(lanes: int) -> Harness:
+    core = MatchedFilter(lanes=lanes, samples_per_symbol=2, span=3)
+    reference = DecimatedFrames(clocks=core.clocks_per_symbol, after=core.latency - 1)
+    return FollowsReference(core, reference, _loaded)
+
+
+FOLLOWS = {
+    "alphabet": _alphabet,
+    "gaussian": _gaussian,
+    "shift_and_pilots": _shift_and_pilots,
+    "pulse_shaper": _pulse_shaper,
+    "predistortion": _predistortion,
+    "matched_filter": _matched_filter,
+}
+"""Cores whose output is in every clock what a reference says: nothing is lost, doubled, made up or late."""
+
+
+def _transmitter() -> Transmitter:
+    core = Transmitter(lanes=2, samples_per_symbol=2, span=3, predistortion=False, preamble_capacity=2)
+    core.symbol_record = SymbolRecord(symbols_per_clock=1, depth=2)
+    return core
+
+
+SMALL: dict[str, tuple[Callable[[], wiring.Component], tuple[str, ...]]] = {
+    "entropy": (lambda: Entropy(rounds_per_clock=4, sample_bits=1), SUMS),
+    "frame_controller": (lambda: FrameController(symbols_per_clock=1, preamble_capacity=2), ()),
+    "phase_smoother": (lambda: PhaseSmoother(hops_per_clock=1), SUMS),
+    "predistortion": (lambda: Predistortion(lanes=1), PRODUCTS),
+    "symbol_record": (lambda: SymbolRecord(symbols_per_clock=1, depth=2), ()),
+    "transmitter": (_transmitter, (*PRODUCTS, *SUMS, *SOURCES)),
+}
+"""Cores for whose offers ``synthesis.cores.small`` is not small enough, or more is to be cut than products."""
+
+
+def _keeps_offers(name: str) -> Claim:
+    make, cut = SMALL.get(name, (lambda: small(name).build(), PRODUCTS))
+    return Claim(name, OFFERS, lambda size: KeepsOffers(make()), cut=cut)
+
+
+def _paged_bank(pages: int) -> PagedBank:
+    return PagedBank(PageMap("pages", tuple((f"page_{number}", one_of_each()) for number in range(pages))))
+
+
+def _frame_controller(n: int) -> FrameController:
+    return FrameController(symbols_per_clock=n, preamble_capacity=2 * n)
+
+
+CLAIMS = (
+    Claim("skid_buffer", "delivers in order", lambda bits: DeliversInOrder(SkidBuffer(bits), 2), sizes=(8, 64)),
+    Claim("skid_buffer", OFFERS, lambda bits: KeepsOffers(SkidBuffer(bits)), sizes=(8, 64)),
+    Claim("registers", "keep AXI4-Lite", lambda size: KeepsTheProtocol(RegisterBank(one_of_each()))),
+    Claim("registers", "mean what the table says", lambda size: MeansWhatTheTableSays(RegisterBank(one_of_each()))),
+    Claim(
+        "register_pages",
+        "keep AXI4-Lite",
+        lambda pages: KeepsTheProtocol(
+            PagedBank(PageMap("pages", tuple((f"p{n}", one_of_each()) for n in range(pages))))
+        ),
+        sizes=(2, 3),
+    ),
+    Claim("chacha20", OFFERS, lambda rounds: KeepsOffers(Expander(rounds_per_clock=rounds)), sizes=(4, 2), cut=SUMS),
+    Claim("health_tests", OFFERS, lambda bits: KeepsOffers(HealthTests(sample_bits=bits)), cut=COMPARISONS),
+    Claim(
+        "health_tests",
+        "pass what is good",
+        lambda bits: PassesWhatIsGood(HealthTests(sample_bits=bits)),
+        cut=COMPARISONS,
+    ),
+    Claim(
+        "entropy",
+        "stops at once",
+        lambda size: StopsAtOnce(Entropy(rounds_per_clock=4, sample_bits=1)),
+        cut=COMPARISONS,
+    ),
+    Claim(
+        "frame_controller",
+        "frames what is taken",
+        lambda n: FramesWhatIsTaken(_frame_controller(n)),
+        sizes=(1, 2, 4, 8),
+    ),
+    Claim(
+        "frame_controller",
+        "tells nobody",
+        lambda n: TellsNobody(_frame_controller(n), _frame_controller(n)),
+        sizes=(1, 2, 4, 8),
+        merge=True,
+    ),
+    Claim(
+        "symbol_record",
+        "records what is sent",
+        lambda n: RecordsWhatIsSent(SymbolRecord(symbols_per_clock=n, depth=2)),
+        sizes=(1, 2, 4, 8),
+        merge=True,
+    ),
+    *(Claim(core, "follows its reference", make, sizes=(1, 2, 4), cut=PRODUCTS) for core, make in FOLLOWS.items()),
+    *(_keeps_offers(core) for core in CORES),
+)
+"""All that is proven."""
