@@ -14,7 +14,6 @@ from amaranth.lib import wiring
 from kronborg_hdl.axi.bank import PagedBank, RegisterBank
 from kronborg_hdl.axi.pages import PageMap
 from kronborg_hdl.axi.stream import SkidBuffer
-from kronborg_hdl.compensation.phase_smoother.core import PhaseSmoother
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter
 from kronborg_hdl.modulation.alphabet.core import AlphabetSource
 from kronborg_hdl.modulation.entropy.chacha20.core import Expander
@@ -46,8 +45,8 @@ from .streams import (
 
 PRODUCTS = ("t:$mul",)
 """Multipliers only carry data: no valid, ready or last depends on a product."""
-COMPARISONS = ("t:$ge", "t:$gt")
-"""Of the health tests: whatever they find, and not only what these samples make them find."""
+COMPARISONS = ("t:$ge", "t:$gt", "t:$le", "t:$lt")
+"""Whatever a comparison of data finds, and not only what these data make it find."""
 SUMS = ("t:$add",)
 """With them go counters: what holds for any count holds for the right one."""
 SOURCES = tuple(f"t:*.core.{name}" for name in ("entropy", "gaussian", "alphabet", "frame_controller"))
@@ -157,16 +156,15 @@ def _transmitter() -> Transmitter:
 SMALL: dict[str, tuple[Callable[[], wiring.Component], tuple[str, ...]]] = {
     "entropy": (lambda: Entropy(rounds_per_clock=4, sample_bits=1), SUMS),
     "frame_controller": (lambda: FrameController(symbols_per_clock=1, preamble_capacity=2), ()),
-    "phase_smoother": (lambda: PhaseSmoother(hops_per_clock=1), SUMS),
     "predistortion": (lambda: Predistortion(lanes=1), PRODUCTS),
     "symbol_record": (lambda: SymbolRecord(symbols_per_clock=1, depth=2), ()),
     "transmitter": (_transmitter, (*PRODUCTS, *SUMS, *SOURCES)),
 }
-"""Cores for whose offers ``synthesis.cores.small`` is not small enough, or more is to be cut than products."""
+"""Cores for whose offers ``synthesis.cores.small`` is not small enough, or for which other cells are to be cut."""
 
 
 def _keeps_offers(name: str) -> Claim:
-    make, cut = SMALL.get(name, (lambda: small(name).build(), PRODUCTS))
+    make, cut = SMALL.get(name, (lambda: small(name).build(), (*PRODUCTS, *SUMS, *COMPARISONS)))
     return Claim(name, OFFERS, lambda size: KeepsOffers(make()), cut=cut)
 
 

@@ -37,8 +37,8 @@ def one_of_each() -> RegisterMap:
                 ),
             ),
             Register("order", 0x14, ".", (Field("go", 1, 1, Access.COMMAND, "."),)),
-            Register("exchange", 0x1C, ".", (Field("word", 0, 16, Access.EXCHANGE, "."),)),
             Register("secret", 0x18, ".", (Field("word", 0, 32, Access.WRITE_ONLY, "."),)),
+            Register("exchange", 0x1C, ".", (Field("word", 0, 16, Access.EXCHANGE, "."),)),
         ),
     )
 
