@@ -1,6 +1,7 @@
 """What is proven of which core. To add a core: a line in FOLLOWS for its stream, or a :class:`Claim` of your own.
 
-That offers stay is claimed of every core in ``kronborg_hdl.synthesis.cores`` without a line here.
+That offers stay is claimed of every core in ``kronborg_hdl.synthesis.cores`` that has a small configuration, without a
+line here. A core with a large memory needs one in SMALL: memories become flip-flops.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from kronborg_hdl.modulation.predistortion.core import Predistortion
 from kronborg_hdl.modulation.pulse_shaper.core import PulseShaper
 from kronborg_hdl.modulation.shift_and_pilots.core import ShiftAndPilots
 from kronborg_hdl.modulation.symbol_record.core import SymbolRecord
+from kronborg_hdl.receiver.tap.core import Tap
 from kronborg_hdl.synthesis.cores import CORES, small
 from kronborg_hdl.transmitter.core import Transmitter
 
@@ -158,6 +160,7 @@ SMALL: dict[str, tuple[Callable[[], wiring.Component], tuple[str, ...]]] = {
     "frame_controller": (lambda: FrameController(symbols_per_clock=1, preamble_capacity=2), ()),
     "predistortion": (lambda: Predistortion(lanes=1), PRODUCTS),
     "symbol_record": (lambda: SymbolRecord(symbols_per_clock=1, depth=2), ()),
+    "tap": (lambda: Tap(places={"word": 8}, depth=2), PRODUCTS),
     "transmitter": (_transmitter, (*PRODUCTS, *SUMS, *SOURCES)),
 }
 """Cores for whose offers ``synthesis.cores.small`` is not small enough, or for which other cells are to be cut."""
@@ -224,6 +227,6 @@ CLAIMS = (
         merge=True,
     ),
     *(Claim(core, "follows its reference", make, sizes=(1, 2, 4), cut=PRODUCTS) for core, make in FOLLOWS.items()),
-    *(_keeps_offers(core) for core in CORES),
+    *(_keeps_offers(core) for core, entry in CORES.items() if entry.checked_on or core in SMALL),
 )
 """All that is proven."""
