@@ -148,7 +148,7 @@ MISTAKES: dict[str, tuple[ModuleType, str, str, Callable[[Any], Harness], tuple[
         "m.d.sync += member.eq(data)",
         lambda module: MeansWhatTheTableSays(_bank(module)),
         (),
-        "setting.number: holds what was written",
+        "setting.",
     ),
     "a beat with a long run passes": (
         health,
