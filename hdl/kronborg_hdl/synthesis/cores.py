@@ -17,6 +17,7 @@ from ..compensation.unit_phasor.core import UnitPhasor
 from ..decimation.half_band.core import HalfBandDecimator
 from ..decimation.half_band.model import WIDE
 from ..decimation.matched_filter.core import MatchedFilter
+from ..decimation.symbol_filter.core import SymbolFilter
 from ..dsp.formats import BASEBAND, SAMPLE
 from ..dsp.rates import LANES
 from ..modulation.alphabet.core import AlphabetSource
@@ -107,6 +108,7 @@ CORES = {
     "pulse_shaper": Entry(PulseShaper, LANES, "xc7z020"),
     "rotator": Entry(lambda lanes: Rotator(samples_per_clock=lanes), LANES, "xczu48dr"),
     "shift_and_pilots": Entry(ShiftAndPilots, LANES, "xc7z020"),
+    "symbol_filter": Entry(lambda lanes: SymbolFilter(words_per_clock=lanes), LANES, "xczu48dr"),
     "symbol_record": Entry(lambda lanes: SymbolRecord(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
     "tap": Entry(_tap, LANES, "xc7z020"),
     "transmitter": Entry(Transmitter, LANES, None),

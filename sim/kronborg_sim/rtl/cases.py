@@ -24,6 +24,9 @@ from kronborg_hdl.decimation.half_band.core import HalfBandDecimator
 from kronborg_hdl.decimation.half_band.model import WIDE
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter as MatchedFilterCore
 from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
+from kronborg_hdl.decimation.symbol_filter.core import SymbolFilter as SymbolFilterCore
+from kronborg_hdl.decimation.symbol_filter.model import DISTINCT_TAPS, SAMPLES_PER_SYMBOL, TAP, SymbolFilter
+from kronborg_hdl.decimation.symbol_filter.model import REACH as SYMBOL_REACH
 from kronborg_hdl.dsp.formats import BASEBAND
 from kronborg_hdl.dsp.nco import PHASE_BITS
 from kronborg_hdl.modulation.alphabet.core import AlphabetSource as AlphabetSourceCore
@@ -577,6 +580,40 @@ def transmitter(size: Size, rng: np.random.Generator) -> Case:
     )
 
 
+def symbol_filter(size: Size, rng: np.random.Generator) -> Case:
+    """The symbol filter with random taps, at full scale, so that some words saturate."""
+    core = SymbolFilterCore(words_per_clock=size.lanes)
+    piece = SAMPLES_PER_SYMBOL * core.symbols_per_clock
+    taps = rng.integers(TAP.minimum, TAP.maximum + 1, DISTINCT_TAPS)
+    settings = SymbolFilter(taps.astype(np.int32), shift=22)
+
+    def configure(model: RtlModel) -> None:
+        for index, tap in enumerate(settings.taps.tolist()):
+            model.write("tap", index=index, value=tap)
+        model.write("shift", amount=settings.shift)
+        _apply(model)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        beats = core.latency + -(-symbols // core.symbols_per_clock)
+        return {"s_axis": [rng.integers(BASEBAND.minimum, BASEBAND.maximum + 1, (beats * piece, 2)).astype(np.int32)]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        samples = stimulus["s_axis"][0]
+        # What still waits for samples that push it out does not count.
+        filtered = settings.process(samples[: len(samples) - core.latency * piece + SYMBOL_REACH])
+        return {"m_axis": [filtered.words]}, {("saturations", "count"): filtered.saturated}
+
+    return Case(
+        core,
+        configure,
+        stimulus,
+        response,
+        rate_of="s_axis",
+        samples_per_beat=size.lanes,
+        samples_per_symbol=SAMPLES_PER_SYMBOL,
+    )
+
+
 CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "alphabet": alphabet,
     "converter_input": converter_input,
@@ -591,6 +628,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "pulse_shaper": pulse_shaper,
     "rotator": rotator,
     "shift_and_pilots": shift_and_pilots,
+    "symbol_filter": symbol_filter,
     "tap": tap,
     "transmitter": transmitter,
 }
