@@ -38,6 +38,9 @@ RETUNE = data.StructLayout({"words": data.StructLayout({"at": 32, "beat": 32})})
 CLOCK = data.StructLayout({"words": data.StructLayout({"at": 32, "rate": signed(32)})})
 """Payload of what the pilots say of the clocks, of a block from hop `at` on; see ``pilot_tracker.model.Clock``."""
 
+RETIME = data.StructLayout({"words": data.StructLayout({"at": 32, "jump": signed(32), "step": 64})})
+"""Payload of a command to the receiver's resampler, see ``resampler.model.Retime``; a step has 34 bits."""
+
 
 class SkidBuffer(wiring.Component):
     """Two places of storage that cut the path from ``o.ready`` to ``i.ready``: both are registers, as AXI asks for.
