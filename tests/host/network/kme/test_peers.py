@@ -1,6 +1,7 @@
 """Two KMEs that agree, or do not: what becomes of keys then."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -252,3 +253,28 @@ def test_threads_end_with_their_kme(tmp_path: Path) -> None:
         network.fill(1000)
         keys_of(network.enc())
     wait_for(lambda: threading.active_count() <= before)
+
+
+@pytest.mark.parametrize("jump", [-1e6, 1e6])
+def test_a_clock_that_jumps_costs_keys_at_most(
+    own_network: Running, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    real = time.time
+    keys = keys_of(own_network.enc(number=3))
+    before = accounts(own_network, "kme-b")[0]
+    # Both KMEs are in this process: both clocks jump, and not at the same moment of what is under way.
+    monkeypatch.setattr("kronborg.network.kme.service.time.time", lambda: real() + jump)
+    if jump > 0:
+        wait_for(lambda: accounts(own_network, "kme-b")[0]["expired"] == before["reserved"] == 96)
+        assert "not found" in error_of(own_network.dec(list(keys)), 400)["message"]
+    else:
+        assert keys_of(own_network.dec(list(keys))) == keys
+        assert "not found" in error_of(own_network.dec(list(keys)), 400)["message"]
+    again = keys_of(own_network.enc(number=3))
+    monkeypatch.undo()
+    assert not set(again.values()) & set(keys.values())
+    if jump < 0:
+        # Made in the past, they are too old now.
+        assert "not found" in error_of(own_network.dec(list(again)), 400)["message"]
+    else:
+        assert keys_of(own_network.dec(list(again))) == again
