@@ -341,7 +341,7 @@ def test_malformed_key_ids_are_bad_requests(network: Running, body: bytes) -> No
 # --- who calls
 
 
-@pytest.mark.parametrize("bearer", ["kme kme-b", "node stranger", "sae bob"])
+@pytest.mark.parametrize("bearer", ["kme kme-b", "node stranger", "sae bob", "node alice"])
 def test_a_certificate_that_is_not_an_sae_of_this_kme_is_unauthorized(network: Running, bearer: str) -> None:
     kind, name = bearer.split()
     if not network.pair.authority.files(Identity(kind, name))[0].exists():

@@ -155,13 +155,19 @@ def test_keys_that_nobody_fetches_expire(tmp_path: Path) -> None:
 def test_only_the_kme_at_the_other_end_of_a_link_is_answered(network: Running) -> None:
     body = {"reservations": []}
     assert post(network, "kme kme-a", f"{LINK}/reservations", body).status_code == 200
-    for bearer, link in (("sae bob", LINK), ("kme kme-x", LINK), ("kme kme-a", "link-xy"), ("kme kme-b", LINK)):
+    for bearer, link in (
+        ("sae bob", LINK),
+        ("sae kme-a", LINK),
+        ("kme kme-x", LINK),
+        ("kme kme-a", "link-xy"),
+        ("kme kme-b", LINK),
+    ):
         error_of(post(network, bearer, f"{link}/reservations", body), 401)
 
 
 def test_a_reservation_that_the_other_end_may_not_make_is_not_accepted(network: Running) -> None:
     for changes in (
-        {"pool": 1},  # this end's own
+        {"pool": 1, "segments": [[1, 60_000, 32]]},  # this end's own
         {"master": "bob"},
         {"master": "nobody"},
         {"slaves": ["alice"]},

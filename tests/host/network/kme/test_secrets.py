@@ -50,7 +50,8 @@ def test_nothing_of_a_key_is_in_logs_audit_log_or_metrics(
                 connection.sendall(b"rubbish\r\n\r\n")
             with monkeypatch.context() as patch:
                 # A fault that has a key in its text.
-                patch.setattr(KeyPools, "deliver_to_slave", lambda *_, **__: {}[repr(keys)])
+                text = " ".join(base64.b64encode(key).decode() for key in keys.values())
+                patch.setattr(KeyPools, "deliver_to_slave", lambda *_, **__: {}[text])
                 error = error_of(network.dec(list(keys)[10:]), 503)
             assert error == {"message": "error on server side"}
             metrics = b""
