@@ -10,7 +10,7 @@
 
 namespace kronborg {
 
-constexpr int MOST_EDGES = 64;  // of a check; decoder.py knows it too
+constexpr int MOST_EDGES = 256;  // of a check; decoder.py knows it too
 
 // Field for field what decoder.py hands over. Edges are listed row after row, core rows first.
 struct Graph {

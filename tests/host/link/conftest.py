@@ -10,12 +10,11 @@ from kronborg.link import alice, bob
 from kronborg.link.key_pool import KeyPool
 from kronborg.link.service import End
 from kronborg.postprocessing.reconciliation import Code
-from kronborg.postprocessing.reconciliation.codes import Threshold
 from kronborg.postprocessing.reconciliation.construct import construct
-from kronborg.postprocessing.reconciliation.ensembles import Columns, Ensemble
+from kronborg.postprocessing.reconciliation.ensembles import Ensemble, Nodes
 from kronborg_sim.devices.drawn_light import DrawnLight
 
-SHORT = Ensemble((Columns(8, 2, 7), Columns(23, 3, 7), Columns(2, 3, 9)), core_checks=3, leaf_checks=57)
+SHORT = Ensemble((Nodes(8, 2), Nodes(25, 3)), (Nodes(2, 30), Nodes(1, 31)), 413, 57, 57, 4320)
 SCENARIO = Scenario(distance_km=0.0, excess_noise_snu=0.0, detector_efficiency=1.0, electronic_noise_snu=0.01)
 VARIANCE = 2.2
 FRAME_SYMBOLS = 102_000
@@ -26,7 +25,7 @@ SECRET = bytes(range(256)) * 64
 
 @pytest.fixture(scope="session")
 def short_graph() -> Code:
-    return Code("short", construct(SHORT, 4320, seed=1), Threshold(0.9, 0, 0, 0))
+    return Code("short", construct(SHORT, seed=1), 0.9)
 
 
 @pytest.fixture

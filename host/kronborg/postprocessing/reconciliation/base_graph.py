@@ -41,6 +41,19 @@ class BaseGraph:
         """Where each row's edges begin, and where the last one's end; shape (rows + 1,)."""
         return np.concatenate([[0], np.cumsum(self.row_degrees)]).astype(np.int64)
 
+    def with_leaves(self, leaves: int) -> BaseGraph:
+        """The graph of the core rows and the first so many leaf rows."""
+        rows = self.core_rows + leaves
+        end = self.first_edge[rows]
+        return BaseGraph(
+            self.lifting,
+            self.core_columns,
+            self.core_rows,
+            self.row_degrees[:rows],
+            self.columns[:end],
+            self.shifts[:end],
+        )
+
     def core_parity(self, core: NDArray[np.uint8], rows: int) -> NDArray[np.uint8]:
         """Parity of the core bits in each check of the first rows."""
         columns = core.reshape(self.core_columns, self.lifting)

@@ -4,12 +4,14 @@
 
 makes the stored codes again, bit for bit. How an ensemble becomes a matrix:
 
-1. Sockets of the core checks, and of the leaf checks, are dealt to the core columns uniformly at random, no column
-   twice to the same check.
+1. Sockets of the core checks are dealt to the core columns uniformly at random, no column twice to the same check.
+   Where columns of degree two can do without cycles among themselves they do. Sockets of the leaf checks are dealt in
+   rounds, each of which deals one to every column, in random order.
 2. Each edge of the base graph becomes a circulant of `lifting` edges, given by one shift. Core shifts are grown edge by
    edge, columns of low degree first, so that each new edge closes as long a cycle as possible (progressive edge growth,
    Hu, Eleftheriou & Arnold 2005, on one representative of each orbit).
-3. Leaf shifts are drawn at random and drawn again wherever they would close a cycle of length four.
+   In a large core only degree-two columns are grown.
+3. All other shifts are drawn at random and drawn again wherever they would close a cycle of length four.
 """
 
 from __future__ import annotations
@@ -23,33 +25,76 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 from .base_graph import STORED, BaseGraph, save
-from .ensembles import ENSEMBLES, SEED, Ensemble, stored_lifting
+from .ensembles import ENSEMBLES, SEED, Ensemble
 
 
-def construct(ensemble: Ensemble, lifting: int, seed: int) -> BaseGraph:
-    """Lift an ensemble. The same arguments give the same graph on every machine.
+def construct(ensemble: Ensemble, seed: int) -> BaseGraph:
+    """Lift an ensemble, all its leaf checks. The same arguments give the same graph on every machine.
 
     Raises:
         InputError: a check has more edges than there are columns, or the lifting is too small for a graph without
             cycles of length four.
     """
-    if max(ensemble.core_check_degrees() + ensemble.leaf_check_degrees()) > ensemble.core_columns:
+    leaf_degrees = ensemble.leaf_check_degrees(ensemble.most_leaves)
+    if max(ensemble.core_check_degrees() + leaf_degrees) > ensemble.core_columns:
         raise InputError("a check would meet a column twice: give the ensemble more checks or more core columns")
     rng = np.random.default_rng(seed)
-    core_degrees = np.concatenate([np.full(c.count, c.core_degree) for c in ensemble.columns])
-    leaf_degrees = np.concatenate([np.full(c.count, c.leaf_degree) for c in ensemble.columns])
-    core_rows = _deal(core_degrees, ensemble.core_check_degrees(), rng)
-    leaf_rows = _deal(leaf_degrees, ensemble.leaf_check_degrees(), rng)
-    core_shifts = _grow_core(core_rows, core_degrees, lifting, rng)
-    leaf_shifts = _draw_leaves(core_rows, core_shifts, leaf_rows, lifting, rng)
+    column_degrees = np.array(ensemble.column_degrees())
+    core_rows = _deal(column_degrees, ensemble.core_check_degrees(), rng)
+    _cut_cycles(core_rows, column_degrees, rng)
+    leaf_rows = _deal_in_rounds(ensemble.core_columns, leaf_degrees, rng)
+    rows = core_rows + leaf_rows
+    shifts = _grow_core(core_rows, column_degrees, ensemble.lifting, rng) + [[-1] * len(row) for row in leaf_rows]
+    shifts = _draw(rows, shifts, ensemble.lifting, rng)
     return BaseGraph(
-        lifting,
+        ensemble.lifting,
         ensemble.core_columns,
-        ensemble.core_checks,
-        np.array([len(row) for row in core_rows + leaf_rows]),
-        np.concatenate(core_rows + leaf_rows).astype(np.int32),
-        np.concatenate(core_shifts + leaf_shifts).astype(np.int32),
+        ensemble.core_rows,
+        np.array([len(row) for row in rows]),
+        np.concatenate(rows).astype(np.int32),
+        np.concatenate(shifts).astype(np.int32),
     )
+
+
+def _cut_cycles(rows: list[list[int]], column_degrees: NDArray[np.int64], rng: np.random.Generator) -> None:
+    """Swap sockets until columns of degree two form no cycle among themselves, if they are few enough for that.
+
+    A cycle of such columns is a code word of few bits, however the circulants are turned.
+    """
+    twos = np.flatnonzero(column_degrees == 2)
+    if len(twos) >= len(rows):
+        return
+    tree = list(range(len(rows)))
+
+    def root(row: int) -> int:
+        while tree[row] != row:
+            row = tree[row]
+        return row
+
+    for column in map(int, twos):
+        first, second = (r for r, row in enumerate(rows) if column in row)
+        while root(first) == root(second):
+            other = int(rng.integers(len(rows)))
+            there = int(rng.integers(len(rows[other])))
+            theirs = rows[other][there]
+            if column_degrees[theirs] > 2 and theirs not in rows[second] and column not in rows[other]:
+                rows[second][rows[second].index(column)] = theirs
+                rows[other][there] = column
+                second = other
+        tree[root(first)] = root(second)
+
+
+def _deal_in_rounds(columns: int, row_degrees: list[int], rng: np.random.Generator) -> list[list[int]]:
+    """Columns of each row: all columns in random order, again and again, so that each beginning is even."""
+    rows, waiting = [], list(map(int, rng.permutation(columns)))
+    for degree in row_degrees:
+        while len(waiting) < degree:
+            following = list(map(int, rng.permutation(columns)))
+            if not set(waiting) & set(following[: degree - len(waiting)]):
+                waiting += following
+        rows.append(waiting[:degree])
+        del waiting[:degree]
+    return rows
 
 
 def _deal(column_degrees: NDArray[np.int64], row_degrees: list[int], rng: np.random.Generator) -> list[list[int]]:
@@ -66,12 +111,18 @@ def _deal(column_degrees: NDArray[np.int64], row_degrees: list[int], rng: np.ran
     return rows
 
 
+GROWN_EDGES = 600
+"""Of a core with more edges, only those of degree-two columns are grown; it takes time as their number squared."""
+
+
 def _grow_core(
     rows: list[list[int]], column_degrees: NDArray[np.int64], lifting: int, rng: np.random.Generator
 ) -> list[list[int]]:
-    shifts = [[0] * len(row) for row in rows]
+    shifts = [[-1] * len(row) for row in rows]
     grown: list[tuple[int, int, int]] = []  # row, column, shift
     edges = [(column, r, place) for r, row in enumerate(rows) for place, column in enumerate(row)]
+    if len(edges) > GROWN_EDGES:
+        edges = [edge for edge in edges if column_degrees[edge[0]] == 2]
     order = rng.permutation(len(edges))
     for column, r, place in sorted((edges[i] for i in order), key=lambda edge: (column_degrees[edge[0]], edge[0])):
         best = _farthest(grown, column, r, lifting)
@@ -114,34 +165,26 @@ def _farthest(edges: list[tuple[int, int, int]], column: int, row: int, lifting:
     return [k for k in range(lifting) if best >> k & 1]
 
 
-def _draw_leaves(
-    core_rows: list[list[int]],
-    core_shifts: list[list[int]],
-    leaf_rows: list[list[int]],
-    lifting: int,
-    rng: np.random.Generator,
-) -> list[list[int]]:
-    """Shifts of the leaf rows. No two columns may differ by the same shift in two rows: that closes a 4-cycle."""
+def _draw(rows: list[list[int]], shifts: list[list[int]], lifting: int, rng: np.random.Generator) -> list[list[int]]:
+    """Draw the shifts that are still -1. No two columns may differ by the same shift in two rows: a 4-cycle."""
 
     def differences(row: list[int], shifts: list[int]) -> set[tuple[int, int, int]]:
         edges = sorted(zip(row, shifts, strict=True))
         return {(a, b, (s - t) % lifting) for (a, s), (b, t) in combinations(edges, 2)}
 
     taken: set[tuple[int, int, int]] = set()
-    for row, shifts in zip(core_rows, core_shifts, strict=True):
-        taken |= differences(row, shifts)
-    drawn = []
-    for row in leaf_rows:
+    complete = []
+    for row, given in zip(rows, shifts, strict=True):
         for _ in range(1000):
-            shifts = rng.integers(0, lifting, len(row)).tolist()
-            new = differences(row, shifts)
+            tried = [int(rng.integers(lifting)) if shift < 0 else shift for shift in given]
+            new = differences(row, tried)
             if not new & taken:
                 break
         else:
             raise InputError(f"a lifting of {lifting} is too small to avoid cycles of length four: choose a larger one")
         taken |= new
-        drawn.append(shifts)
-    return drawn
+        complete.append(tried)
+    return complete
 
 
 def main() -> None:
@@ -155,8 +198,10 @@ def main() -> None:
     for name in arguments.names or ENSEMBLES:
         if name not in ENSEMBLES:
             parser.error(f"no code is called {name!r}: choose from {', '.join(ENSEMBLES)}")
-        save(construct(ENSEMBLES[name], stored_lifting(ENSEMBLES[name]), SEED), arguments.output / f"{name}.npz")
-        print(f"{name}: rate {ENSEMBLES[name].rate:g}, written to {arguments.output / f'{name}.npz'}")
+        ensemble = ENSEMBLES[name]
+        save(construct(ensemble, SEED), arguments.output / f"{name}.npz")
+        rates = f"{ensemble.rate(ensemble.most_leaves):.4g} to {ensemble.rate(ensemble.fewest_leaves):.4g}"
+        print(f"{name}: rates {rates}, written to {arguments.output / f'{name}.npz'}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from .codes import Code
 from .native import INSTRUCTIONS, CGraph, CTables, address, instructions_available, library, native_available
 from .numpy_decoder import Core, decode_bytes, decode_floats
 
-MOST_EDGES = 64
+MOST_EDGES = 256
 """Largest number of core edges of a check; the native decoder has room for no more."""
 
 PATIENCE = 80

@@ -8,23 +8,21 @@ Theory, section 4.1). Mass between two grid points is split between them, which 
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 from numpy.typing import NDArray
 
-from .ensembles import Ensemble
+from .ensembles import Ensemble, mixture
 
 Density = NDArray[np.float64]
 
 DIMENSION = 8
-LLR_STEP = 1 / 32
+LLR_STEP = 1 / 64
 LLR_POINTS = 8192
 LLR = (np.arange(LLR_POINTS) - LLR_POINTS // 2) * LLR_STEP
-"""Grid of log-likelihood ratios, -128 to 128. Sums must stay inside, since the convolutions are circular."""
+"""Grid of log-likelihood ratios, -64 to 64. Sums must stay inside, since the convolutions are circular."""
 
-MAGNITUDE_STEP = 1 / 512
-MAGNITUDE_POINTS = 8 * 512
+MAGNITUDE_STEP = 1 / 256
+MAGNITUDE_POINTS = 8 * 256
 """Grid of -ln tanh(|LLR| / 2), 0 to 8: weaker messages than tanh(LLR / 2) = 3e-4 count as weak as that."""
 
 
@@ -89,12 +87,6 @@ def _deposit(mass: Density, split: tuple[NDArray[np.int64], Density], points: in
 _MAGNITUDES = _Magnitudes()
 
 
-def _mixture(degrees: list[int]) -> list[tuple[float, int]]:
-    """Share of edges, and degree, of the nodes with these degrees."""
-    edges = sum(degrees)
-    return [(count * degree / edges, degree) for degree, count in sorted(Counter(degrees).items())]
-
-
 def check_messages(message: Density, others: list[tuple[float, int]], factor: Density | None) -> Density:
     """What checks send along an edge. `others`: share and number of further messages; `factor`: the leaf's, if any."""
     most = max(number for _, number in others) + (factor is not None)
@@ -122,14 +114,15 @@ CONVERGED = 1e-4
 """Core bit error rate from which on stability decides: the grid, which ends at tanh(LLR / 2) = 1, cannot."""
 
 
-def residual_error(ensemble: Ensemble, snr: float, iterations: int = 400) -> float:
+def residual_error(ensemble: Ensemble, leaves: int, snr: float, iterations: int = 600) -> float:
     """Bit error rate of core variables after so many iterations, or the first one below `CONVERGED`."""
     channel = channel_density(snr)
     channel_spectrum = _spectrum(channel)
-    core_others = [(share, degree - 1) for share, degree in _mixture(ensemble.core_check_degrees())]
-    leaf_others = [(share, degree - 1) for share, degree in _mixture(ensemble.leaf_check_degrees())]
-    core_edges = sum(c.count * c.core_degree for c in ensemble.columns)
-    leaf_edges = sum(c.count * c.leaf_degree for c in ensemble.columns)
+    core_others = [(share, degree - 1) for share, degree in mixture(ensemble.core_check_degrees())]
+    leaf_others = [(share, degree - 1) for share, degree in mixture(ensemble.leaf_check_degrees(leaves))]
+    classes = ensemble.classes(leaves)
+    core_edges = sum(share * core_degree for share, core_degree, _ in classes)
+    leaf_edges = sum(share * leaf_degree for share, _, leaf_degree in classes)
     to_core = to_leaf = channel
     error = 0.5
     for _ in range(iterations):
@@ -137,45 +130,53 @@ def residual_error(ensemble: Ensemble, snr: float, iterations: int = 400) -> flo
         from_leaf = _spectrum(check_messages(to_leaf, leaf_others, channel))
         core_spectrum = leaf_spectrum = np.zeros_like(channel_spectrum)
         previous, error = error, 0.0
-        for c in ensemble.columns:
-            base = channel_spectrum * from_core ** (c.core_degree - 1) * from_leaf ** (c.leaf_degree - 1)
-            core_spectrum = core_spectrum + c.count * c.core_degree / core_edges * base * from_leaf
-            leaf_spectrum = leaf_spectrum + c.count * c.leaf_degree / leaf_edges * base * from_core
+        for share, core_degree, leaf_degree in classes:
+            base = channel_spectrum * from_core ** (core_degree - 1) * from_leaf ** (leaf_degree - 1)
+            core_spectrum = core_spectrum + share * core_degree / core_edges * base * from_leaf
+            leaf_spectrum = leaf_spectrum + share * leaf_degree / leaf_edges * base * from_core
             posterior = _density(base * from_leaf * from_core)
             wrong = posterior[LLR < 0].sum() + posterior[LLR_POINTS // 2] / 2
-            error += c.count / ensemble.core_columns * float(wrong)
+            error += share * float(wrong)
         to_core, to_leaf = _density(core_spectrum), _density(leaf_spectrum)
         if error < CONVERGED or abs(error / previous - 1) < 1e-5:
             break
     return error
 
 
-def threshold_snr(ensemble: Ensemble, low: float, high: float, accuracy: float = 1e-3, iterations: int = 400) -> float:
+def threshold_snr(ensemble: Ensemble, leaves: int, low: float, high: float, accuracy: float = 1e-3) -> float:
     """SNR per quadrature, between `low` and `high`, above which the residual error vanishes; relative accuracy."""
     while high / low > 1 + accuracy:
         middle = (low * high) ** 0.5
-        if residual_error(ensemble, middle, iterations) < CONVERGED:
+        if residual_error(ensemble, leaves, middle) < CONVERGED:
             high = middle
         else:
             low = middle
     return high
 
 
-def stability_margin(ensemble: Ensemble, snr: float) -> float:
+def stability_margin(ensemble: Ensemble, leaves: int, snr: float) -> float:
     """Below 1, few remaining errors grow again instead of dying out: an error floor.
 
     Near the end all leaf checks deliver their leaf's LLR, so a core variable sees 1 + leaf degree looks at the channel,
     each with Bhattacharyya parameter (1 + snr / 8)^-4. Errors survive along edges of core degree two:
     1 / (sum of their share times B^(1 + leaf degree) times rho'(1)).
     """
-    edges = sum(c.count * c.core_degree for c in ensemble.columns)
+    classes = ensemble.classes(leaves)
+    edges = sum(share * core_degree for share, core_degree, _ in classes)
     bhattacharyya = (1 + snr / DIMENSION) ** (-DIMENSION / 2)
     growth = sum(
-        2 * c.count / edges * bhattacharyya ** (1 + c.leaf_degree) for c in ensemble.columns if c.core_degree == 2
-    ) * sum(share * (degree - 1) for share, degree in _mixture(ensemble.core_check_degrees()))
+        2 * share / edges * bhattacharyya ** (1 + leaf_degree)
+        for share, core_degree, leaf_degree in classes
+        if core_degree == 2
+    ) * sum(share * (degree - 1) for share, degree in mixture(ensemble.core_check_degrees()))
     return 1 / growth if growth else float("inf")
 
 
 def efficiency(rate: float, snr: float) -> float:
-    """beta = rate / (0.5 log2(1 + snr)), both per quadrature."""
+    """beta = rate / (log2(1 + snr) / 2), both per quadrature."""
     return rate / (0.5 * float(np.log2(1 + snr)))
+
+
+def snr_at(rate: float, beta: float) -> float:
+    """SNR per quadrature at which a rate has an efficiency: the inverse of `efficiency`."""
+    return float(2 ** (2 * rate / beta) - 1)

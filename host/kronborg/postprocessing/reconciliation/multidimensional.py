@@ -63,7 +63,7 @@ def conjugate(a: NDArray[np.floating]) -> NDArray[np.floating]:
     return result
 
 
-def bob_message(y: NDArray[np.float64], bits: NDArray[np.uint8]) -> NDArray[np.float32]:
+def bob_message(y: NDArray[np.floating], bits: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Bob's public message r = u conj(y): direction says how to turn y to u, and the norm is |y|.
 
     Args:
@@ -81,7 +81,7 @@ def bob_message(y: NDArray[np.float64], bits: NDArray[np.uint8]) -> NDArray[np.f
     return multiply(u, conjugate(y.reshape(-1, DIMENSION).astype(np.float64))).astype(np.float32)
 
 
-def alice_llr(x: NDArray[np.float64], message: NDArray[np.float32], t: float, sigma2: float) -> NDArray[np.float32]:
+def alice_llr(x: NDArray[np.floating], message: NDArray[np.float32], t: float, sigma2: float) -> NDArray[np.float32]:
     """Alice's log-likelihood ratios of Bob's bits; positive where 0 is more likely.
 
     Args:

@@ -14,7 +14,20 @@ from kronborg.console.atomic import check_writable, write_text
 from kronborg.console.progress import RunProgress
 from kronborg.errors import InputError, KronborgError
 
-from . import crash, distillation, entropy, estimation, fuzz, gaussian, kme, phase, privacy_amplification, proofs, rtl
+from . import (
+    crash,
+    distillation,
+    entropy,
+    estimation,
+    fuzz,
+    gaussian,
+    kme,
+    phase,
+    privacy_amplification,
+    proofs,
+    reconciliation,
+    rtl,
+)
 
 BENCHES = {
     "gaussian": gaussian,
@@ -23,6 +36,7 @@ BENCHES = {
     "proofs": proofs,
     "privacy-amplification": privacy_amplification,
     "estimation": estimation,
+    "reconciliation": reconciliation,
     "phase": phase,
     "distillation": distillation,
     "kme": kme,

@@ -7,17 +7,22 @@ import pytest
 from numpy.typing import NDArray
 
 from kronborg.postprocessing.reconciliation import Code, alice_llr, bob_message
-from kronborg.postprocessing.reconciliation.codes import Threshold
 from kronborg.postprocessing.reconciliation.construct import construct
-from kronborg.postprocessing.reconciliation.ensembles import Columns, Ensemble
+from kronborg.postprocessing.reconciliation.ensembles import Ensemble, Nodes
 
-SMALL_ENSEMBLE = Ensemble((Columns(8, 2, 20), Columns(17, 3, 21)), core_checks=5, leaf_checks=175)
-LIFTING = 56  # no multiple of sixteen: the native decoder must pad
+SMALL_ENSEMBLE = Ensemble(
+    (Nodes(8, 2), Nodes(17, 3)),
+    (Nodes(2, 14), Nodes(3, 13)),
+    leaf_hundredths=295,
+    fewest_leaves=175,
+    most_leaves=175,
+    lifting=56,  # no multiple of sixteen: the native decoder must pad
+)
 
 
 @pytest.fixture(scope="session")
 def small_code() -> Code:
-    return Code("small", construct(SMALL_ENSEMBLE, LIFTING, seed=1), Threshold(0.25, 0, 0, 0))
+    return Code("small", construct(SMALL_ENSEMBLE, seed=1), 0.25)
 
 
 @pytest.fixture(scope="session")
