@@ -5,7 +5,7 @@
 Shot noise hides a few mSNU among a million symbols. So each frame is played twice with the same noise, once with its
 payload and once without: the difference of the two receptions is what the chain made of the signal alone. What of it is
 not proportional to Alice's symbols is noise that the receiver added: phase errors, intersymbol interference, timing,
-rounding. Acquisition, window and all else are the receiver's own.
+rounding. Acquisition, smoother and all else are the receiver's own.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def receiver_noise(
             plan.sample_rate_hz,
             plan.frame_format,
             received.acquisition,
-            window=received.window,
+            smoother=received.smoother,
         )
         sent = complex_symbols(emission.symbols)
         signal = received.words - silent.words

@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"electronic noise      {found.electronic_noise_snu:.4f} SNU")
     print(f"beat frequency        {found.beat_frequency_hz / 1e6:.6f} MHz")
     print(f"pilot                 {found.pilot_snr_db:.1f} dB over the noise")
-    print(f"pilot average         {found.pilot_window_symbols} symbols")
+    print(f"clock offset          {found.clock_offset_ppm:+.2f} ppm")
+    print(f"pilot average         {found.pilot_average_us:.2f} us")
     print(f"first payload symbol  sample {found.frame_start_sample:.3f}")
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -20,6 +20,8 @@ LONGEST_SPECTRUM = 1 << 18
 """Samples that the beat frequency is read from: a quarter of a millisecond at 1 GS/s, bins of 4 kHz."""
 FALSE_ALARM = 1e-9
 """Probability that noise alone passes for a preamble, over the whole search."""
+MOST_CLOCK_OFFSET_PPM = 110.0
+"""Between two ordinary oscillators, each within 50 ppm, and a little."""
 PILOT_SYMBOLS = 64
 """Moving average of the pilot while the preamble is looked for, in symbols: 18 dB less noise than in one of them."""
 PILOT_NOTCH_HZ = 1e6
@@ -51,12 +53,15 @@ class Acquisition:
         frame_start: centre of the first payload symbol in samples of the capture, with its fraction.
         pilot_snr_db: power of the first pilot over the noise in the symbol-rate bandwidth.
         preamble_peak: height of the preamble's correlation over the rms of the correlation with noise.
+        clock_offset_ppm: how much faster Alice's clock runs than the recording's; zero where one pilot alone does not
+            tell.
     """
 
     beat_frequency_hz: float
     frame_start: float
     pilot_snr_db: float
     preamble_peak: float
+    clock_offset_ppm: float = 0.0
 
 
 def acquire(
@@ -78,7 +83,13 @@ def acquire(
     _check(samples, sample_rate_hz, frame)
     beat, pilot_snr_db = find_beat(samples, sample_rate_hz, frame)
     start, peak = find_preamble(samples, sample_rate_hz, frame, beat, search)
-    return Acquisition(beat, start, pilot_snr_db, peak)
+    found = Acquisition(beat, start, pilot_snr_db, peak)
+    if len(frame.pilot_frequencies_hz) < 2:
+        return found
+    offset = clock_offset(samples, sample_rate_hz, frame, found)
+    # The correlation places the middle of the preamble: from there to the payload it is Alice's clock that counts.
+    ahead = (frame.preamble.length / frame.preamble.rate_hz) * sample_rate_hz / 2
+    return replace(found, frame_start=start - ahead * offset.ppm * 1e-6, clock_offset_ppm=offset.ppm)
 
 
 def _check(samples: NDArray[np.int16], sample_rate_hz: float, frame: FrameFormat) -> None:
@@ -122,8 +133,10 @@ def find_beat(samples: NDArray[np.int16], sample_rate_hz: float, frame: FrameFor
     low, high = int(np.ceil(2 - lowest)), int(np.floor(len(power) - 3 - highest))
     if low >= high:
         raise InputError("signal and pilots do not fit into half the sample rate; the metadata contradicts it")
-    # Rounding may put the second pilot one bin beside where the first one says: widen each line by a bin.
-    wide = np.maximum(power, np.maximum(np.roll(power, 1), np.roll(power, -1)))
+    # Rounding may put the second pilot one bin beside where the first one says, and clocks that differ some more.
+    spread = max(frame.pilot_frequencies_hz) - min(frame.pilot_frequencies_hz)
+    beside = 1 + int(np.ceil(spread * MOST_CLOCK_OFFSET_PPM * 1e-6 * count / sample_rate_hz))
+    wide = np.lib.stride_tricks.sliding_window_view(np.pad(power, beside), 2 * beside + 1).max(axis=1)
     weakest = np.minimum.reduce([wide[low + bin_ : high + bin_] for bin_ in bins])
     peak = int(np.argmax(weakest)) + low
     floor = float(np.median(power)) / np.log(2)
@@ -131,7 +144,8 @@ def find_beat(samples: NDArray[np.int16], sample_rate_hz: float, frame: FrameFor
         raise NoPilotError("no pilot stands out of the noise: is Alice's pilot on, and are the lasers close enough?")
     estimates, weights = [], []
     for bin_, frequency in zip(bins, frame.pilot_frequencies_hz, strict=True):
-        near = peak + bin_ + int(np.argmax(power[peak + bin_ - 1 : peak + bin_ + 2])) - 1
+        first_near = max(peak + bin_ - beside, 1)
+        near = first_near + int(np.argmax(power[first_near : peak + bin_ + beside + 1]))
         left, centre, right = np.log(power[near - 1 : near + 2] + power[near] * 1e-9)
         curvature = left - 2 * centre + right
         fraction = 0.5 * (left - right) / curvature if curvature < 0 else 0.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kronborg_hdl.compensation.pilot_phase.model import PhaseSettings, mix, pilot_phasors
 from kronborg_hdl.receiver.model import Receiver
 
 from .positions import complex_symbols
+from .receive import FrameReceiver
 
 POINTS = 2000
 SEGMENT = 4096
@@ -29,27 +29,23 @@ def power_density(samples: NDArray[np.int16], sample_rate_hz: float) -> tuple[ND
     return np.asarray(np.fft.rfftfreq(SEGMENT, 1 / sample_rate_hz)), density
 
 
-def uncompensated(samples: NDArray[np.int16], receiver: Receiver, first: int, count: int) -> NDArray[np.complex128]:
-    """Symbols as they would be without phase compensation: mixed and filtered alone.
+def uncompensated(samples: NDArray[np.int16], chain: FrameReceiver, count: int) -> NDArray[np.complex128]:
+    """Symbols as they would be without phase compensation.
 
     Args:
         samples: the capture.
-        receiver: the settings of its frame.
-        first: number of the first symbol wanted.
-        count: how many.
+        chain: the settings of its frame.
+        count: how many, from the first wanted one on.
 
     Returns:
         complex128, shape (count,), in words.
     """
-    m, taps = receiver.matched_filter.samples_per_symbol, len(receiver.matched_filter.taps)
-    begin = receiver.start + first * m
-    i, q = (rail[begin : begin + (count - 1) * m + taps] for rail in mix(samples, receiver.phase.signal_word))
-    filtered = receiver.matched_filter.process(np.stack([i, q], axis=-1).astype(np.int16))
-    return complex_symbols(filtered.words[taps // m - 1 :])
+    words = chain.receiver.process(samples, compensate=False).words
+    return complex_symbols(words[chain.first : chain.first + count])
 
 
 def phase_track(
-    samples: NDArray[np.int16], phase: PhaseSettings, sample_rate_hz: float
+    samples: NDArray[np.int16], receiver: Receiver, sample_rate_hz: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """The smoothed pilot's phase through a frame.
 
@@ -57,10 +53,10 @@ def phase_track(
         Time in s, unwrapped phase in rad less its straight line, both of at most POINTS points, and that line's slope
         as a frequency in Hz: how far the pilot lay from the pilot oscillator.
     """
-    i, q = pilot_phasors(samples, phase)
-    stride = -(-len(i) // POINTS)
-    time = np.arange(len(i)) * phase.hop / sample_rate_hz
-    angle = np.unwrap(np.angle(i + 1j * q))
+    phasors = complex_symbols(receiver.process(samples).pilot[: len(samples) // receiver.mixer.hop])
+    stride = -(-len(phasors) // POINTS)
+    time = np.arange(len(phasors)) * receiver.mixer.hop / sample_rate_hz
+    angle = np.unwrap(np.angle(phasors))
     slope, level = np.polyfit(time, angle, 1)
     flat = angle - (slope * time + level)
     return time[::stride], flat[::stride], float(slope / (2 * np.pi))

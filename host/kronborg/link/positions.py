@@ -41,6 +41,6 @@ def quadratures(words: NDArray[np.int16]) -> NDArray[np.float64]:
     return words.reshape(-1).astype(np.float64)
 
 
-def complex_symbols(words: NDArray[np.int16]) -> NDArray[np.complex128]:
+def complex_symbols(words: NDArray[np.signedinteger]) -> NDArray[np.complex128]:
     """I + iQ, complex128, shape (n,), from words of shape (n, 2)."""
     return np.asarray(words[:, 0] + 1j * words[:, 1], np.complex128)

@@ -8,21 +8,26 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kronborg_hdl.compensation.pilot_phase.model import PhaseSettings, pilot_phasors
-from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
+from kronborg_hdl.compensation.mixer.model import HALVINGS, Mixer, MixerState
+from kronborg_hdl.compensation.phase_smoother.model import PhaseSmoother, exponential, fitted_smoother
+from kronborg_hdl.decimation.resampler import kernel as kernels
+from kronborg_hdl.decimation.resampler.model import FRACTION, Resampler
+from kronborg_hdl.decimation.symbol_filter.model import UNIT_SHIFT, SymbolFilter
+from kronborg_hdl.decimation.symbol_filter.taps import chain_response, symbol_filter_taps, tap_words
 from kronborg_hdl.dsp.nco import phase_word
-from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
 from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
-from kronborg_hdl.receiver.model import Receiver
+from kronborg_hdl.receiver.model import SETTLING_SYMBOLS, Receiver, alignment
 
 from ..errors import InputError
 from .acquisition import Acquisition, acquire
-from .frame_format import SPAN_SYMBOLS, FrameFormat
+from .frame_format import FrameFormat
 from .positions import complex_symbols
 
-OUTPUT_SHIFT = 15
-WINDOW_LIMITS = (9, 1023)
-"""Hops. Shorter windows let the signal's own band into the pilot's; longer ones no steady laser needs."""
+SYMBOL_SHIFT = UNIT_SHIFT - 1
+"""A gain of two behind the symbol filter: decimation has made the noise's words smaller."""
+LEAST_SAMPLES_PER_SYMBOL, MOST_SAMPLES_PER_SYMBOL = 2, 4 << HALVINGS[-1]
+FALLING_FROM = 2.2
+"""Decimated samples a symbol from which on there is room for pilots and noise that a resampler could fold."""
 
 
 @dataclass(frozen=True)
@@ -33,34 +38,66 @@ class ReceivedFrame:
         words: payload symbols as complex numbers in words, one static phase removed if the preamble tells it, their
             mean removed; complex128, shape (n,).
         acquisition: where and at which frequencies the frame was found.
-        window: length of the pilot's moving average, hops.
+        smoother: of the pilot's phase.
         saturated: samples at the converter's limits, and words that did not fit anywhere in the chain.
     """
 
     words: NDArray[np.complex128] = field(repr=False)
     acquisition: Acquisition
-    window: int
+    smoother: PhaseSmoother
     saturated: int
 
 
-def samples_per_symbol(frame: FrameFormat, sample_rate_hz: float) -> int:
+@dataclass(frozen=True)
+class FrameReceiver:
+    """The gateware's settings for a frame.
+
+    Attributes:
+        receiver: the chain.
+        first: number of its output that is the wanted first symbol.
+    """
+
+    receiver: Receiver
+    first: int
+
+
+def samples_per_symbol(frame: FrameFormat, sample_rate_hz: float) -> float:
     """Samples of the capture in a symbol.
 
     Raises:
-        InputError: not a whole number.
+        InputError: fewer than the receiver can filter, or more than it can decimate.
     """
     ratio = sample_rate_hz / frame.symbol_rate_hz
-    if abs(ratio - round(ratio)) > 1e-9 or round(ratio) < 2:
+    if not LEAST_SAMPLES_PER_SYMBOL <= ratio <= MOST_SAMPLES_PER_SYMBOL:
         raise InputError(
-            f"{sample_rate_hz:g} samples/s are not a whole number (2 or more) of samples for each of"
-            f" {frame.symbol_rate_hz:g} symbols/s; resample the recording"
+            f"{ratio:.4g} samples a symbol ({sample_rate_hz:g} samples/s, {frame.symbol_rate_hz:g} symbols/s) are"
+            f" outside {LEAST_SAMPLES_PER_SYMBOL} to {MOST_SAMPLES_PER_SYMBOL}; resample the recording"
         )
-    return round(ratio)
+    return ratio
+
+
+def halvings_for(samples_per_symbol: float) -> int:
+    """Half-band stages: as many as leave two samples a symbol."""
+    return max(d for d in HALVINGS if samples_per_symbol >= 2 << d)
+
+
+def kernel_for(samples_per_symbol: float, roll_off: float) -> kernels.Kernel:
+    """The resampler's, for decimated samples a symbol."""
+    edge = (1 + roll_off) / 2 / samples_per_symbol
+    if samples_per_symbol < FALLING_FROM:
+        return kernels.WIDE
+    return kernels.NARROW if edge <= kernels.NARROW.pass_band else kernels.FALLING
 
 
 def receiver_for(
-    frame: FrameFormat, sample_rate_hz: float, *, beat_frequency_hz: float, first_symbol: float, window: int
-) -> Receiver:
+    frame: FrameFormat,
+    sample_rate_hz: float,
+    *,
+    beat_frequency_hz: float,
+    first_symbol: float,
+    clock_offset_ppm: float = 0.0,
+    smoother: PhaseSmoother | None = None,
+) -> FrameReceiver:
     """The gateware's settings for a frame.
 
     Args:
@@ -68,20 +105,37 @@ def receiver_for(
         sample_rate_hz: rate of the capture.
         beat_frequency_hz: Alice's optical frequency minus Bob's.
         first_symbol: where the centre of the first wanted symbol lies, in samples, with its fraction.
-        window: the pilot's moving average, hops of one symbol.
+        clock_offset_ppm: how much faster Alice's clock runs than the capture's.
+        smoother: of the pilot's phase; None does not smooth it.
     """
-    m = samples_per_symbol(frame, sample_rate_hz)
-    # Tap j of the window that begins at `start` looks at sample start + j; an undelayed pulse is centred at M K / 2.
-    begin = first_symbol - m * (SPAN_SYMBOLS + 1) / 2
-    start = int(np.floor(begin))
-    taps = root_raised_cosine(m, SPAN_SYMBOLS + 1, frame.roll_off, delay=begin - start)
-    phase = PhaseSettings(
-        signal_word=phase_word(beat_frequency_hz + frame.frequency_shift_hz, sample_rate_hz),
-        pilot_word=phase_word(beat_frequency_hz + frame.pilot_frequencies_hz[0], sample_rate_hz),
-        hop=m,
-        window=window,
+    nominal = samples_per_symbol(frame, sample_rate_hz)
+    halvings = halvings_for(nominal)
+    rate = 1 + clock_offset_ppm * 1e-6
+    kernel = kernel_for(nominal / (1 << halvings), frame.roll_off)
+    response = chain_response(nominal, halvings, kernel)
+    pilots = [(pilot - frame.frequency_shift_hz) / frame.symbol_rate_hz for pilot in frame.pilot_frequencies_hz]
+    # Nulls for those that two samples a symbol leave outside the signal's band.
+    pilots = [pilot for pilot in pilots if abs((pilot + 1) % 2 - 1) > (1 + frame.roll_off) / 2]
+    taps = tap_words(symbol_filter_taps(frame.roll_off, response, pilots))
+    beat = phase_word(beat_frequency_hz, sample_rate_hz)
+    # One pilot alone serves as both.
+    offsets = [frame.frequency_shift_hz, frame.pilot_frequencies_hz[0], frame.pilot_frequencies_hz[-1]]
+    signal, pilot_0, pilot_1 = (phase_word(beat_frequency_hz + rate * f, sample_rate_hz) - beat for f in offsets)
+    place = alignment(halvings)
+    decimated = (first_symbol + place.lead) / (1 << halvings) + place.late
+    step = round(nominal / rate / (2 << halvings) * 2**FRACTION)
+    # Whole symbols back to the stream's beginning.
+    first, position = divmod(round(decimated * 2**FRACTION), 2 * step)
+    receiver = Receiver(
+        mixer=Mixer((signal, pilot_0, pilot_1), halvings),
+        beat=beat,
+        smoother=smoother or exponential(0.0),
+        resampler=Resampler(kernel),
+        symbol_filter=SymbolFilter(taps, SYMBOL_SHIFT),
+        position=position,
+        step=step,
     )
-    return Receiver(phase, MatchedFilter(quantise_taps(taps), m, OUTPUT_SHIFT), start)
+    return FrameReceiver(receiver, first)
 
 
 def at_limits(samples: NDArray[np.int16]) -> int:
@@ -92,27 +146,26 @@ def at_limits(samples: NDArray[np.int16]) -> int:
     return int(np.count_nonzero((samples >= 32752) | (samples == -32768)))
 
 
-def choose_window(samples: NDArray[np.int16], phase: PhaseSettings, spacings: Sequence[float] = ()) -> int:
-    """The moving average that fits lasers and pilots: the odd number of hops with the least phase error.
+def choose_smoother(phasors: NDArray[np.complex128], spacings: Sequence[float] = ()) -> PhaseSmoother:
+    """The smoother that fits lasers and pilots.
 
-    Over N hops the phase walk leaves q (N**2 - 1) / (12 N) and the pilot's noise r / N, where q is the variance of the
-    walk in a hop and r that of the noise. Both are measured: means over blocks of B hops differ from block to block by
-    2/3 q B + 2 r / B. Other pilots reach through the side lobes of the average, which has nulls: blocks and window are
-    chosen with regard to them.
+    A phase that walks with variance q a hop, read with noise of variance r a hop, makes means over blocks of B hops
+    differ from block to block by 2/3 q B + 2 r / B: both are measured so. Other pilots are tones that an average over a
+    block has nulls for, and so can the smoother have.
 
     Args:
-        samples: a stretch of the capture in which the pilot is on.
-        phase: oscillators and hop; its own window is not used.
-        spacings: how far other pilots lie from this one, in cycles a sample.
+        phasors: of the pilot, a hop each, of a stretch in which it is on.
+        spacings: how far other pilots lie from this one, in cycles a hop.
+
+    Raises:
+        InputError: too few phasors to tell.
     """
-    i, q = pilot_phasors(samples, PhaseSettings(phase.signal_word, phase.pilot_word, phase.hop, 1))
-    phasors = i + 1j * q
 
     def side_lobes(hops: NDArray[np.int64]) -> NDArray[np.float64]:
         """Power of the other pilots behind an average of so many hops, relative to theirs."""
         total = np.zeros(len(hops))
         for spacing in spacings:
-            total += (np.sin(np.pi * spacing * hops * phase.hop) / (hops * phase.hop * np.sin(np.pi * spacing))) ** 2
+            total += (np.sin(np.pi * spacing * hops) / (hops * np.sin(np.pi * spacing))) ** 2
         return total
 
     blocks = np.arange(8, 33)
@@ -125,12 +178,15 @@ def choose_window(samples: NDArray[np.int16], phase: PhaseSettings, spacings: Se
         design.append((2 / 3 * block, 2 / block))
         variances.append(float(np.var(steps)) if len(steps) > 1 else 0.0)
     if min(variances) <= 0:
-        raise InputError(f"{len(phasors)} symbols are too few to see how the lasers' phase moves: record longer frames")
+        raise InputError(
+            f"{len(phasors)} hops of the pilot are too few to see how the lasers' phase moves: record longer frames"
+        )
     weights = 1 / np.asarray(variances)  # each is known to a like fraction of itself
     walk, noise = np.linalg.lstsq(np.asarray(design) * weights[:, None], np.ones(len(weights)), rcond=None)[0]
-    windows = np.arange(WINDOW_LIMITS[0], WINDOW_LIMITS[1] + 1, 2)
-    error = max(walk, 0.0) * (windows**2 - 1) / (12 * windows) + max(noise, 0.0) / windows + side_lobes(windows) / 2
-    return int(windows[np.argmin(error)])
+    # A hop's sum has taken something of the other pilots away already.
+    return fitted_smoother(
+        max(walk, 0.0), max(noise, 1e-6), [(spacing, float(np.sinc(spacing) ** 2)) for spacing in spacings]
+    )
 
 
 def receive(
@@ -139,7 +195,7 @@ def receive(
     frame: FrameFormat,
     acquisition: Acquisition | None = None,
     *,
-    window: int | None = None,
+    smoother: PhaseSmoother | None = None,
 ) -> ReceivedFrame:
     """Recover the payload of one frame.
 
@@ -148,7 +204,7 @@ def receive(
         sample_rate_hz: its rate.
         frame: the frame's format.
         acquisition: where the frame lies; None finds it.
-        window: the pilot's moving average in symbols; None fits it to the frame.
+        smoother: of the pilot's phase; None fits it to the frame.
 
     Raises:
         InputError: no pilot or no preamble was found, or the capture ends before the frame does.
@@ -156,43 +212,53 @@ def receive(
     found = acquisition if acquisition is not None else acquire(samples, sample_rate_hz, frame)
     m = samples_per_symbol(frame, sample_rate_hz)
     preamble = frame.preamble.length if frame.preamble.shaped else 0
+    count = preamble + frame.symbols
 
-    def settings(hops: int) -> Receiver:
+    def settings(of: PhaseSmoother | None) -> FrameReceiver:
         return receiver_for(
             frame,
             sample_rate_hz,
             beat_frequency_hz=found.beat_frequency_hz,
             first_symbol=found.frame_start - preamble * m,
-            window=hops,
+            clock_offset_ppm=found.clock_offset_ppm,
+            smoother=of,
         )
 
-    if window is None:
-        first = max(int(found.frame_start), 0)
-        pilot, *others = frame.pilot_frequencies_hz
-        window = choose_window(
-            samples[first : first + frame.symbols * m],
-            settings(1).phase,
-            [(other - pilot) / sample_rate_hz for other in others],
-        )
-    receiver = settings(window)
-    try:
-        received = receiver.process(samples, preamble + frame.symbols)
-    except ValueError:
+    if smoother is None:
+        smoother = choose_smoother(*_pilot(samples, sample_rate_hz, frame, found, settings(None).receiver))
+    chain = settings(smoother)
+    received = chain.receiver.process(samples)
+    words = complex_symbols(received.words[chain.first : chain.first + count])
+    end = found.frame_start + frame.symbols * m
+    if chain.first < 0 or end > len(samples):
         raise InputError(
             f"the frame's {frame.symbols} symbols from sample {found.frame_start:.0f} on do not lie within the"
             f" {len(samples)} samples of the capture"
-        ) from None
-    words = complex_symbols(received.words)
+        )
     payload = words[preamble:]
     payload = payload - payload.mean()  # the pilot's residue, if it folds to zero frequency
     if preamble:
         gain = np.vdot(zadoff_chu(frame.preamble.root, frame.preamble.length), words[:preamble])
         payload = payload * (np.conj(gain) / abs(gain))
-    return ReceivedFrame(payload, found, window, received.saturated + at_limits(samples))
+    return ReceivedFrame(payload, found, smoother, received.saturated + at_limits(samples))
+
+
+def _pilot(
+    samples: NDArray[np.int16], sample_rate_hz: float, frame: FrameFormat, found: Acquisition, receiver: Receiver
+) -> tuple[NDArray[np.complex128], list[float]]:
+    """Phasors of the first pilot through the payload, and how far the others lie, in cycles a hop."""
+    hop = receiver.mixer.hop
+    first = max(int(found.frame_start), 0)
+    stretch = samples[first : first + int(frame.symbols * samples_per_symbol(frame, sample_rate_hz))]
+    mixed = receiver.mixer.process(stretch[: len(stretch) // hop * hop], MixerState(beat=receiver.beat))
+    pilot, *others = frame.pilot_frequencies_hz
+    return complex_symbols(mixed.pilots[0]), [(other - pilot) / sample_rate_hz * hop for other in others]
 
 
 def receive_noise(samples: NDArray[np.int16], receiver: Receiver) -> NDArray[np.int16]:
-    """What vacuum or electronic noise looks like behind the signal's own chain: all words of a capture, (n, 2).
+    """What vacuum or electronic noise looks like behind the signal's own chain: whole windows, int16, shape (n, 2).
+
+    The phasor of the pilot's oscillator turns it as it turns the signal; noise has no phase that it could lose.
 
     Raises:
         InputError: the capture is shorter than a symbol's window, or reaches the ends of the converter's range.
@@ -201,6 +267,11 @@ def receive_noise(samples: NDArray[np.int16], receiver: Receiver) -> NDArray[np.
         raise InputError(
             f"{clipped} samples of a noise recording are at the converter's limits: lower the gain before it"
         )
-    m, taps = receiver.matched_filter.samples_per_symbol, len(receiver.matched_filter.taps)
-    whole = Receiver(receiver.phase, receiver.matched_filter, 0)
-    return whole.process(samples, (len(samples) - taps) // m + 1).words
+    words = receiver.process(samples).words
+    symbols = int(len(samples) / receiver.samples_per_symbol)
+    if symbols <= 2 * SETTLING_SYMBOLS:
+        raise InputError(
+            f"a noise recording of {len(samples)} samples is too short: {2 * SETTLING_SYMBOLS} symbols are lost at its"
+            " ends"
+        )
+    return words[SETTLING_SYMBOLS : symbols - SETTLING_SYMBOLS]

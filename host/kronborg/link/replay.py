@@ -10,14 +10,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..postprocessing.calibration import calibrate
-from .acquisition import acquire, clock_offset
+from .acquisition import acquire
 from .frame_format import FrameFormat
 from .receive import at_limits, receive, receive_noise, receiver_for
 from .recording import Recording, read, read_symbols
-
-MOST_SLIP_SYMBOLS = 0.125
-"""How far symbols may drift within a frame: an eighth of a period turns about 1 % of the signal into noise."""
-
 
 LEAST_DEVIATIONS = 6.0
 """Chance passes for correlation, or for noise below vacuum, less than once in 1e8 recordings."""
@@ -38,7 +34,8 @@ class Replayed:
         beat_frequency_hz: where Alice's laser lies above Bob's.
         frame_start_sample: centre of the first payload symbol.
         pilot_snr_db: in the symbol-rate bandwidth.
-        pilot_window_symbols: length of the moving average that tracked the phase.
+        clock_offset_ppm: how much faster Alice's clock runs than the recording's.
+        pilot_average_us: how long the average is that tracked the phase.
         saturated_words: words that did not fit, anywhere in the chain.
     """
 
@@ -52,7 +49,8 @@ class Replayed:
     beat_frequency_hz: float
     frame_start_sample: float
     pilot_snr_db: float
-    pilot_window_symbols: int
+    clock_offset_ppm: float
+    pilot_average_us: float
     saturated_words: int
 
     def to_json(self) -> dict[str, Any]:
@@ -79,26 +77,18 @@ def replay(recording: Recording, alice: np.ndarray, vacuum: Recording, dark: Rec
     if len(alice) != frame.symbols:
         raise InputError(f"Alice's file has {len(alice)} symbols, the recording's metadata says {frame.symbols}")
     found = acquire(recording.samples, recording.sample_rate_hz, frame)
-    if len(frame.pilot_frequencies_hz) > 1:
-        # One clock's worth of timing is set at the frame's start: what the other gains until its end is not followed.
-        offset = clock_offset(recording.samples, recording.sample_rate_hz, frame, found)
-        slip = abs(offset.ppm) * 1e-6 * frame.symbols
-        if slip > MOST_SLIP_SYMBOLS:
-            raise InputError(
-                f"the two clocks differ by {offset.ppm:.1f} ppm, {slip:.2f} symbols over the frame; this receiver does"
-                " not follow a clock: lock both to one reference, or record shorter frames"
-            )
     if clipped := at_limits(recording.samples):
         raise InputError(f"{clipped} samples of the frame are at the converter's limits: lower the gain")
     received = receive(recording.samples, recording.sample_rate_hz, frame, found)
-    settings = receiver_for(
+    receiver = receiver_for(
         frame,
         recording.sample_rate_hz,
         beat_frequency_hz=received.acquisition.beat_frequency_hz,
         first_symbol=received.acquisition.frame_start,
-        window=received.window,
-    )
-    shot_noise = calibrate(receive_noise(vacuum.samples, settings), receive_noise(dark.samples, settings))
+        clock_offset_ppm=received.acquisition.clock_offset_ppm,
+        smoother=received.smoother,
+    ).receiver
+    shot_noise = calibrate(receive_noise(vacuum.samples, receiver), receive_noise(dark.samples, receiver))
     y = received.words / np.sqrt(shot_noise.unit)
     covariance = np.vdot(alice, y) / len(y)
     power = float(np.mean(np.abs(alice) ** 2))
@@ -129,7 +119,8 @@ def replay(recording: Recording, alice: np.ndarray, vacuum: Recording, dark: Rec
         beat_frequency_hz=received.acquisition.beat_frequency_hz,
         frame_start_sample=received.acquisition.frame_start,
         pilot_snr_db=received.acquisition.pilot_snr_db,
-        pilot_window_symbols=received.window,
+        clock_offset_ppm=received.acquisition.clock_offset_ppm,
+        pilot_average_us=received.smoother.effective_hops * receiver.mixer.hop / recording.sample_rate_hz * 1e6,
         saturated_words=received.saturated,
     )
 

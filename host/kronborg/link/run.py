@@ -32,7 +32,7 @@ from .frame_format import FrameFormat, Preamble
 from .pictures import POINTS, phase_track, power_density, uncompensated
 from .planning import choose_modulation, expected_link
 from .positions import complex_symbols
-from .receive import ReceivedFrame, receive, receive_noise, receiver_for
+from .receive import FrameReceiver, ReceivedFrame, receive, receive_noise, receiver_for
 
 THREADS = 2
 """numpy and the decoder let go of the interpreter's lock: threads are enough."""
@@ -193,15 +193,15 @@ def _run(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictu
         first = receive_emission(shown, plan)
     except InputError as error:
         raise NoKeyError(f"no key: the first frame was lost: {error}") from None
-    receiver = receiver_for(
+    chain = receiver_for(
         FRAME,
         plan.sample_rate_hz,
         beat_frequency_hz=first.acquisition.beat_frequency_hz,
         first_symbol=first.acquisition.frame_start,
-        window=first.window,
+        smoother=first.smoother,
     )
     with progress.stage("calibration", settings.frames + DARK_CAPTURES) as stage:
-        shot_noise = calibrate_board(board, receiver, settings.frames, stage)
+        shot_noise = calibrate_board(board, chain.receiver, settings.frames, stage)
     with progress.stage("light", settings.frames) as stage:
         frames = side_by_side(lambda index: exchange_frame(board, plan, index), range(settings.frames), stage)
 
@@ -285,7 +285,7 @@ def _run(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictu
         wall_seconds=time.perf_counter() - started,
         stage_seconds=progress.seconds,
     )
-    return result, draw(board, plan, shown, first, receiver, shot_noise, bob)
+    return result, draw(board, plan, shown, first, chain, shot_noise, bob)
 
 
 def draw(
@@ -293,7 +293,7 @@ def draw(
     plan: FramePlan,
     emission: Emission,
     received: ReceivedFrame,
-    receiver: Receiver,
+    chain: FrameReceiver,
     shot_noise: ShotNoise,
     bob: Bob,
 ) -> Pictures:
@@ -304,9 +304,9 @@ def draw(
     shot = float(np.mean(vacuum - dark))
     beat = received.acquisition.beat_frequency_hz
     centre, half = beat + FRAME.frequency_shift_hz, FRAME.symbol_rate_hz * (1 + FRAME.roll_off) / 2
-    time_s, phase, offset = phase_track(emission.samples, receiver.phase, rate)
+    time_s, phase, offset = phase_track(emission.samples, chain.receiver, rate)
     sent = emission.symbols[:POINTS]
-    raw = uncompensated(emission.samples, receiver, 0, POINTS)
+    raw = uncompensated(emission.samples, chain, POINTS)
     return Pictures(
         spectrum_frequency_hz=frequency,
         spectrum_signal_db=10 * np.log10(signal / shot),

@@ -99,6 +99,11 @@ class PhaseSmoother:
             kernel = np.convolve(kernel, taps)
         return kernel
 
+    @property
+    def effective_hops(self) -> float:
+        """Length of the boxcar that would take as much noise away."""
+        return float(1 / np.sum(self.kernel**2))
+
     def response(self, frequency: float) -> float:
         """Gain for a tone at so many cycles a hop from the pilot."""
         gain = 1.0

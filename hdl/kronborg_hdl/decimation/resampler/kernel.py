@@ -3,15 +3,16 @@
 Of all kernels of 10 taps, phase by phase, the one whose error against the ideal delay has the least power in the
 signal's band and whose response has the least power in a stop band:
 
-    minimise  integral over |f| < b of |H(f) - e^{2 pi i f mu}|**2  +  w integral over c < |f| < 1/2 of |H(f)|**2
+    minimise  integral over |f| < b of |H(f) - A(f) e^{2 pi i f mu}|**2  +  w integral over c < |f| < 1/2 of |H(f)|**2
 
-with H(f) the sum over j of h_j e^{2 pi i f (j - 4)} and mu the fraction of a sample. All integrals are sincs, so the
-taps are the solution of ten linear equations (Laakso, Valimaki, Karjalainen & Laine, Splitting the unit delay, IEEE
-Signal Processing Magazine 13 (1996), section "least squared integral error").
+with H(f) the sum over j of h_j e^{2 pi i f (j - 4)}, mu the fraction of a sample, and A(f) = cos(pi f)**(2 p). All
+integrals are sincs, so the taps are the solution of ten linear equations (Laakso, Valimaki, Karjalainen & Laine,
+Splitting the unit delay, IEEE Signal Processing Magazine 13 (1996), section "least squared integral error").
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,11 +37,13 @@ class Kernel:
         pass_band: b, in cycles a sample.
         stop_band: c, in cycles a sample; one half if there is none.
         stop_weight: w.
+        fall: p; zero for a flat amplitude.
     """
 
     pass_band: float
     stop_band: float = 0.5
     stop_weight: float = 0.0
+    fall: int = 0
 
     @cached_property
     def table(self) -> NDArray[np.int32]:
@@ -50,7 +53,10 @@ class Kernel:
         normal = _band(self.pass_band, distance) + self.stop_weight * (
             _band(0.5, distance) - _band(self.stop_band, distance)
         )
-        wanted = _band(self.pass_band, place[:, np.newaxis] - np.arange(PHASES) / PHASES)
+        ahead = place[:, np.newaxis] - np.arange(PHASES) / PHASES
+        # A power of the cosine is a few shifts.
+        shares = [math.comb(2 * self.fall, k) / 4**self.fall for k in range(2 * self.fall + 1)]
+        wanted = sum(share * _band(self.pass_band, ahead + k - self.fall) for k, share in enumerate(shares))
         return TAP.quantise(np.linalg.solve(normal, wanted).T).astype(np.int32)
 
     def response(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -75,3 +81,8 @@ WIDE = Kernel(0.35)
 """For 2 to 2.8 samples a symbol: what would fold onto the signal was taken away before."""
 NARROW = Kernel(0.2, 0.4, 3e-4)
 """For 2.8 to 4 samples a symbol: two a symbol are too few for all the noise, of which this takes most away."""
+FALLING = Kernel(0.5, fall=2)
+"""Where other tones lie close above the signal's band: a kernel of ten taps that is flat up to there would fold them
+into it, 24 dB down. This one falls to nothing at half the sample rate, and folds less than -75 dB of anything; the
+symbol filter makes the fall good.
+"""

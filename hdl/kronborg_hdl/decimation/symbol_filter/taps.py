@@ -4,15 +4,17 @@ Half-bands and resampler are flat to a thousandth in a narrow signal's band; whe
 filter's 33 taps are those that leave the least intersymbol interference behind a transmitter's pulse and those stages,
 together with the noise that they let through:
 
-    minimise  sum over symbols of (what a symbol gives to its n-th neighbour - [n = 0])**2 + w * sum of taps**2
+    minimise  sum over symbols of (what a symbol gives to its n-th neighbour - [n = 0])**2
+              + w * noise behind the filter  +  v * sum over pilots of (gain at the pilot)**2
 
 The weight w of :data:`NOISE_WEIGHT` keeps the filter a matched one: without it the part of the band that lies beyond
-half the symbol rate could be shared out at will between the frequencies that fold onto each other.
+half the symbol rate could be shared out at will between the frequencies that fold onto each other. Pilots lie outside
+the signal's band, but two samples a symbol may leave them close to it: the weight v makes nulls of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ from ..resampler.kernel import Kernel
 from .model import DISTINCT_TAPS, REACH, TAP
 
 NOISE_WEIGHT = 1e-4
+PILOT_WEIGHT = 10.0
 SPAN = 33
 """Symbols of the transmitter's pulse."""
 TRANSMITTED = 8
@@ -55,17 +58,18 @@ def chain_response(samples_per_symbol: float, halvings: int, kernel: Kernel) -> 
     return response
 
 
-def symbol_filter_taps(roll_off: float, response: Response) -> NDArray[np.float64]:
+def symbol_filter_taps(roll_off: float, response: Response, pilots: Sequence[float] = ()) -> NDArray[np.float64]:
     """c_0 ... c_32 for a root-raised cosine and the stages before the filter.
 
     Args:
         roll_off: of the transmitter's pulse, which covers :data:`SPAN` symbols.
         response: of the stages before the filter, such as :func:`chain_response`.
+        pilots: how far they lie from the signal's centre, in cycles a symbol.
 
     Returns:
         float64, shape (33,): the symmetric filter of 65 taps has unit energy, so that white noise keeps its power.
     """
-    full = _least_squares(roll_off, response)
+    full = _least_squares(roll_off, response, pilots)
     return full / np.sqrt(full[0] ** 2 + 2 * np.sum(full[1:] ** 2))
 
 
@@ -74,7 +78,7 @@ def tap_words(taps: NDArray[np.float64]) -> NDArray[np.int32]:
     return TAP.quantise(taps).astype(np.int32)
 
 
-def _least_squares(roll_off: float, response: Response) -> NDArray[np.float64]:
+def _least_squares(roll_off: float, response: Response, pilots: Sequence[float]) -> NDArray[np.float64]:
     pulse = root_raised_cosine(TRANSMITTED, SPAN, roll_off)
     # The pulse behind the chain at half symbols, by its spectrum: a transmitter's pulse is symmetric about its middle,
     # but for the one sample that has no counterpart.
@@ -90,5 +94,12 @@ def _least_squares(roll_off: float, response: Response) -> NDArray[np.float64]:
     unit = np.zeros(SPAN)
     unit[0] = 1
     twice = np.where(np.arange(SPAN) == 0, 1, 2)[:, np.newaxis]  # neighbours on both sides
-    noise = np.diag(np.where(k == 0, 1.0, 2.0)) * received[0] ** 2 * 2
-    return np.linalg.solve(matrix.T @ (twice * matrix) + NOISE_WEIGHT * noise, matrix.T @ (twice[:, 0] * unit))
+    # What white noise at the converter is at half symbols: the stages shape it, and it folds.
+    edge = np.linspace(0, 2, 4097)[:-1] + 1 / 4096
+    shaped = np.cos(np.pi * np.multiply.outer(np.arange(2 * REACH + 1), edge)) @ response(edge) ** 2 / len(edge)
+    taken = np.abs(np.arange(-REACH, REACH + 1))[:, np.newaxis] == k
+    tap = np.arange(2 * REACH + 1)
+    noise = taken.T @ shaped[np.abs(tap[:, np.newaxis] - tap)] @ taken * 2 * received[0] ** 2 / shaped[0]
+    gain = np.where(k == 0, 1, 2) * np.cos(np.pi * np.multiply.outer(np.asarray(pilots, np.float64), k))
+    normal = matrix.T @ (twice * matrix) + NOISE_WEIGHT * noise + PILOT_WEIGHT * gain.T @ gain
+    return np.asarray(np.linalg.solve(normal, matrix.T @ (twice[:, 0] * unit)))

@@ -1,1 +1,0 @@
-"""From a real sample stream to complex baseband with the lasers' phase removed."""
