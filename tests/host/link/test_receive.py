@@ -79,8 +79,8 @@ def test_symbols_are_as_good_as_those_of_a_filter_that_is_told_the_truth(
         share = abs(np.vdot(x, received)) ** 2 / (np.vdot(x, x).real * np.vdot(received, received).real)
         return float(1 / share - 1)
 
-    # Relative to the signal, of which shot noise is a tenth. At most a percent of that is lost by folding, and what goes
-    # with the signal is below 1.2 mSNU at V_A = 4.
+    # Relative to the signal, of which shot noise is a tenth. A percent of that at most is lost by folding, and what
+    # goes with the signal is below 1.2 mSNU at V_A = 4.
     assert noise(words) < 1.01 * noise(truth) + 3e-4
 
 

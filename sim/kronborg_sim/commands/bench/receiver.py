@@ -187,7 +187,7 @@ def peer(
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise KronborgError(f"the peer's process failed: {last}")
         answer = json.loads(done.stdout.splitlines()[-1])
-        received = np.zeros(0) if answer["error"] else np.load(symbols)
+        received = np.zeros(0, np.complex128) if answer["error"] else np.load(symbols)
     return judge(received, recorded, truth, answer["cpu_seconds"])
 
 
