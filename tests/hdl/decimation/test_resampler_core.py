@@ -5,14 +5,14 @@ import pytest
 from amaranth.sim import Simulator
 
 from kronborg_hdl.decimation.resampler.core import Resampler as ResamplerCore
-from kronborg_hdl.decimation.resampler.kernel import NARROW, WIDE
+from kronborg_hdl.decimation.resampler.kernel import KERNELS
 from kronborg_hdl.decimation.resampler.model import UNIT_STEP, Resampler, Retime, start
 
 SILENT_CLOCKS = 120
 
 
 def simulate(
-    core: ResamplerCore, samples: np.ndarray, commands: list[Retime], step: int, narrow: int, idle: bool, held: bool
+    core: ResamplerCore, samples: np.ndarray, commands: list[Retime], step: int, kernel: int, idle: bool, held: bool
 ) -> np.ndarray:
     """What comes out of the gateware, with random pauses of source and sink."""
     rng, received = np.random.default_rng(1), list[int]()
@@ -21,7 +21,7 @@ def simulate(
     async def host(ctx: Any) -> None:
         ctx.set(port.step_low.word, step % 2**32)
         ctx.set(port.step_high.word, step >> 32)
-        ctx.set(port.kernel.narrow, narrow)
+        ctx.set(port.kernel.number, kernel)
         await ctx.tick().repeat(12)  # commands wait already
         ctx.set(port.control.apply.start, 1)
         await ctx.tick()
@@ -64,10 +64,10 @@ def simulate(
 
 
 @pytest.mark.parametrize(
-    ("words_per_clock", "step", "narrow", "idle", "held"),
-    [(2, 1.25, 1, True, True), (1, 1.5, 0, False, True), (2, 0.9998, 0, False, False), (4, 2.125, 0, True, False)],
+    ("words_per_clock", "step", "kernel", "idle", "held"),
+    [(2, 1.25, 1, True, True), (1, 1.5, 0, False, True), (2, 0.9998, 0, False, False), (4, 2.125, 2, True, False)],
 )
-def test_core_equals_its_model(words_per_clock: int, step: float, narrow: int, idle: bool, held: bool) -> None:
+def test_core_equals_its_model(words_per_clock: int, step: float, kernel: int, idle: bool, held: bool) -> None:
     rng = np.random.default_rng(words_per_clock)
     samples = rng.integers(-(2**17), 2**17, (600 // words_per_clock * words_per_clock, 2)).astype(np.int32)
     jumps = rng.integers(-(2**31), 2**31, 4).tolist()
@@ -75,6 +75,6 @@ def test_core_equals_its_model(words_per_clock: int, step: float, narrow: int, i
     places = (64 * np.arange(1, 5) + 2 * rng.integers(0, 8, 4)).tolist()
     commands = [Retime(*words) for words in zip(places, jumps, steps, strict=True)]
     first = round(step * UNIT_STEP)
-    wanted = Resampler(NARROW if narrow else WIDE, words_per_clock).process(samples, start(first), commands)
+    wanted = Resampler(KERNELS[kernel], words_per_clock).process(samples, start(first), commands)
     core = ResamplerCore(words_per_clock=words_per_clock)
-    np.testing.assert_array_equal(simulate(core, samples, commands, first, narrow, idle, held), wanted.samples)
+    np.testing.assert_array_equal(simulate(core, samples, commands, first, kernel, idle, held), wanted.samples)

@@ -14,7 +14,7 @@ from ...dsp.arithmetic import event_counter, saturate, word_shape
 from ...dsp.formats import BASEBAND
 from ...dsp.pipeline import Pipeline
 from ...dsp.rates import check_lanes
-from .kernel import NARROW, PHASES, TAP, TAPS, WIDE
+from .kernel import KERNELS, TAP, TAPS
 from .model import FRACTION
 from .orders import Orders
 from .registers import REGISTERS
@@ -31,7 +31,7 @@ class Resampler(wiring.Component):
 
     Structure: ``orders`` computes positions ahead of the samples; an order says how many beats must have come, where in
     the window of the last samples each output's ten stand, and their phase. The window moves by a beat; a multiplexer
-    picks the samples, a memory of both kernels gives the taps, and products are summed down a chain that a DSP slice's
+    picks the samples, a memory of all kernels gives the taps, and products are summed down a chain that a DSP slice's
     cascade carries.
 
     Formats: samples and taps Q1.17; exact sums, one rounding, to nearest with ties towards plus infinity. What does not
@@ -115,9 +115,9 @@ class Resampler(wiring.Component):
         pipeline = Pipeline(m, skid.i.ready)
         m.submodules.waiting = waiting = SyncFIFOBuffered(width=len(Value.cast(self.i.payload)), depth=self.depth)
         m.submodules.orders = orders = Orders(words_per_clock=self.words_per_clock)
-        loaded, narrow = Signal(), Signal()
+        loaded, kernel = Signal(), Signal(2)
         with m.If(port.control.apply.start):
-            m.d.sync += loaded.eq(1), narrow.eq(port.kernel.narrow)
+            m.d.sync += loaded.eq(1), kernel.eq(port.kernel.number)
         m.d.comb += [
             orders.run.eq(loaded),
             orders.load.eq(port.control.apply.start),
@@ -159,7 +159,7 @@ class Resampler(wiring.Component):
         for rail in RAILS:
             histories = [line.history(word[rail], depth, reset=True)[1:] for word in list(beat)[::-1]]
             windows[rail] = [history[at] for at in range(depth) for history in histories]
-        taps = self._taps(m, pipeline, orders.o.payload.phases, narrow)
+        taps = self._taps(m, pipeline, orders.o.payload.phases, kernel)
         valid = pipeline.history(go, self._steps + 1, reset=True)[-1]
         overflows = []
         for lane in range(self.words_per_clock):
@@ -184,17 +184,18 @@ class Resampler(wiring.Component):
             m.d.comb += counter.count.eq(event_counter(m, COUNTER_BITS, event, clear))
         return m
 
-    def _taps(self, m: Module, pipeline: Pipeline, phases: data.View, narrow: Value) -> list[list[Value]]:
+    def _taps(self, m: Module, pipeline: Pipeline, phases: data.View, kernel: Value) -> list[list[Value]]:
         """Taps of each lane, two steps after its phase."""
         row = data.ArrayLayout(word_shape(TAP), TAPS)
-        rows = [taps for kernel in (WIDE, NARROW) for taps in kernel.table.tolist()]
+        # Two numbers for the last one: no word is undefined.
+        rows = [taps for each in (*KERNELS, KERNELS[-1]) for taps in each.table.tolist()]
         m.submodules.kernels = kernels = Memory(
-            shape=row, depth=2 * PHASES, init=rows, attrs={"ram_style": "block", "rom_style": "block"}
+            shape=row, depth=len(rows), init=rows, attrs={"ram_style": "block", "rom_style": "block"}
         )
         taps = []
         for phase in phases:
             read = kernels.read_port()
-            m.d.comb += read.addr.eq(Cat(phase, narrow)), read.en.eq(pipeline.advance)
+            m.d.comb += read.addr.eq(Cat(phase, kernel)), read.en.eq(pipeline.advance)
             taps.append([pipeline.register(tap) for tap in read.data])
         return taps
 

@@ -78,7 +78,7 @@ def _band(edge: float, distance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 WIDE = Kernel(0.35)
-"""For 2 to 2.8 samples a symbol: what would fold onto the signal was taken away before."""
+"""For 2 to 2.8 samples a symbol where no other tone is near: what would fold onto the signal was taken away before."""
 NARROW = Kernel(0.2, 0.4, 3e-4)
 """For 2.8 to 4 samples a symbol: two a symbol are too few for all the noise, of which this takes most away."""
 FALLING = Kernel(0.5, fall=2)
@@ -86,3 +86,6 @@ FALLING = Kernel(0.5, fall=2)
 into it, 24 dB down. This one falls to nothing at half the sample rate, and folds less than -75 dB of anything; the
 symbol filter makes the fall good.
 """
+
+KERNELS = (WIDE, NARROW, FALLING)
+"""By their number in the register."""

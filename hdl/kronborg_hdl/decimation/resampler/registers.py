@@ -69,7 +69,15 @@ REGISTERS = RegisterMap(
             "kernel",
             0x1C,
             "Which taps.",
-            (Field("narrow", 0, 1, Access.READ_WRITE, "For 2.8 to 4 samples a symbol, instead of 2 to 2.8."),),
+            (
+                Field(
+                    "number",
+                    0,
+                    2,
+                    Access.READ_WRITE,
+                    "0: 2 to 2.8 samples a symbol; 1: 2.8 to 4; 2 or 3: tones close above the signal's band.",
+                ),
+            ),
         ),
         Register(
             "output",
