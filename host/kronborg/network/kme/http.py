@@ -45,8 +45,10 @@ class Interface:
             seconds = time.perf_counter() - started
             self._metrics.requests.labels(self._name, endpoint, response.status_code).inc()
             self._metrics.seconds.labels(self._name, endpoint).observe(seconds)
+            # KMEs talk to each other all the time.
+            usual = logging.INFO if self._kind == "sae" else logging.DEBUG
             event(
-                logging.INFO if response.status_code == 200 else logging.WARNING,
+                usual if response.status_code == 200 else logging.WARNING,
                 "request",
                 interface=self._name,
                 endpoint=endpoint,

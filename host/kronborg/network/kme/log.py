@@ -17,7 +17,8 @@ LOGGER = logging.getLogger("kronborg.kme")
 
 def event(level: int, what: str, **fields: object) -> None:
     """Log an event: a fixed text, and fields that are names and numbers."""
-    LOGGER.log(level, what, extra={"fields": fields})
+    if LOGGER.isEnabledFor(level):
+        LOGGER.log(level, what, extra={"fields": fields})
 
 
 class Lines(logging.Formatter):

@@ -123,3 +123,14 @@ def test_keys_are_not_in_the_repr_of_what_holds_them(tmp_path: Path) -> None:
     assert "7" not in repr(Key("name", b"7777"))
     with KeyStore(SQLite(tmp_path / "x.sqlite")) as store:
         assert "object at" in repr(store)
+
+
+def test_what_kmes_say_to_each_other_all_the_time_is_not_in_the_log(
+    own_network: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, LOGGER.name):
+        keys_of(own_network.enc())
+        wait_for(lambda: len(caplog.records) > 0)
+        wait_for(lambda: own_network.kmes["kme-b"].metrics.requests.labels("peer", "voids", 200)._value.get() > 2)
+    requests = [record.fields for record in caplog.records if record.msg == "request"]  # type: ignore[attr-defined]
+    assert {(fields["interface"], fields["endpoint"]) for fields in requests} == {("sae", "enc_keys")}
