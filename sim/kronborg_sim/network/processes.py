@@ -144,7 +144,10 @@ class Processes:
         process.wait()
 
     def fill(self, total: int, block: int = 1 << 20) -> None:
-        """Store blocks at both ends until each pool has `total` bytes more, and wait until both KMEs have them."""
+        """Store blocks at both ends until each pool has `total` bytes more, and wait until both KMEs have them.
+
+        They count keys up to `max_count`, which has to allow for it.
+        """
         ends = [Sae(self.pair, "alice", "kme-a"), Sae(self.pair, "bob", "kme-b")]
         before = [_stored(each) for each in ends]
         self.pair.fill([block] * -(-2 * total // (block - 18)))

@@ -25,7 +25,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.5
 """How often a link is looked at: new blocks, reservations to void, keys whose time is over."""
 PURGE_SECONDS = 30.0
-BLOCKS_AT_ONCE = 16
+BLOCKS_AT_ONCE = 4
 
 NO_KEY = "insufficient key material"
 SIZE = "size shall be a multiple of 8"

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     with (
         tempfile.TemporaryDirectory() as folder,
         progress.stage("key delivery", 5) as stage,
-        Processes(make_pair(Path(folder))) as kmes,
+        Processes(make_pair(Path(folder), keys="max_count = 1_000_000_000")) as kmes,
     ):
         stage.advance()
         kmes.fill(FASTEST * KEY_BYTES * seconds)
