@@ -10,7 +10,8 @@ makes the stored codes again, bit for bit. How an ensemble becomes a matrix:
 2. Each edge of the base graph becomes a circulant of `lifting` edges, given by one shift. Core shifts are grown edge by
    edge, columns of low degree first, so that each new edge closes as long a cycle as possible (progressive edge growth,
    Hu, Eleftheriou & Arnold 2005, on one representative of each orbit).
-   In a large core only degree-two columns are grown.
+   In a large core only degree-two columns are grown. A core whose degree-two columns make a code word of few bits is
+   dealt again.
 3. All other shifts are drawn at random and drawn again wherever they would close a cycle of length four.
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 from itertools import combinations
+from math import gcd
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +42,17 @@ def construct(ensemble: Ensemble, seed: int) -> BaseGraph:
         raise InputError("a check would meet a column twice: give the ensemble more checks or more core columns")
     rng = np.random.default_rng(seed)
     column_degrees = np.array(ensemble.column_degrees())
-    core_rows = _deal(column_degrees, ensemble.core_check_degrees(), rng)
-    _cut_cycles(core_rows, column_degrees, rng)
-    leaf_rows = _deal_in_rounds(ensemble.core_columns, leaf_degrees, rng)
+    for _ in range(200):
+        core_rows = _deal(column_degrees, ensemble.core_check_degrees(), rng)
+        _cut_cycles(core_rows, column_degrees, rng)
+        leaf_rows = _deal_in_rounds(ensemble.core_columns, leaf_degrees, rng)
+        core_shifts = _grow_core(core_rows, column_degrees, ensemble.lifting, rng)
+        if lightest_cycle(core_rows, core_shifts, column_degrees, ensemble.lifting) >= LIGHTEST:
+            break
+    else:
+        raise InputError("columns of degree two close cycles of few bits: take fewer of them or a larger lifting")
     rows = core_rows + leaf_rows
-    shifts = _grow_core(core_rows, column_degrees, ensemble.lifting, rng) + [[-1] * len(row) for row in leaf_rows]
-    shifts = _draw(rows, shifts, ensemble.lifting, rng)
+    shifts = _draw(rows, core_shifts + [[-1] * len(row) for row in leaf_rows], ensemble.lifting, rng)
     return BaseGraph(
         ensemble.lifting,
         ensemble.core_columns,
@@ -109,6 +116,47 @@ def _deal(column_degrees: NDArray[np.int64], row_degrees: list[int], rng: np.ran
                 if other is not row and other[there] not in row and row[place] not in other:
                     row[place], other[there] = other[there], row[place]
     return rows
+
+
+LIGHTEST = 8
+"""Fewest bits of a code word that a cycle of degree-two columns may make."""
+
+LONGEST = 6
+"""Columns of the cycles that are looked at."""
+
+
+def lightest_cycle(
+    rows: list[list[int]], shifts: list[list[int]], column_degrees: NDArray[np.int64], lifting: int
+) -> int:
+    """Fewest bits of a code word made of one cycle of degree-two columns, `LONGEST` of them or fewer; at most the lifting.
+
+    Once around, such a cycle comes back turned by the sum of its shifts, so it closes after the order of that sum.
+    """
+    ends: dict[int, list[tuple[int, int]]] = {}  # row and shift at both ends of a column
+    for r, (row, turns) in enumerate(zip(rows, shifts, strict=True)):
+        for column, turn in zip(row, turns, strict=True):
+            if column_degrees[column] == 2:
+                ends.setdefault(column, []).append((r, turn))
+    ways: dict[int, list[tuple[int, int, int]]] = {}  # of a row: column, row behind it, what it turns by
+    for column, ((first, a), (second, b)) in ends.items():
+        ways.setdefault(first, []).append((column, second, a - b))
+        ways.setdefault(second, []).append((column, first, b - a))
+    lightest = lifting
+
+    def walk(begin: int, row: int, turned: int, used: tuple[int, ...]) -> None:
+        nonlocal lightest
+        for column, behind, turn in ways.get(row, []):
+            if column in used or behind < begin:
+                continue
+            if behind == begin:
+                order = lifting // gcd((turned + turn) % lifting, lifting)
+                lightest = min(lightest, order * (len(used) + 1))
+            elif len(used) + 1 < LONGEST:
+                walk(begin, behind, turned + turn, (*used, column))
+
+    for begin in range(len(rows)):
+        walk(begin, begin, 0, ())
+    return lightest
 
 
 GROWN_EDGES = 600

@@ -12,7 +12,7 @@ from kronborg.errors import InputError, NoKeyError
 from kronborg.postprocessing.reconciliation import Code, Decoder, available_codes, choose_code, code_named
 from kronborg.postprocessing.reconciliation.base_graph import STORED, BaseGraph, load
 from kronborg.postprocessing.reconciliation.codes import Family, families
-from kronborg.postprocessing.reconciliation.construct import construct, main
+from kronborg.postprocessing.reconciliation.construct import LIGHTEST, construct, lightest_cycle, main
 from kronborg.postprocessing.reconciliation.ensembles import ENSEMBLES, Ensemble, Nodes
 
 every_family = pytest.mark.parametrize("family", families(), ids=lambda family: family.name)
@@ -77,6 +77,26 @@ def test_few_columns_of_degree_two_form_no_cycle(family: Family) -> None:
         first, second = (r for r, row in enumerate(rows(family.graph)[: len(group)]) if column in dict(row))
         assert group[first] != group[second]
         group = [group[first] if g == group[second] else g for g in group]
+
+
+def test_the_lightest_cycle_of_degree_two_columns_is_found() -> None:
+    """Two columns that meet the same two rows close after the order of what they are turned by: 2 here, so 4 bits."""
+    rows, degrees = [[0, 1, 2], [0, 1, 2]], np.array([2, 2, 3])
+    assert lightest_cycle(rows, [[5, 0, 1], [0, 3, 9]], degrees, lifting=16) == 2 * 16 // 8
+    assert lightest_cycle(rows, [[5, 0, 1], [0, 2, 9]], degrees, lifting=16) == 16, "none is lighter than a circulant"
+
+
+@every_family
+def test_no_cycle_of_degree_two_columns_makes_a_word_of_few_bits(family: Family) -> None:
+    core = slice(0, family.graph.core_rows)
+    pairs = rows(family.graph)[core]
+    lightest = lightest_cycle(
+        [[column for column, _ in row] for row in pairs],
+        [[shift for _, shift in row] for row in pairs],
+        np.array(family.ensemble.column_degrees()),
+        family.graph.lifting,
+    )
+    assert lightest >= LIGHTEST
 
 
 def test_an_ensemble_that_cannot_be_lifted_is_refused() -> None:
