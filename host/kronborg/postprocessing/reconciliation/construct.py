@@ -128,7 +128,7 @@ LONGEST = 6
 def lightest_cycle(
     rows: list[list[int]], shifts: list[list[int]], column_degrees: NDArray[np.int64], lifting: int
 ) -> int:
-    """Fewest bits of a code word made of one cycle of degree-two columns, `LONGEST` of them or fewer; at most the lifting.
+    """Fewest bits of a code word made of one cycle of up to `LONGEST` degree-two columns; at most the lifting.
 
     Once around, such a cycle comes back turned by the sum of its shifts, so it closes after the order of that sum.
     """
