@@ -1,0 +1,39 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from kronborg.cli import main
+
+ONE = ["--core", "alphabet", "--lanes", "1", "--device", "xczu48dr"]
+
+
+def test_writes_the_rows_that_were_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rows.json"
+    assert main(["resources", *ONE, "--json", str(path)]) == 0
+    (row,) = json.loads(path.read_text())["rows"]
+    assert (row["core"], row["lanes"], row["device"]) == ("alphabet", 1, "xczu48dr")
+    assert {"multipliers", "luts", "registers", "block_rams", "logic_levels"} < row.keys()
+    assert str(row["luts"]) in capsys.readouterr().out
+
+
+def test_json_on_standard_output_is_alone_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resources", *ONE, "--json", "-"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["rows"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--core", "gaussian", "--lanes", "16"], "no core is built so"),
+        (["--core", "pulse_shaper", "--lanes", "2", "--samples-per-symbol", "3"], "3 samples per symbol: must be"),
+        (["--jobs", "0"], "--jobs 0"),
+        (["--store", "--span", "5"], "leave out --samples-per-symbol and --span"),
+        (["--json", "/nowhere/rows.json"], "cannot write '/nowhere/rows.json'"),
+    ],
+)
+def test_wrong_input_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resources", "--plain", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("kronborg resources: ") == 1
