@@ -54,6 +54,7 @@ class Recorded:
 
     Attributes:
         samples: int16, shape (n,).
+        current: what of them is light, without noise and rounding, in words, float64, shape (n,).
         symbols: Alice's, complex128, unit variance per quadrature, shape (m,).
         phase: of the beat, radians modulo one turn, float32, shape (n,).
         first_symbol: centre of symbol 0 in samples.
@@ -62,6 +63,7 @@ class Recorded:
     """
 
     samples: NDArray[np.int16] = field(repr=False)
+    current: NDArray[np.float64] = field(repr=False)
     symbols: NDArray[np.complex128] = field(repr=False)
     phase: NDArray[np.float32] = field(repr=False)
     first_symbol: float
@@ -114,7 +116,16 @@ def record(frame: FrameFormat, light: Light, sample_rate_hz: float, rng: np.rand
     phase = lasers.beat_phase(0.0, count, sample_rate_hz, rng)
     detector = RfHeterodyne()
     samples = detector.record(count, rng, field=field_seen, phase=phase)
-    return Recorded(samples, symbols, phase, (centre + light.delay) * rate, m * rate, detector.shot_noise_words)
+    current = np.sqrt(2) * detector.shot_noise_words * (field_seen * np.exp(1j * phase.astype(np.float64))).real
+    return Recorded(
+        samples,
+        current,
+        symbols,
+        phase,
+        (centre + light.delay) * rate,
+        m * rate,
+        detector.shot_noise_words,
+    )
 
 
 def told_the_truth(recorded: Recorded, frame: FrameFormat, sample_rate_hz: float) -> NDArray[np.complex128]:

@@ -35,6 +35,7 @@ CLOCK_OFFSETS_PPM = (-100.0, -20.0, -2.0, 2.0, 20.0, 100.0)
 PREAMBLE_SNU = 300.0
 """The peer looks for the loudest part of the recording."""
 DELAY_SAMPLES = 30_000.3
+EDGE_SYMBOLS = 32
 LOST_SNU = 0.25
 """A receiver that adds half of the signal's variance has lost the frame."""
 
@@ -73,6 +74,8 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     python = None
     if options.peer:
         python = Path(options.peer_python) if options.peer_python else peer_python(options.peer)
+    if python and not python.is_file():
+        raise InputError(f"--peer-python {python}: there is no such interpreter")
     frame = frame_of(symbols)
     grid = [(linewidth, 0.0) for linewidth in LINEWIDTHS_HZ] + [(LINEWIDTHS_HZ[1], ppm) for ppm in CLOCK_OFFSETS_PPM]
     rows, table = [], [("linewidth, clock", "added noise, phase variance, time a symbol")]
@@ -132,14 +135,15 @@ def judge(
     """
     per_symbol = 1e6 * cpu_seconds / len(recorded.symbols)
     count = min(len(symbols), len(truth))
-    y, x, g = symbols[:count], recorded.symbols[:count], truth[:count]
-    if not count or not np.any(y):
+    # The loud preamble before the first symbols reaches into their pulses.
+    y, x, g = (values[EDGE_SYMBOLS:count] for values in (symbols, recorded.symbols, truth))
+    if not np.any(y):
         return Reception(None, None, per_symbol)
     added = SIGNAL_SNU * (1 / _signal_to_noise(y, x) - 1 / _signal_to_noise(g, x))
     if added > LOST_SNU:
         return Reception(None, None, per_symbol)
     turned = y / (np.vdot(g, y) / np.vdot(g, g))
-    variance = np.sum((turned * np.conj(g)).imag ** 2) / np.sum(np.abs(g) ** 4)
+    variance = np.average(np.angle(turned * np.conj(g)) ** 2, weights=np.abs(g) ** 2)
     return Reception(1e3 * float(added), float(variance), per_symbol)
 
 
@@ -182,7 +186,7 @@ def peer(
             "pilot_phase_filtering_size": pilot_filter,
         }
         request.write_text(json.dumps({"samples": str(samples), "symbols": str(symbols), "parameters": parameters}))
-        done = subprocess.run([python, DRIVER, request], capture_output=True, text=True, check=False)
+        done = subprocess.run([python, "-I", DRIVER, request], capture_output=True, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise KronborgError(f"the peer's process failed: {last}")
