@@ -14,7 +14,7 @@ from amaranth.lib import wiring
 
 from kronborg_hdl.axi.bank import PagedBank, RegisterBank
 from kronborg_hdl.axi.pages import PageMap
-from kronborg_hdl.axi.stream import SkidBuffer
+from kronborg_hdl.axi.stream import SkidBuffer, complex_words
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter
 from kronborg_hdl.modulation.alphabet.core import AlphabetSource
 from kronborg_hdl.modulation.entropy.chacha20.core import Expander
@@ -160,7 +160,7 @@ SMALL: dict[str, tuple[Callable[[], wiring.Component], tuple[str, ...]]] = {
     "frame_controller": (lambda: FrameController(symbols_per_clock=1, preamble_capacity=2), ()),
     "predistortion": (lambda: Predistortion(lanes=1), PRODUCTS),
     "symbol_record": (lambda: SymbolRecord(symbols_per_clock=1, depth=2), ()),
-    "tap": (lambda: Tap(places={"word": 8}, depth=2), PRODUCTS),
+    "tap": (lambda: Tap(places={"samples": complex_words(1)}, depth=2), PRODUCTS),
     "transmitter": (_transmitter, (*PRODUCTS, *SUMS, *SOURCES)),
 }
 """Cores for whose offers ``synthesis.cores.small`` is not small enough, or for which other cells are to be cut."""
