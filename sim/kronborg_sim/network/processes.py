@@ -146,13 +146,14 @@ class Processes:
     def fill(self, total: int, block: int = 1 << 20) -> None:
         """Store blocks at both ends until each pool has `total` bytes more, and wait until both KMEs have them.
 
-        They count keys up to `max_count`, which has to allow for it.
+        They count keys up to `max_count`: beyond, nobody sees more of them.
         """
         ends = [Sae(self.pair, "alice", "kme-a"), Sae(self.pair, "bob", "kme-b")]
         before = [_stored(each) for each in ends]
         self.pair.fill([block] * -(-2 * total // (block - 18)))
         end = time.monotonic() + START_SECONDS
-        while any(_stored(each) - old < total // 32 for each, old in zip(ends, before, strict=True)):
+        wanted = [min(stored + total // 32, most) for stored, most in before]
+        while any(_stored(each)[0] < enough for each, enough in zip(ends, wanted, strict=True)):
             if time.monotonic() > end:
                 raise KronborgError("the KMEs do not take up the blocks of their link")
             time.sleep(0.1)
@@ -160,5 +161,7 @@ class Processes:
             each.close()
 
 
-def _stored(sae: Sae) -> int:
-    return int(sae.status({"alice": "bob", "bob": "alice"}[sae.name])["stored_key_count"])
+def _stored(sae: Sae) -> tuple[int, int]:
+    """Keys that a KME says it has, and the most that it says."""
+    status = sae.status({"alice": "bob", "bob": "alice"}[sae.name])
+    return int(status["stored_key_count"]), int(status["max_key_count"])
