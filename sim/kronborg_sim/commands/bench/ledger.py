@@ -170,8 +170,8 @@ def ledger(symbols: int, linewidth_hz: float, pilot_snr_db: float, clock_offset_
             # Phase of both oscillators, on signal and noise; and the strongest spur of the pilot.
             1e3 * (2 * dropped * (VARIANCE_SNU * RECEIVED + 1) + pilot * 2 * 10**-8.04) / RECEIVED,
         ),
-        Effect("timing: position in 128ths", proportional(by_128ths, by_any), 1.1 * timing / 12 / (2 * PHASES) ** 2),
-        Effect("timing: off by T / 128", proportional(off, by_any), 1.05 * timing / PHASES**2),
+        Effect("timing in 128ths", proportional(by_128ths, by_any), 1.1 * timing / 12 / (2 * PHASES) ** 2),
+        Effect("timing off by T/128", proportional(off, by_any), 1.05 * timing / PHASES**2),
         Effect("filters", proportional(by_any, matched), 0.02),
         Effect("phase", proportional(matched, told), 1.1 * 1e3 * VARIANCE_SNU * limit),
     ]
