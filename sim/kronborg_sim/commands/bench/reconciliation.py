@@ -72,7 +72,8 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
         (
             "peer",
             f"{peer['name']}: efficiency {peer['reconciliation_efficiency']:.3f}, {peer['failed_frames']} of"
-            f" {peer['frames']} failed, {si(peer['symbols_per_second_per_core'], 'symbol/s')}: {peer['speed_ratio']:.3g} times slower",
+            f" {peer['frames']} failed, {si(peer['symbols_per_second_per_core'], 'symbol/s')}:"
+            f" {peer['speed_ratio']:.3g} times slower",
         )
         for peer in peers
     ]
