@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from kronborg.errors import InputError
 from kronborg.postprocessing.reconciliation import Code, Decoder, native_available
+from kronborg.postprocessing.reconciliation.base_graph import BaseGraph
 from kronborg.postprocessing.reconciliation.byte_arithmetic import core_row, leaf_row, tables_for
 from kronborg.postprocessing.reconciliation.codes import families
 from kronborg.postprocessing.reconciliation.construct import construct
@@ -245,9 +246,10 @@ def test_refuses_arrays_that_are_not_a_block(small_code: Code) -> None:
 
 
 def test_refuses_a_code_with_larger_checks_than_there_is_room_for() -> None:
-    ensemble = Ensemble((Nodes(260, 2),), (Nodes(2, 260),), 300, 40, 40, 128)
+    edges = np.arange(257, dtype=np.int32)
+    graph = BaseGraph(128, 300, 1, np.array([257]), edges, np.zeros_like(edges))
     with pytest.raises(InputError, match="more than 256 core edges"):
-        Decoder(Code("wide", construct(ensemble, seed=1), 1.0))
+        Decoder(Code("wide", graph, 1.0))
 
 
 def test_bits_do_not_show_in_a_repr(small_code: Code) -> None:
