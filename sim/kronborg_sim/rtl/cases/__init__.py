@@ -1,0 +1,36 @@
+"""What each core is run with on its RTL, and what its model says must come of it.
+
+A new core is a function more in the file of its family, and a line here.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .case import Case, Size
+from .compensation import converter_input, mixer, pilot_tracker, rotator
+from .decimation import half_band, matched_filter, symbol_filter
+from .modulation import alphabet, entropy, gaussian, predistortion, pulse_shaper, shift_and_pilots
+from .receiver import tap
+from .synchronisation import frame_synchroniser
+from .transmitter import transmitter
+
+CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
+    "alphabet": alphabet,
+    "converter_input": converter_input,
+    "entropy": entropy,
+    "frame_synchroniser": frame_synchroniser,
+    "gaussian": gaussian,
+    "half_band": half_band,
+    "matched_filter": matched_filter,
+    "mixer": mixer,
+    "pilot_tracker": pilot_tracker,
+    "predistortion": predistortion,
+    "pulse_shaper": pulse_shaper,
+    "rotator": rotator,
+    "shift_and_pilots": shift_and_pilots,
+    "symbol_filter": symbol_filter,
+    "tap": tap,
+    "transmitter": transmitter,
+}
+"""By the name of the core. Raise ValueError for a size that the core does not have."""
