@@ -104,7 +104,7 @@ def bench_core(
     for idle, back_pressure in itertools.product((False, True), repeat=2):
         stage = " and ".join(word for word, on in (("idle", idle), ("back-pressure", back_pressure)) if on)
         stage = stage or "no pauses"
-        set_pauses(model, IDLE * idle, BACK_PRESSURE * back_pressure, seed)
+        set_pauses(model, IDLE * idle, BACK_PRESSURE * back_pressure, seed, case.steady)
         measured, found = _run(case, model, rng, symbols)
         sent += int(len(measured) * case.samples_per_beat / case.samples_per_symbol)
         if not (idle or back_pressure):
@@ -127,9 +127,9 @@ def bench_core(
     )
 
 
-def set_pauses(model: RtlModel, idle: float, back_pressure: float, seed: int) -> None:
-    """Pause all streams, those of the registers among them, with these probabilities."""
-    for stream in model.streams:
+def set_pauses(model: RtlModel, idle: float, back_pressure: float, seed: int, steady: Sequence[str] = ()) -> None:
+    """Pause all streams, those of the registers among them, with these probabilities; but not the steady ones."""
+    for stream in set(model.streams) - set(steady):
         model.pause(stream, idle if model.is_input(stream) else back_pressure, seed=seed)
 
 
@@ -148,7 +148,8 @@ def difference(stream: str, expected: Sequence[NDArray[Any]], beats: Beats, *, h
     """
     if not expected:
         return f"{stream}: {len(beats)} beats came, and none had to" if len(beats) else ""
-    words = np.concatenate([frame.ravel() for frame in expected])
+    frames = [_words(frame) for frame in expected]
+    words = np.concatenate([frame.ravel() for frame in frames])
     came = beats.words(words.dtype)
     per_beat = beats.data.shape[1] // words.dtype.itemsize
     wrong = np.flatnonzero(came[: len(words)] != words[: len(came)])
@@ -158,12 +159,20 @@ def difference(stream: str, expected: Sequence[NDArray[Any]], beats: Beats, *, h
         return f"{stream}, clock {clock}: word {at} of {len(words)} is {came[at]} and not {words[at]}"
     if len(came) != len(words):
         return f"{stream}: {len(came)} words came and not {len(words)}"
+    marks = [frame["user"] for frame in expected if frame.dtype.names]
+    if marks and len(wrong := np.flatnonzero(np.concatenate(marks) != beats.user)):
+        return f"{stream}: TUSER of beat {wrong[0]} is {beats.user[wrong[0]]:#x}"
     if not has_last:
         return ""
     last = np.zeros(len(beats), bool)
-    last[np.cumsum([frame.size // per_beat for frame in expected]) - 1] = True
+    last[np.cumsum([frame.size // per_beat for frame in frames]) - 1] = True
     wrong = np.flatnonzero(last != beats.last)
     return f"{stream}: TLAST of beat {wrong[0]} is {beats.last[wrong[0]]}" if len(wrong) else ""
+
+
+def _words(frame: NDArray[Any]) -> NDArray[Any]:
+    """A frame's TDATA."""
+    return np.ascontiguousarray(frame["words"]) if frame.dtype.names else frame
 
 
 def _run(case: Case, model: RtlModel, rng: np.random.Generator, symbols: int) -> tuple[Beats, str]:
@@ -174,15 +183,15 @@ def _run(case: Case, model: RtlModel, rng: np.random.Generator, symbols: int) ->
         case.configure(model)
         frames, counts = case.response(stimulus)
         for stream, given in stimulus.items():
-            for words in given:
-                model.send(stream, words)
+            for frame in given:
+                model.send(stream, _words(frame), user=frame["user"] if frame.dtype.names else None)
         # With pauses a beat takes five clocks on the average; a core that stops is given up.
         everything = [*stimulus.items(), *frames.items()]
-        beats = sum(words.nbytes // model.beat_bytes(stream) for stream, given in everything for words in given)
+        beats = sum(_words(frame).nbytes // model.beat_bytes(stream) for stream, given in everything for frame in given)
         for stream, given in frames.items():
             if model.has_last(stream):
                 model.wait(stream, frames=len(given), within=10_000 + 12 * beats)
-            elif size := sum(words.nbytes for words in given):
+            elif size := sum(_words(frame).nbytes for frame in given):
                 model.wait(stream, beats=size // model.beat_bytes(stream), within=10_000 + 12 * beats)
         model.run(SILENT_CLOCKS)
         read = {name: model.read(*name) for name in counts}

@@ -10,15 +10,19 @@ import numpy as np
 from .case import Case, Size
 from .compensation import converter_input, mixer, pilot_tracker, rotator
 from .decimation import half_band, matched_filter, symbol_filter
+from .frames import frame_controller, symbol_record
 from .modulation import alphabet, entropy, gaussian, predistortion, pulse_shaper, shift_and_pilots
 from .receiver import tap
 from .synchronisation import frame_synchroniser
 from .transmitter import transmitter
 
+__all__ = ["CASES", "Case", "Size"]
+
 CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "alphabet": alphabet,
     "converter_input": converter_input,
     "entropy": entropy,
+    "frame_controller": frame_controller,
     "frame_synchroniser": frame_synchroniser,
     "gaussian": gaussian,
     "half_band": half_band,
@@ -30,6 +34,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "rotator": rotator,
     "shift_and_pilots": shift_and_pilots,
     "symbol_filter": symbol_filter,
+    "symbol_record": symbol_record,
     "tap": tap,
     "transmitter": transmitter,
 }

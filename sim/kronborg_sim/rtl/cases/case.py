@@ -15,9 +15,17 @@ from ..model import RegisterName, RtlModel
 
 Words = NDArray[Any]
 Frames = Mapping[str, Sequence[Words]]
-"""For each stream by name its frames: TDATA's words, in any shape."""
+"""For each stream by name its frames: TDATA's words, in any shape, or what :func:`marked` makes of them and TUSER."""
 Counts = Mapping[tuple[RegisterName, str], int]
 """What a field of a register reads."""
+
+
+def marked(words: Words, user: NDArray[np.uint64]) -> Words:
+    """A frame of a stream that has TUSER: a record of ``words`` and ``user`` for each beat."""
+    per_beat = words.reshape(len(user), -1)
+    frame = np.zeros(len(user), [("words", words.dtype, per_beat.shape[1:]), ("user", np.uint64)])
+    frame["words"], frame["user"] = per_beat, user
+    return frame
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Case:
         rate_of: the stream on which samples per clock are counted.
         samples_per_beat: of that stream.
         samples_per_symbol: that pass there for each symbol.
+        steady: inputs that do not pause, since what comes out then depends on when they do.
     """
 
     core: Core
@@ -56,3 +65,4 @@ class Case:
     rate_of: str
     samples_per_beat: float
     samples_per_symbol: float = 1
+    steady: tuple[str, ...] = ()

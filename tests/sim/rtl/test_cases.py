@@ -1,0 +1,42 @@
+"""What the comparison says of a stream with TUSER, and that every case's stimulus and response go together."""
+
+import numpy as np
+import pytest
+
+from kronborg_sim.rtl.bench import difference
+from kronborg_sim.rtl.cases import CASES, Size
+from kronborg_sim.rtl.cases.case import marked
+from kronborg_sim.rtl.model import Beats
+
+WORDS = np.arange(12, dtype=np.int16).reshape(6, 2)
+USER = np.array([7, 8, 9], np.uint64)
+
+
+def beats(words: np.ndarray = WORDS, user: np.ndarray = USER) -> Beats:
+    last = np.arange(1, len(user) + 1) == len(user)
+    data = np.ascontiguousarray(words, "<i2").view(np.uint8).reshape(len(user), -1)
+    return Beats(data, user, last, np.arange(len(user), dtype=np.uint64))
+
+
+def test_a_frame_with_marks_is_compared_in_words_and_marks() -> None:
+    expected = [marked(WORDS, USER)]
+    assert difference("m_axis", expected, beats()) == ""
+    assert difference("m_axis", expected, beats(words=WORDS + 1)) == "m_axis, clock 0: word 0 of 12 is 1 and not 0"
+    assert difference("m_axis", expected, beats(user=USER ^ np.uint64(1))) == "m_axis: TUSER of beat 0 is 0x6"
+
+
+@pytest.mark.parametrize("core", ["frame_controller", "symbol_record"])
+def test_frames_and_their_record_have_so_many_symbols_and_some_that_are_no_key(core: str) -> None:
+    case = CASES[core](Size(4, 8, 33), np.random.default_rng(1))
+    stimulus = case.stimulus(np.random.default_rng(2), 1000)
+    frames, counts = case.response(stimulus)
+    user = np.concatenate(
+        [frame["user"] for frame in (frames if core == "frame_controller" else stimulus)[SIDES[core]]]
+    )
+    recorded, starved = user & np.uint64(1), user >> np.uint64(1) & np.uint64(1)
+    assert recorded.sum() * 4 >= 1000
+    assert 0 < starved.sum() < recorded.sum()
+    assert any(counts.values())
+
+
+SIDES = {"frame_controller": "m_axis", "symbol_record": "s_axis"}
