@@ -14,27 +14,28 @@ from ...dsp.formats import BASEBAND, SAMPLE
 from ...dsp.pipeline import Pipeline
 from ...dsp.rates import LANES, check_lanes
 from ..phase_smoother.core import RAILS
-from .model import REACH, SAMPLES_PER_HOP
+from .model import MOST_DELAY, REACH, SAMPLES_PER_HOP
 from .registers import COUNTER_BITS, DEPTH_BITS, REGISTERS
 
 SAMPLES_PER_CLOCK = LANES
-STEPS = 6
-"""History; delay; products; sum; rounding and saturation; and the skid buffer."""
+STEPS = 7
+"""History; delay; phasors between hops; products; sum; rounding and saturation; and the skid buffer."""
 
 
 class Rotator(wiring.Component):
-    """Take the pilot's phase off the signal: each sample times the conjugate of its hop's unit phasor.
+    """Take the pilot's phase off the signal: each sample times the conjugate of the pilot's unit phasor.
 
-    Mathematics: ``y[n] = saturate(round(z[n] conj(u[n // 2 - delay]) / 2**15))``; the model has it in full.
+    Mathematics: ``y[n] = saturate(round(z[n] conj(v[n - 2 delay]) / 2**15))``, where v lies on straight lines between
+    the hops' phasors; the model has it in full.
 
     Structure: samples wait in a FIFO. Whenever a beat of phasors comes, one of samples goes, but for the first
     ``REACH`` hops of phasors: so the phasors of all delays are in a history of ``2 * REACH`` hops, and the register
-    chooses. At one sample per clock two beats of samples are a hop.
+    chooses, with each hop's phasor those before and behind it. At one sample per clock two beats of samples are a hop.
 
-    Formats: samples Q1.17 in and out, phasors Q1.15. A sum of two products has 34 bits; it is rounded once, to nearest
-    with ties towards plus infinity, and saturates: that takes samples longer than full scale, since a unit phasor is no
-    longer than one and a rounding. Clipped words are counted. The rounding is 1 / 12 word**2 a rail; see ``BASEBAND``
-    for what that is as noise.
+    Formats: samples Q1.17 in and out, phasors Q1.15, those between hops rounded once to that. A sum of two products has
+    34 bits; it is rounded once, to nearest with ties towards plus infinity, and saturates: that takes samples longer
+    than full scale, since a unit phasor is no longer than one and a rounding. Clipped words are counted. The rounding
+    is 1 / 12 word**2 a rail; see ``BASEBAND`` for what that is as noise.
 
     Reset: what waits is forgotten, and phasors from before it are zeros.
 
@@ -129,18 +130,28 @@ class Rotator(wiring.Component):
                 m.d.sync += second.eq(~second)
 
         chosen = self._choose_phasors(m, pipeline, alone | with_phasor)
+        later = pipeline.history(second, 2)[-1]
         overflows: list[Value] = []
         for place in range(self.samples_per_clock):
+            hop = 1 + place // SAMPLES_PER_HOP
+            before, own, behind = chosen[hop - 1 : hop + 2]
+            if self.samples_per_clock < SAMPLES_PER_HOP:
+                other = {rail: Mux(later, behind[rail], before[rail]) for rail in RAILS}
+            else:
+                other = behind if place % SAMPLES_PER_HOP else before
+            between = {
+                rail: pipeline.register((3 * own[rail] + other[rail] + 2) >> 2, word_shape(SAMPLE)) for rail in RAILS
+            }
             word = waiting.words[place]
-            z = {rail: pipeline.history(word[rail], 2)[-1] for rail in RAILS}
-            turned, over = self._turn(pipeline, z, chosen[place // SAMPLES_PER_HOP])
+            z = {rail: pipeline.history(word[rail], 3)[-1] for rail in RAILS}
+            turned, over = self._turn(pipeline, z, between)
             overflows += over
             m.d.comb += (skid.i.payload.words[place][rail].eq(turned[rail]) for rail in RAILS)
         self._count(m, overflows, pipeline.advance & skid.i.valid)
         return m
 
     def _choose_phasors(self, m: Module, pipeline: Pipeline, comes: Value) -> list[data.View]:
-        """For each hop of a beat of samples its phasor, two steps later."""
+        """The phasors of the hop before a beat of samples, of its own hops and of the next one, two steps later."""
         count = self.hops_per_clock
         shape = self.phasors.payload.words.shape().elem_shape
         # The newest hop first. A beat of samples is REACH hops behind the newest of phasors.
@@ -148,15 +159,14 @@ class Rotator(wiring.Component):
         newest = [self.phasors.payload.words[count - 1 - age] for age in range(count)]
         with m.If(pipeline.advance & comes):
             m.d.sync += [later.eq(word) for later, word in zip(history, [*newest, *history], strict=False)]
-        delay = Signal(range(2 * REACH + 1), init=REACH)
+        delay = Signal(range(2 * MOST_DELAY + 1), init=MOST_DELAY)
         written = self.port.delay.hops
-        limited = Mux(written > REACH, REACH, Mux(written < -REACH, -REACH, written))
         with m.If(self.port.control.apply.start):
-            m.d.sync += delay.eq(limited + REACH)
+            m.d.sync += delay.eq(Mux(written < -MOST_DELAY, -MOST_DELAY, written) + MOST_DELAY)
         chosen = []
-        for place in range(count):
-            row = history[count - 1 - place :][: 2 * REACH + 1]
-            phasor = Signal(shape, name=f"phasor_{place}")
+        for place in range(-1, count + 1):
+            row = history[count - place :][: 2 * MOST_DELAY + 1]
+            phasor = Signal(shape, name=f"phasor_{place + 1}")
             with m.Switch(delay):
                 for age, word in enumerate(row[:-1]):
                     with m.Case(age):
@@ -167,7 +177,7 @@ class Rotator(wiring.Component):
         return chosen
 
     @staticmethod
-    def _turn(pipeline: Pipeline, z: dict[str, Value], u: data.View) -> tuple[dict[str, Value], list[Value]]:
+    def _turn(pipeline: Pipeline, z: dict[str, Value], u: dict[str, Signal]) -> tuple[dict[str, Value], list[Value]]:
         """A sample times the conjugate of a phasor, three steps later, and whether each rail was clipped."""
         products = {one + other: pipeline.register(z[one] * u[other]) for one in RAILS for other in RAILS}
         sums = {

@@ -1,13 +1,19 @@
-"""Bit-exact numpy model of the rotator: decimated samples times the conjugate of their hop's phasor.
+"""Bit-exact numpy model of the rotator: decimated samples times the conjugate of the pilot's phasor.
 
-A hop is two decimated samples. With z a sample and u the unit phasor of its hop,
+A hop is two decimated samples, a quarter of a hop before and behind its middle. With u_k the unit phasor of hop k, the
+phasor in between is the straight line's,
 
-    y[n] = saturate( round( z[n] conj(u[n // 2 - delay]) / 2**15 ) ),
+    v[2 k] = round( (3 u_k + u_(k-1)) / 4 ),    v[2 k + 1] = round( (3 u_k + u_(k+1)) / 4 ),
 
-rounded to nearest with ties towards plus infinity, each rail once. ``delay`` says by how many hops the samples are
-late against the phasors: half-band filters take their time, the pilots' hop sums take none. Before the first phasor
-there are zeros, and so are samples that belong to them. A sample waits until all phasors are there that any delay could
-ask for, :data:`REACH` hops ahead of its own: so a delay can be changed without a gap.
+so that a strong pilot in the samples is not modulated by steps from hop to hop: those would reach into the signal's
+band. A phase step d makes v shorter by 3 / 32 d**2. With z a sample
+
+    y[n] = saturate( round( z[n] conj(v[n - 2 delay]) / 2**15 ) ),
+
+all rounded to nearest with ties towards plus infinity. ``delay`` says by how many hops the samples are late against the
+phasors: half-band filters take their time, the pilots' hop sums take none. Before the first phasor there are zeros, and
+so are samples that belong to them. A sample waits until all phasors are there that any delay could ask for,
+:data:`REACH` hops ahead of its own: so a delay can be changed without a gap.
 """
 
 from __future__ import annotations
@@ -20,7 +26,9 @@ from numpy.typing import NDArray
 from ...dsp.formats import BASEBAND, SAMPLE, round_shift, saturate
 
 REACH = 8
-"""Hops by which samples can be late or early."""
+"""Hops of phasors that are kept ahead of a sample's own, and behind."""
+MOST_DELAY = REACH - 1
+"""Hops by which samples can be late or early: the next hop's phasor is needed too."""
 SAMPLES_PER_HOP = 2
 
 
@@ -61,7 +69,7 @@ class Rotator:
     """The rotator with its delay. ``process`` is pure.
 
     Attributes:
-        delay: hops by which the samples are late, -REACH to REACH.
+        delay: hops by which the samples are late, -MOST_DELAY to MOST_DELAY.
 
     Raises:
         ValueError: a delay out of range.
@@ -70,8 +78,8 @@ class Rotator:
     delay: int = 0
 
     def __post_init__(self) -> None:
-        if not -REACH <= self.delay <= REACH:
-            raise ValueError(f"a delay of {self.delay} hops: must be {-REACH} to {REACH}")
+        if abs(self.delay) > MOST_DELAY:
+            raise ValueError(f"a delay of {self.delay} hops: must be {-MOST_DELAY} to {MOST_DELAY}")
 
     def process(self, samples: NDArray[np.int32], phasors: NDArray[np.int16], state: RotatorState = START) -> Rotated:
         """Rotate a piece of a stream; whole hops come out.
@@ -92,7 +100,7 @@ class Rotator:
         phasors = np.concatenate([state.phasors, phasors])
         hops = max(0, min(len(samples) // SAMPLES_PER_HOP, len(phasors) - 2 * REACH))
         count = hops * SAMPLES_PER_HOP
-        u = phasors[REACH - self.delay :][:hops].astype(np.int64)[:, np.newaxis]
+        u = self._between(phasors[REACH - self.delay - 1 :][: hops + 2].astype(np.int64))
         z = samples[:count].astype(np.int64).reshape(hops, SAMPLES_PER_HOP, 2)
         # Two products of 18 and 16 bits: 34 bits hold their sum.
         turned = np.empty_like(z)
@@ -102,6 +110,13 @@ class Rotator:
         return Rotated(
             words.astype(np.int32).reshape(count, 2), saturated, RotatorState(samples[count:], phasors[hops:])
         )
+
+    @staticmethod
+    def _between(phasors: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Of each hop but the first and the last the phasors of its two samples, shape (n - 2, 2, 2)."""
+        own = 3 * phasors[1:-1]
+        # Four words over four fit a word again.
+        return np.stack([own + phasors[:-2] + 2, own + phasors[2:] + 2], axis=1) >> 2
 
 
 def _check(name: str, words: NDArray[np.signedinteger], of: type[np.signedinteger]) -> None:

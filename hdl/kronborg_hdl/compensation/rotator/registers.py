@@ -6,10 +6,10 @@ The host writes the delay, then CONTROL.apply: it holds from the next beat on.
 from __future__ import annotations
 
 from ...axi.registers import Access, Field, Register, RegisterMap, head
-from .model import REACH
+from .model import MOST_DELAY
 
 COUNTER_BITS = 32
-DELAY_BITS = (2 * REACH).bit_length()
+DELAY_BITS = (2 * MOST_DELAY + 1).bit_length()
 DEPTH_BITS = 16
 
 REGISTERS = RegisterMap(
@@ -31,7 +31,7 @@ REGISTERS = RegisterMap(
         Register(
             "delay",
             0x14,
-            f"By how much samples are late against the phasors, {-REACH} to {REACH}; beyond these it is that limit.",
+            f"By how much samples are late against the phasors: {-MOST_DELAY} to {MOST_DELAY}; less is that.",
             (Field("hops", 0, DELAY_BITS, Access.READ_WRITE, "Negative: early.", signed=True, unit="hop"),),
         ),
         Register(
