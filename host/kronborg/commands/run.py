@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--modulation-variance", type=float, metavar="SNU", help="V_A per quadrature (default: best for the channel)"
     )
+    parser.add_argument(
+        "--farm", metavar="WHERE", help="decode in so many processes, or on a Ray cluster: HOST:PORT (default: here)"
+    )
     parser.add_argument("--board", default="model", help="board to run on (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated world (default %(default)s)")
     parser.add_argument(
@@ -80,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
         board=options.board,
         seed=options.seed,
         store=options.store,
+        farm=options.farm,
     )
     # What cannot be written is better said before a minute of work than after.
     for target in (options.report, options.json):

@@ -13,7 +13,8 @@ from ..errors import ProtocolError
 from ..network.key_store import KeyBlock, KeyStore
 from ..postprocessing import privacy_amplification, verification
 from ..postprocessing.estimation import NO_PAIRS, Moments
-from ..postprocessing.reconciliation import Code, Decoder, alice_llr, bob_quadratures, code_named
+from ..postprocessing.reconciliation import Code, alice_llr, bob_quadratures, code_named
+from ..postprocessing.reconciliation.farm import Decode, in_process
 from . import messages
 from .key_pool import KeyPool
 from .positions import estimation_mask, quadratures
@@ -28,6 +29,10 @@ class Alice:
         store: path of her key store.
         link: the link's name in the store.
         pool: her pool of authentication keys, if messages are signed.
+        decode: where blocks are decoded; in the calling thread, or by a farm.
+
+    Attributes:
+        stored: the key block that she stored last.
     """
 
     def __init__(
@@ -37,12 +42,15 @@ class Alice:
         store: Path,
         link: str = "link",
         pool: KeyPool | None = None,
+        decode: Decode = in_process,
     ) -> None:
         self._symbols = symbols
         self._snu_per_word = snu_per_word
         self._store = store
         self.link = link
         self._pool = pool
+        self._decoder = decode
+        self.stored: KeyBlock | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -134,7 +142,7 @@ class Alice:
             raise ProtocolError(f"block {index} is not one of code {code.name}")
         x = self._quadratures(index, code.length)
         wanted = np.unpackbits(np.frombuffer(syndrome, np.uint8), count=checks)
-        decoded = Decoder(code).decode(alice_llr(x, block, *self._channel), wanted)
+        decoded = self._decoder(code, alice_llr(x, block, *self._channel), wanted)
         self._messages[index] = block
         if decoded.converged:
             self._decoded[index] = decoded.bits
@@ -177,4 +185,5 @@ class Alice:
         with KeyStore(self._store) as store:
             block = KeyBlock(self.link, message.sequence, len(rest), message.epsilon, np.packbits(rest).tobytes())
             store.add(block, pending=True)
+        self.stored = block
         return messages.Done()

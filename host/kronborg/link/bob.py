@@ -69,6 +69,9 @@ class Bob:
         randomness: source of the key's bits and of public seeds.
         link: the link's name in the store.
         pool: his pool of authentication keys, if messages are signed.
+
+    Attributes:
+        stored: the key block that he stored last.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Bob:
         self.link = link
         self._raw: dict[int, NDArray[np.uint8]] = {}
         self._squares: dict[int, float] = {}
+        self.stored: KeyBlock | None = None
 
     def _ask(self, message: messages.Message, answer: type[Answer]) -> Answer:
         reply = self._send(message)
@@ -279,8 +283,10 @@ class Bob:
         if self._pool is not None:
             self._pool.feed(self._sequence, np.packbits(key[:fed]).tobytes())
         rest = key[fed:]
+        block = KeyBlock(self.link, self._sequence, len(rest), epsilon, np.packbits(rest).tobytes())
         with KeyStore(self._store) as store:
-            store.add(KeyBlock(self.link, self._sequence, len(rest), epsilon, np.packbits(rest).tobytes()))
+            store.add(block)
+        self.stored = block
         if self._pool is not None:
             self._pool.settle(self._sequence)
         self._ask(messages.Stored(self._sequence), messages.Done)

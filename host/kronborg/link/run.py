@@ -24,6 +24,7 @@ from ..network.key_store import KeyStore, locked
 from ..postprocessing.budget import Epsilons
 from ..postprocessing.calibration import ShotNoise, calibrate
 from ..postprocessing.reconciliation import available_codes
+from ..postprocessing.reconciliation.farm import Place, opened
 from ..postprocessing.security import asymptotic_rate, null_key_excess_noise, plob_bound
 from .acquisition import acquire
 from .alice import Alice
@@ -78,6 +79,7 @@ class RunSettings:
         board: name of the board.
         seed: of everything random in a simulation, whose keys are therefore no secrets.
         store: folder with the two ends' key stores.
+        farm: where blocks are decoded, as `Farm` takes it; None for this process.
     """
 
     scenario: Scenario
@@ -89,6 +91,7 @@ class RunSettings:
     board: str
     seed: int
     store: Path
+    farm: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.symbols <= MOST_SYMBOLS:
@@ -167,11 +170,11 @@ def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, P
         NoKeyError: the link gives no secret key; the stores are as they were.
         InputError: settings that cannot be, or a key store that cannot be written or is in use.
     """
-    with locked(settings.store):
-        return _run(settings, progress)
+    with locked(settings.store), opened(settings.farm) as place:
+        return _run(settings, progress, place)
 
 
-def _run(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictures]:
+def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[RunResult, Pictures]:
     started = time.perf_counter()
     epsilons = Epsilons.within(settings.epsilon)
     stores = {end: settings.store / f"{end}.sqlite" for end in ("alice", "bob")}
@@ -211,7 +214,7 @@ def _run(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictu
     # Keys of a simulated link are no secrets: nobody shall take them for others.
     name = "simulated" if board.simulated else "link"
     sent = {index: words for index, (words, _) in enumerate(frames)}
-    alice = Alice(sent, plan.snu_per_word, stores["alice"], name)
+    alice = Alice(sent, plan.snu_per_word, stores["alice"], name, decode=place.decode)
     bob = Bob(
         alice.handle,
         {index: received.words * scale for index, (_, received) in enumerate(frames) if received is not None},
@@ -230,12 +233,14 @@ def _run(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictu
         bob.announce()
         bob.estimate(settings.estimation_fraction)
     with progress.stage("reconciliation", bob.choose_code()) as stage:
-        reconciled = bob.reconcile(stage.advance, THREADS)
+        reconciled = bob.reconcile(stage.advance, max(THREADS, place.side_by_side))
     with progress.stage("privacy amplification"):
         budget = bob.distil(reconciled)
     estimated = bob.estimated
-    with KeyStore(stores["alice"]) as hers, KeyStore(stores["bob"]) as his:
-        identical = hmac.compare_digest(hers.blocks(alice.link)[-1].key, his.blocks(bob.link)[-1].key)
+    # Not read back from the stores: a KME that serves from them may have taken the block on by now.
+    assert alice.stored
+    assert bob.stored
+    identical = hmac.compare_digest(alice.stored.key, bob.stored.key)
 
     scenario, code = settings.scenario, reconciled.code
     symbols = settings.frames * FRAME.symbols

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from kronborg.errors import NoKeyError, ProtocolError
 from kronborg.link import messages
@@ -15,7 +16,8 @@ from kronborg.link.positions import complex_symbols, estimation_mask
 from kronborg.network.key_store import KeyStore
 from kronborg.postprocessing.budget import Epsilons
 from kronborg.postprocessing.calibration import ShotNoise
-from kronborg.postprocessing.reconciliation import available_codes, bob_quadratures
+from kronborg.postprocessing.reconciliation import Code, Decoded, available_codes, bob_quadratures
+from kronborg.postprocessing.reconciliation.farm import Decode, in_process
 
 CODE = available_codes()[0]
 SYMBOLS = 330_000
@@ -40,6 +42,7 @@ def link(
     excess_noise: float = 0.0,
     frames: int = FRAMES,
     alter: Callable[[messages.Message], messages.Message] = lambda message: message,
+    decode: Decode = in_process,
 ) -> Ends:
     """Both ends of a channel of transmittance 1 with this SNR; `alter` may change what Bob says."""
     rng = np.random.default_rng(seed)
@@ -52,7 +55,7 @@ def link(
         added = rng.standard_normal((SYMBOLS, 2)) @ np.array([1, 1j]) * np.sqrt(noise)
         sent[frame] = words
         received[frame] = np.sqrt(EFFICIENCY / 2) * complex_symbols(words) * scale + added
-    alice = Alice(sent, scale, folder / "alice.sqlite")
+    alice = Alice(sent, scale, folder / "alice.sqlite", decode=decode)
     said: list[messages.Message] = []
 
     def ask(message: messages.Message) -> messages.Message:
@@ -348,3 +351,26 @@ def test_a_block_can_be_revealed_only_once_it_is_lost(tmp_path: Path) -> None:
     for index in (0, 99):
         with pytest.raises(ProtocolError, match="not lost"):
             ends.alice.handle(messages.Reveal(index, bits))
+
+
+def test_blocks_are_decoded_where_alice_is_told_to(tmp_path: Path) -> None:
+    decoded = []
+
+    def elsewhere(code: Code, llr: NDArray[np.float32], syndrome: NDArray[np.uint8]) -> Decoded:
+        decoded.append(code.name)
+        return in_process(code, llr, syndrome)
+
+    distil(link(tmp_path, decode=elsewhere))
+    assert decoded
+    assert set(decoded) == {CODE.name}
+
+
+def test_each_end_remembers_the_block_that_it_stored(tmp_path: Path) -> None:
+    ends = link(tmp_path)
+    assert ends.alice.stored is ends.bob.stored is None
+    distil(ends)
+    hers, his = keys(tmp_path)
+    assert ends.alice.stored is not None
+    assert ends.bob.stored is not None
+    assert ([ends.alice.stored.key], [ends.bob.stored.key]) == (hers, his)
+    assert repr(hers[0])[:8] not in repr(ends.alice.stored)
