@@ -12,7 +12,7 @@ from kronborg_hdl.compensation.mixer.registers import OFFSETS
 from kronborg_hdl.compensation.pilot_tracker.core import PilotTracker as PilotTrackerCore
 from kronborg_hdl.compensation.pilot_tracker.model import BEAT_FRACTION, PilotTracker, Settings
 from kronborg_hdl.compensation.rotator.core import Rotator as RotatorCore
-from kronborg_hdl.compensation.rotator.model import REACH, Rotator
+from kronborg_hdl.compensation.rotator.model import MOST_DELAY, REACH, Rotator
 from kronborg_hdl.dsp.formats import BASEBAND
 from kronborg_hdl.dsp.nco import PHASE_BITS
 
@@ -97,7 +97,7 @@ def mixer(size: Size, rng: np.random.Generator) -> Case:
 
 def rotator(size: Size, rng: np.random.Generator) -> Case:
     """The rotator with a random delay; two samples are a symbol. Words of full scale: some saturate."""
-    settings = Rotator(int(rng.integers(-REACH, REACH + 1)))
+    settings = Rotator(int(rng.integers(-MOST_DELAY, MOST_DELAY + 1)))
 
     def configure(model: RtlModel) -> None:
         model.write("delay", hops=settings.delay)
