@@ -48,7 +48,7 @@ def play(tracker: PilotTracker, scenes: Sequence[Scene], rng: np.random.Generato
     for scene in scenes:
         left = scene.hops
         while left:
-            count = min(left, tracker.free_hops(state))
+            count = min(left, tracker.period_hops(state))
             beats = np.full(count, beat)
             for command in commands:
                 ahead = (command.at - state.hop) % (1 << HOP_BITS)

@@ -4,7 +4,7 @@
                   `-> phase smoother > unit phasor -^
 
 Where timing comes from outside, from a host that has found the frame in a capture, the model is that of the chain with
-these settings. With frames found by the gateware itself it is ``synchronised``.
+these settings. With frames found by the gateware itself it is ``closed_loop``.
 """
 
 from __future__ import annotations
@@ -65,6 +65,25 @@ def alignment(halvings: int) -> Alignment:
 
     late = min((0, 1), key=off)
     return Alignment(lead, late, off(late)[1])
+
+
+def decimate(signal: NDArray[np.int32], halvings: int) -> tuple[NDArray[np.int32], int]:
+    """The half-bands, and the one sample's delay where there is one.
+
+    Args:
+        signal: of the mixer, int32, shape (n, 2).
+        halvings: stages.
+
+    Returns:
+        Decimated samples, int32, shape (n >> halvings, 2), and how many words saturated.
+    """
+    saturated = 0
+    for stage in half_bands(halvings):
+        signal, clipped = stage.process(signal)
+        saturated += clipped
+    if alignment(halvings).late:
+        signal = np.concatenate([np.zeros((1, 2), np.int32), signal[:-1]])
+    return signal, saturated
 
 
 @dataclass(frozen=True)
@@ -130,20 +149,10 @@ class Receiver:
         mixed = self.mixer.process(padded, MixerState(beat=self.beat))
         pilot = self.smoother.process(mixed.pilots[0])
         turn = unit_phasor(pilot if compensate else np.zeros_like(pilot))
-        decimated, saturated = self.decimate(mixed.signal)
+        decimated, saturated = decimate(mixed.signal, self.mixer.halvings)
         rotated = Rotator(self.alignment.hops).process(decimated, turn)
         begin = ResamplerState(np.zeros((HISTORY, 2), np.int32), (HISTORY << FRACTION) + self.position, self.step)
         resampled = self.resampler.process(rotated.samples, begin)
         filtered = self.symbol_filter.process(resampled.samples)
         saturated += mixed.saturated + rotated.saturated + resampled.saturated + filtered.saturated
         return Received(filtered.words, pilot, saturated)
-
-    def decimate(self, signal: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:
-        """The half-bands, and the one sample's delay where there is one. Returns also how many words saturated."""
-        saturated = 0
-        for stage in half_bands(self.mixer.halvings):
-            signal, clipped = stage.process(signal)
-            saturated += clipped
-        if self.alignment.late:
-            signal = np.concatenate([np.zeros((1, 2), np.int32), signal[:-1]])
-        return signal, saturated

@@ -31,6 +31,7 @@ from ..modulation.predistortion.core import Predistortion
 from ..modulation.pulse_shaper.core import PulseShaper
 from ..modulation.shift_and_pilots.core import ShiftAndPilots
 from ..modulation.symbol_record.core import SymbolRecord
+from ..receiver.core import Receiver
 from ..receiver.tap.core import Tap
 from ..synchronisation.frame_synchroniser.core import FrameSynchroniser
 from ..transmitter.core import Transmitter
@@ -81,6 +82,14 @@ def _frame_synchroniser(lanes: int, samples_per_symbol: int) -> FrameSynchronise
     return FrameSynchroniser(symbols_per_clock=max(1, lanes // samples_per_symbol))
 
 
+def _receiver(lanes: int, samples_per_symbol: int) -> Receiver:
+    """For a whole number of halvings down to two samples a symbol."""
+    halvings = samples_per_symbol.bit_length() - 2
+    if samples_per_symbol != 2 << halvings:
+        raise ValueError(f"{samples_per_symbol} samples a symbol: half-bands bring 2, 4, 8 or 16 to two")
+    return Receiver(lanes=lanes, halvings=halvings)
+
+
 def _half_band(lanes: int) -> HalfBandDecimator:
     """The wide one: of the two it has more taps."""
     return HalfBandDecimator(words_per_clock=lanes, half_band=WIDE)
@@ -106,6 +115,7 @@ CORES = {
     "pilot_tracker": Entry(lambda lanes: PilotTracker(hops_per_clock=lanes, halvings=2), SYMBOLS_PER_CLOCK, "xc7z020"),
     "predistortion": Entry(Predistortion, LANES, "xczu48dr"),
     "pulse_shaper": Entry(PulseShaper, LANES, "xc7z020"),
+    "receiver": Entry(_receiver, LANES, None),
     "rotator": Entry(lambda lanes: Rotator(samples_per_clock=lanes), LANES, "xczu48dr"),
     "shift_and_pilots": Entry(ShiftAndPilots, LANES, "xc7z020"),
     "symbol_filter": Entry(lambda lanes: SymbolFilter(words_per_clock=lanes), LANES, "xczu48dr"),

@@ -49,6 +49,7 @@ def settings_for(
     frame: FrameSettings, sizes: Sizes, *, track: tuple[float, float] = (0.5, 1 / 8), ratio: float = 4.0
 ) -> Settings:
     """The synchroniser's registers for such frames, one after the other, four samples a symbol before the resampler."""
+    timing = {"samples_per_symbol": 4, "period": frame.symbols, "until": frame.symbols}
     amplitude = CORDIC_GAIN * RMS * ratio * sizes.preamble * 4 / np.pi
     return Settings(
         sizes,
@@ -64,8 +65,8 @@ def settings_for(
             round(amplitude * 0.4),
             1 << 11,
             2 << 32,
-            Gains.of(1, 1, samples_per_symbol=4, period=frame.symbols),
-            Gains.of(*track, samples_per_symbol=4, period=frame.symbols),
+            Gains.of(1, 1, **timing),
+            Gains.of(*track, **timing),
             32,
         ),
     )

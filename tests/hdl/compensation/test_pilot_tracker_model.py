@@ -16,8 +16,8 @@ from kronborg_hdl.compensation.pilot_tracker.model import (
 )
 from kronborg_hdl.dsp.cordic import GAIN
 from kronborg_hdl.dsp.nco import phase_word, word_frequency
+from kronborg_hdl.receiver.pilot_loop import PilotLoop
 from kronborg_sim.pilot_hops import Scene, play
-from kronborg_sim.pilot_loop import PilotLoop
 
 RATE_HZ = 1e9
 NOMINAL_HZ = (150e6, 210e6, 270e6)

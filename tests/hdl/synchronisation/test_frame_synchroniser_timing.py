@@ -17,8 +17,8 @@ SETTINGS = TimingSettings(
     weak=1000,
     wide=1 << 11,
     step=2 << 32,
-    acquire=Gains.of(1, 1, samples_per_symbol=4, period=100_000),
-    track=Gains.of(0.5, 0.125, samples_per_symbol=4, period=100_000),
+    acquire=Gains.of(1, 1, samples_per_symbol=4, period=100_000, until=100_000),
+    track=Gains.of(0.5, 0.125, samples_per_symbol=4, period=100_000, until=100_000),
 )
 
 

@@ -270,10 +270,9 @@ class PilotTracker:
             state = self._end_of_period(state, retunes, clocks)
         return Tracked(tuple(retunes), tuple(clocks), state)
 
-    def free_hops(self, state: TrackerState) -> int:
-        """Hops that can be mixed before the next command acts: no piece of a closed loop may be longer."""
-        ends = state.first + HOPS * (self._sub_blocks(state.now) + self._sub_blocks(state.following))
-        return (ends - state.hop) % (1 << HOP_BITS)
+    def period_hops(self, state: TrackerState) -> int:
+        """Hops until the period ends that is measured: no piece of a closed loop may be longer."""
+        return (state.first + HOPS * self._sub_blocks(state.now) - state.hop) % (1 << HOP_BITS)
 
     def _sub_blocks(self, period: Period) -> int:
         return 1 << (self.settings.block_log2 if period.long else self.settings.slot_log2)

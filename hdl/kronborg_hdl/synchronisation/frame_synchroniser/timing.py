@@ -74,12 +74,20 @@ class Gains:
     frequency: int
 
     @classmethod
-    def of(cls, phase: float, frequency: float, *, samples_per_symbol: float, period: int) -> Gains:
-        """For fractions of the error, samples a symbol of the resampler's input, and symbols from frame to frame."""
+    def of(cls, phase: float, frequency: float, *, samples_per_symbol: float, period: int, until: int) -> Gains:
+        """The registers for fractions of the error.
+
+        Args:
+            phase: what is taken off at once.
+            frequency: what is taken for drift.
+            samples_per_symbol: of the resampler's input.
+            period: symbols from frame to frame.
+            until: symbols from a preamble's end to where its command holds.
+        """
         step_word = samples_per_symbol / 2 * 2.0**STEP_FRACTION / 2.0**PHASE_FRACTION / period
         return cls(
             round(phase * samples_per_symbol * 2**PHASE_GAIN_FRACTION),
-            round(frequency * samples_per_symbol * 2**PHASE_GAIN_FRACTION),
+            round(frequency * until / period * samples_per_symbol * 2**PHASE_GAIN_FRACTION),
             round(frequency * step_word * 2**FREQUENCY_GAIN_FRACTION),
         )
 

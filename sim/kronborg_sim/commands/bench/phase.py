@@ -18,8 +18,8 @@ from kronborg_hdl.compensation.phase_smoother.model import REACH, best_smoother,
 from kronborg_hdl.compensation.pilot_tracker.model import PilotTracker, Settings
 from kronborg_hdl.compensation.unit_phasor.model import unit_phasor
 from kronborg_hdl.dsp.nco import phase_word
+from kronborg_hdl.receiver.pilot_loop import PilotLoop
 
-from ...pilot_loop import PilotLoop
 from .outcome import Outcome, over_cores, whole
 
 SAMPLE_RATE_HZ, HALVINGS = 1e9, 2
@@ -118,8 +118,8 @@ def measure(task: Task) -> dict[str, float | int]:
         part = slice(begin, min(begin + PIECE_HOPS, hops))
         samples, walk = light.samples(begin * HOP, (part.stop - begin) * HOP, phase, rng)
         phase = float(walk[-1])
-        mixed, oscillator = loop.process(samples)
-        pilots[part] = mixed[0]
+        followed = loop.process(samples)
+        pilots[part], oscillator = followed.pilots[0], followed.oscillator
         # Both run evenly within a hop: their mean is that at its middle.
         numbers = np.arange(begin, part.stop, dtype=np.int64) * HOP
         middle = (HOP - 1) / 2

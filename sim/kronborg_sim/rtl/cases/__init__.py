@@ -12,7 +12,7 @@ from .compensation import converter_input, mixer, pilot_tracker, rotator
 from .decimation import half_band, matched_filter, symbol_filter
 from .frames import frame_controller, symbol_record
 from .modulation import alphabet, entropy, gaussian, predistortion, pulse_shaper, shift_and_pilots
-from .receiver import tap
+from .receiver import receiver, tap
 from .synchronisation import frame_synchroniser
 from .transmitter import transmitter
 
@@ -31,6 +31,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "pilot_tracker": pilot_tracker,
     "predistortion": predistortion,
     "pulse_shaper": pulse_shaper,
+    "receiver": receiver,
     "rotator": rotator,
     "shift_and_pilots": shift_and_pilots,
     "symbol_filter": symbol_filter,

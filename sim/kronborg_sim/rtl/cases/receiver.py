@@ -1,12 +1,14 @@
-"""Cores of `receiver`."""
+"""The receiver, and cores of `receiver`."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from kronborg_hdl.dsp.formats import BASEBAND
+from kronborg_hdl.receiver.core import Receiver as ReceiverCore
 from kronborg_hdl.receiver.tap.model import pack as pack_picture
 
+from ...benches.receiver import ReceiverBench, Scene
 from ...benches.tapped_streams import TappedStreams
 from ..model import RtlModel
 from .case import Case, Counts, Frames, Size
@@ -36,3 +38,37 @@ def tap(size: Size, rng: np.random.Generator) -> Case:
         return {"m_axis": [narrow], "m_axis_wide_out": [wide], "m_axis_picture": [picture]}, counts
 
     return Case(core, configure, stimulus, response, rate_of="s_axis", samples_per_beat=size.lanes)
+
+
+def receiver(size: Size, rng: np.random.Generator) -> Case:
+    """The receiver on a link: search, lock, clocks 20 ppm apart, frames in noise. The first frames are marked."""
+    scene = Scene(16_384, samples_per_symbol=size.samples_per_symbol)
+    core = ReceiverCore(lanes=size.lanes, halvings=scene.halvings)
+    settings = scene.receiver(size.lanes)
+
+    def configure(model: RtlModel) -> None:
+        ReceiverBench(core, model).configure(settings)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        sent, _ = scene.sent(max(3, -(-symbols // scene.period)), rng, number=int(rng.integers(0, 2**32)))
+        return {"s_axis": [scene.detected(np.concatenate(sent), rng)]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        run = settings.process(stimulus["s_axis"][0])
+        return {"m_axis": [packet.words() for packet in run.packets]}, {
+            (("frame_synchroniser", "frames_good"), "count"): run.counts.good,
+            (("frame_synchroniser", "frames_marked"), "count"): run.counts.marked,
+            (("mixer", "late_commands"), "count"): 0,
+            (("resampler", "late_commands"), "count"): 0,
+            (("pilot_tracker", "losses"), "count"): run.tracker.losses,
+        }
+
+    return Case(
+        core,
+        configure,
+        stimulus,
+        response,
+        rate_of="s_axis",
+        samples_per_beat=size.lanes,
+        samples_per_symbol=size.samples_per_symbol,
+    )

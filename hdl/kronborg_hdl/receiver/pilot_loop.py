@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kronborg_hdl.compensation.mixer.model import Mixer, MixerState
-from kronborg_hdl.compensation.pilot_tracker.model import Clock, PilotTracker, TrackerState
+from ..compensation.mixer.model import Mixed, Mixer, MixerState
+from ..compensation.pilot_tracker.model import Clock, PilotTracker, TrackerState
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,23 @@ class Oscillator:
     word: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Followed:
+    """What came of a piece.
+
+    Attributes:
+        signal: int32, shape (n, 2); see ``Mixed``.
+        pilots: int32, shape (2, hops, 2).
+        oscillator: how pilot 0's ran.
+        saturated: words that did not fit.
+    """
+
+    signal: NDArray[np.int32] = field(repr=False)
+    pilots: NDArray[np.int32] = field(repr=False)
+    oscillator: Oscillator = field(repr=False)
+    saturated: int
+
+
 @dataclass
 class PilotLoop:
     """The loop as it runs: each call of :meth:`process` goes on where the last one ended.
@@ -34,6 +51,7 @@ class PilotLoop:
         mixer_state, tracker_state: where they stand.
         clocks: all figures so far.
         late: commands that came too late.
+        unlocked: stretches of hops without lock, first and behind the last, in rising order.
     """
 
     mixer: Mixer
@@ -42,36 +60,49 @@ class PilotLoop:
     tracker_state: TrackerState | None = None
     clocks: list[Clock] = field(default_factory=list)
     late: int = 0
+    unlocked: list[tuple[int, int]] = field(default_factory=list)
 
-    def process(self, samples: NDArray[np.int16]) -> tuple[NDArray[np.int32], Oscillator]:
+    def process(self, samples: NDArray[np.int16]) -> Followed:
         """Mix samples, in pieces before whose end no command can act.
 
         Args:
             samples: as ``Mixer.process`` takes them.
-
-        Returns:
-            Pilots, int32, shape (2, hops, 2), and how pilot 0's oscillator ran.
         """
         state = self.tracker_state or self.tracker.begin()
         size = self.mixer.hop
-        pilots, oscillators = [], []
+        parts: list[Mixed] = []
+        oscillators = []
         begin = 0
         while begin < len(samples):
-            end = min(len(samples), begin + size * self.tracker.free_hops(state))
-            before = self.mixer_state
+            end = min(len(samples), begin + size * self.tracker.period_hops(state))
+            before, hop = self.mixer_state, state.hop
             mixed = self.mixer.process(samples[begin:end], before)
             tracked = self.tracker.process(mixed.pilots, state)
-            pilots.append(mixed.pilots)
+            parts.append(mixed)
             oscillators.append(_oscillator(self.mixer, before, mixed.pilots.shape[1]))
             after = mixed.state
             pending = (*after.pending, *tracked.retunes)
             self.mixer_state = MixerState(after.beat, after.phases, after.hop, pending)
             self.clocks += tracked.clocks
             self.late += mixed.late
+            # The lock changes where a period ends.
+            if not state.locked:
+                self._extend(hop, hop + mixed.pilots.shape[1])
             state, begin = tracked.state, end
         self.tracker_state = state
-        phases, words = (np.concatenate(parts) for parts in zip(*oscillators, strict=True))
-        return np.concatenate(pilots, axis=1), Oscillator(phases, words)
+        phases, words = (np.concatenate(each) for each in zip(*oscillators, strict=True))
+        return Followed(
+            np.concatenate([part.signal for part in parts]),
+            np.concatenate([part.pilots for part in parts], axis=1),
+            Oscillator(phases, words),
+            sum(part.saturated for part in parts),
+        )
+
+    def _extend(self, first: int, end: int) -> None:
+        """Add a stretch without lock."""
+        if self.unlocked and self.unlocked[-1][1] == first:
+            first = self.unlocked.pop()[0]
+        self.unlocked.append((first, end))
 
 
 def _oscillator(mixer: Mixer, state: MixerState, hops: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

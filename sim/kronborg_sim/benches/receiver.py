@@ -1,0 +1,293 @@
+"""The receiver on its RTL, and a whole link for it: frames of the transmitter's model, lasers, clocks, a detector.
+
+What a driver on a board does, and in its order; ``docs/receiver.md`` has the same as a list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kronborg.board.plan import SHAPER_SHIFT, SYMBOL_DEVIATION
+from kronborg.link.frame_format import SPAN_SYMBOLS, FrameFormat, Preamble
+from kronborg.link.receive import receiver_for
+from kronborg_hdl.compensation.phase_smoother.model import best_smoother
+from kronborg_hdl.compensation.pilot_tracker.model import HOPS, PilotTracker
+from kronborg_hdl.compensation.pilot_tracker.model import Settings as TrackerSettings
+from kronborg_hdl.decimation.resampler.kernel import KERNELS
+from kronborg_hdl.decimation.resampler.model import Resampler
+from kronborg_hdl.dsp.cordic import GAIN
+from kronborg_hdl.dsp.nco import phase_word
+from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
+from kronborg_hdl.modulation.gaussian.model import GaussianSource, deviation_word
+from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
+from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
+from kronborg_hdl.receiver.closed_loop import ClosedLoop
+from kronborg_hdl.receiver.core import Receiver as ReceiverCore
+from kronborg_hdl.receiver.model import alignment
+from kronborg_hdl.synchronisation.frame_synchroniser.correlation import false_alarm_threshold, signs
+from kronborg_hdl.synchronisation.frame_synchroniser.model import NUMBER_BITS, FrameSynchroniser, Settings
+from kronborg_hdl.synchronisation.frame_synchroniser.packet import Packet, read_packet
+from kronborg_hdl.synchronisation.frame_synchroniser.sizes import Sizes
+from kronborg_hdl.synchronisation.frame_synchroniser.timing import (
+    CORDIC_GAIN,
+    Gains,
+    TimingSettings,
+    raised_cosine_slope,
+    slope_of,
+)
+from kronborg_hdl.transmitter.model import Transmitter
+
+from ..optics.clock import sampled_by_another_clock
+from ..optics.detector import RfHeterodyne
+from ..optics.lasers import LaserPair
+from ..rtl.model import RtlModel
+from .received_symbols import frame_settings, register_writes
+
+SYMBOL_RATE_HZ = 125e6
+ROLL_OFF = 0.2
+PREAMBLE = 2039
+CHIP_RATIO = 4.0
+GUARD, VACUUM = 64, 4096
+"""Symbols. The vacuum is longer than what the synchroniser looks back over: a capture may end in it."""
+RETIME_AFTER = 32
+"""Symbols: the payload's last pulse has passed the symbol filter, and the next preamble has not begun."""
+SAMPLES, PACKETS = "s_axis", "m_axis"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A link and its world.
+
+    Attributes:
+        payload: symbols of a frame.
+        samples_per_symbol: M, 8 or 16: the converter sees signal and pilot at 125 and 250 MHz above the beat.
+        signal_snu: variance per quadrature at the detector.
+        pilot_snr_db: in the symbol-rate bandwidth.
+        beat_hz, drift_hz_per_s, linewidth_hz: of the lasers.
+        clock_offset_ppm: how much faster the converter's clock runs than Alice's.
+        delay: of the frames, samples.
+    """
+
+    payload: int
+    samples_per_symbol: int = 8
+    signal_snu: float = 0.5
+    pilot_snr_db: float = 20.0
+    beat_hz: float = 20e6
+    drift_hz_per_s: float = 0.0
+    linewidth_hz: float = 2e3
+    clock_offset_ppm: float = 20.0
+    delay: float = 12.3
+
+    def __post_init__(self) -> None:
+        if self.samples_per_symbol not in (8, 16):
+            raise ValueError(f"{self.samples_per_symbol} samples a symbol: signal and pilot need 8 or 16")
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Of both converters."""
+        return SYMBOL_RATE_HZ * self.samples_per_symbol
+
+    @property
+    def halvings(self) -> int:
+        """Half-band stages of the receiver."""
+        return self.samples_per_symbol.bit_length() - 2
+
+    @property
+    def period(self) -> int:
+        """Symbols from frame to frame: a frame is followed by its last pulse's tail."""
+        return self.transmitter.frame.symbols + SPAN_SYMBOLS
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        """What the host knows of a frame."""
+        preamble = Preamble(17, PREAMBLE, SYMBOL_RATE_HZ, shaped=True, amplitude=CHIP_RATIO)
+        tones = SYMBOL_RATE_HZ, (2 * SYMBOL_RATE_HZ,)
+        return FrameFormat(SYMBOL_RATE_HZ, self.payload, ROLL_OFF, *tones, preamble, self.sample_rate_hz, 0)
+
+    @property
+    def _deviation(self) -> float:
+        """Of the shaped signal, words a rail and sample."""
+        return SYMBOL_DEVIATION / np.sqrt(self.samples_per_symbol) * 2.0 ** (15 - SHAPER_SHIFT)
+
+    @property
+    def _scale(self) -> float:
+        """Field at the detector, sqrt(SNU), for a word of the transmitter."""
+        return float(np.sqrt(self.signal_snu / self.samples_per_symbol) / self._deviation)
+
+    @property
+    def _pilot(self) -> float:
+        """Amplitude of the pilot's field, sqrt(SNU)."""
+        noise = 1 + RfHeterodyne().electronic_noise_snu
+        return float(np.sqrt(2 * noise * 10 ** (self.pilot_snr_db / 10) / self.samples_per_symbol))
+
+    @cached_property
+    def transmitter(self) -> Transmitter:
+        """The transmitter's settings."""
+        m, frame = self.samples_per_symbol, self.frame_format
+        sent = frame_settings(
+            self.payload,
+            preamble=PREAMBLE,
+            guard=GUARD,
+            vacuum=VACUUM,
+            ratio=CHIP_RATIO * 1.4142 * SYMBOL_DEVIATION / 2000,
+        )
+        amplitude = round(self._pilot / self._scale)
+        return Transmitter(
+            source=GaussianSource(deviation_word(1.0, 1 / SYMBOL_DEVIATION)),
+            frame=sent,
+            shaper=PulseShaper(quantise_taps(root_raised_cosine(m, SPAN_SYMBOLS + 1, ROLL_OFF)), m, SHAPER_SHIFT),
+            shift_word=phase_word(frame.frequency_shift_hz, self.sample_rate_hz),
+            pilots=(Pilot(phase_word(frame.pilot_frequencies_hz[0], self.sample_rate_hz), amplitude),),
+        )
+
+    def sent(self, frames: int, rng: np.random.Generator, *, number: int = 0) -> tuple[list[NDArray[np.int16]], ...]:
+        """Frames one after the other: their converter samples, and Alice's symbols."""
+        words = rng.integers(0, 2**32, 2 * frames * self.payload, np.uint32)
+        made = list(self.transmitter.run(words, frames, number=number))
+        return [frame.samples for frame in made], [frame.packet.symbols for frame in made]
+
+    def detected(self, sent: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
+        """What Bob's converter makes of samples sent: int16, shape (n,), whole clocks of 16 lanes."""
+        field = (sent.astype(np.float32) * np.float32(self._scale)).view(np.complex64)[:, 0]
+        count = int(len(sent) * (1 + self.clock_offset_ppm * 1e-6)) // 64 * 64
+        field = sampled_by_another_clock(field, count, offset_ppm=self.clock_offset_ppm, delay=self.delay)
+        lasers = LaserPair(self.beat_hz, self.drift_hz_per_s, self.linewidth_hz)
+        phase = lasers.beat_phase(0.0, count, self.sample_rate_hz, rng)
+        return RfHeterodyne().record(count, rng, field=field, phase=phase)
+
+    def receiver(self, lanes: int, *, detector_chips: int = 256) -> ClosedLoop:
+        """The receiver's settings, the mixer's by a host that has read the clock's offset from the resampler's step.
+
+        The search begins four steps of 2 MHz below the beat.
+        """
+        m, frame = self.samples_per_symbol, self.frame_format
+        walk, noise = 2 * np.pi * self.linewidth_hz / SYMBOL_RATE_HZ, 0.5 * 10 ** (-self.pilot_snr_db / 10)
+        timed = receiver_for(
+            frame,
+            self.sample_rate_hz,
+            beat_frequency_hz=self.beat_hz,
+            first_symbol=0.0,
+            clock_offset_ppm=-self.clock_offset_ppm,
+            smoother=best_smoother(walk, noise),
+        ).receiver
+        decimated = max(1, lanes >> self.halvings)
+        detector = RfHeterodyne()
+        # A real sample has half of a tone's amplitude at the tone; a hop has 2 << D samples.
+        pilot = self._pilot * np.sqrt(2) * detector.shot_noise_words / 2 * (2 << self.halvings) * HOPS * GAIN
+        step = round(0.002 * 8 / m * 2**32)
+        tracker = TrackerSettings(
+            halvings=self.halvings,
+            threshold=round(pilot / 3),
+            two_pilots=False,
+            start=phase_word(self.beat_hz, self.sample_rate_hz) - 4 * step,
+            step=step,
+            trials=9,
+            block_log2=6,
+        )
+        sizes = Sizes(max(1, decimated // 2), PREAMBLE, detector_chips)
+        gain = float(np.sqrt(self.signal_snu)) * detector.shot_noise_words * 2 ** (0.5 - self.halvings / 2)
+        amplitude = CORDIC_GAIN * gain * CHIP_RATIO * PREAMBLE * 4 / np.pi
+        sent, ratio = self.transmitter.frame, m >> self.halvings
+        until = NUMBER_BITS * sent.header_repetition + self.payload + RETIME_AFTER
+        settings = Settings(
+            sizes,
+            signs(sent.preamble),
+            false_alarm_threshold(detector_chips, self.period, 1e-9),
+            sent.header_repetition,
+            0,
+            self.payload,
+            self.period,
+            64,
+            TimingSettings(
+                slope_of(raised_cosine_slope(ROLL_OFF)),
+                round(amplitude * 0.4),
+                1 << 11,
+                ratio << 31,
+                Gains.of(1, 1, samples_per_symbol=ratio, period=self.period, until=until),
+                Gains.of(0.5, 1 / 8, samples_per_symbol=ratio, period=self.period, until=until),
+                RETIME_AFTER,
+            ),
+        )
+        return ClosedLoop(
+            mixer=replace(timed.mixer, hops_per_clock=max(1, lanes // timed.mixer.hop)),
+            tracker=PilotTracker(tracker),
+            smoother=timed.smoother,
+            resampler=Resampler(timed.resampler.kernel, decimated),
+            symbol_filter=timed.symbol_filter,
+            synchroniser=FrameSynchroniser(settings),
+        )
+
+
+class ReceiverBench:
+    """A receiver's RTL by what it is for.
+
+    Args:
+        core: what was built.
+        rtl: the core in its skin.
+    """
+
+    def __init__(self, core: ReceiverCore, rtl: RtlModel) -> None:
+        self.core = core
+        self.rtl = rtl
+
+    def configure(self, model: ClosedLoop, *, source_waits: bool = True) -> None:
+        """Write and apply all settings after a reset, then let samples in."""
+        write = self.rtl.write
+        converter = model.converter_input
+        write(("converter_input", "tracking"), averaging=converter.averaging, hold=converter.hold)
+        write(("converter_input", "threshold"), upper=converter.upper, lower=converter.lower)
+        signal, pilot_0, pilot_1 = model.mixer.offsets
+        write(("mixer", "signal_offset"), word=signal)
+        write(("mixer", "pilot_0_offset"), word=pilot_0)
+        write(("mixer", "pilot_1_offset"), word=pilot_1)
+        self._write_tracker(model.tracker.settings)
+        half = len(model.smoother.weights) // 2
+        for number, weights in enumerate((model.smoother.weights[:half], model.smoother.weights[half:])):
+            stages = {f"stage_{number * half + k}": weight for k, weight in enumerate(weights)}
+            write(("phase_smoother", f"weights_{number}"), **stages)
+        write(("rotator", "delay"), hops=alignment(self.core.halvings).hops)
+        timing = model.synchroniser.settings.timing
+        write(("resampler", "step_low"), word=timing.step % 2**32)
+        write(("resampler", "step_high"), word=timing.step >> 32)
+        write(("resampler", "kernel"), number=KERNELS.index(model.resampler.kernel))
+        for k, tap in enumerate(model.symbol_filter.taps.tolist()):
+            write(("symbol_filter", "tap"), value=tap, index=k)
+        write(("symbol_filter", "shift"), amount=model.symbol_filter.shift)
+        for register, values in register_writes(model.synchroniser.settings):
+            write(("frame_synchroniser", register), **values)
+        applied = ["converter_input", "mixer", "pilot_tracker", "phase_smoother", "rotator", "resampler"]
+        for page in (*applied, "symbol_filter"):
+            write((page, "control"), apply=1)
+        for page in (*applied[1:3], "frame_synchroniser"):
+            while self.rtl.read((page, "control"), "apply"):
+                pass
+        assert not self.rtl.read(("frame_synchroniser", "status"), "settings_refused"), "the frame was refused"
+        write(("receiver", "control"), run=1, source_waits=int(source_waits))
+
+    def _write_tracker(self, settings: TrackerSettings) -> None:
+        write = self.rtl.write
+        write(("pilot_tracker", "mode"), two_pilots=int(settings.two_pilots))
+        write(("pilot_tracker", "threshold"), word=settings.threshold)
+        write(("pilot_tracker", "start"), word=settings.start)
+        write(("pilot_tracker", "step"), word=settings.step)
+        write(
+            ("pilot_tracker", "search"),
+            trials=settings.trials,
+            neighbourhood=settings.neighbourhood,
+            ambiguity=settings.ambiguity,
+        )
+        write(
+            ("pilot_tracker", "follow"),
+            slot_log2=settings.slot_log2,
+            block_log2=settings.block_log2,
+            gain=settings.gain,
+            patience=settings.patience,
+        )
+
+    def packets(self) -> list[Packet]:
+        """What the memory took since this was last asked."""
+        return [read_packet(beats.words(np.int16).reshape(-1, 2)) for beats in self.rtl.received(PACKETS).frames()]
