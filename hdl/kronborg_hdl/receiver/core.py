@@ -247,14 +247,9 @@ class Receiver(wiring.Component):
         connect(m, self.tap.o, flipped(self.picture))
 
         tracker = self.pilot_tracker
-        clipping = (
-            self.converter_input,
-            self.mixer,
-            *self.half_bands,
-            self.rotator,
-            self.resampler,
-            self.symbol_filter,
-        )
+        clipped = [stage.saturated for stage in self.half_bands]
+        clipped += [self.converter_input.saturated, self.mixer.saturated, self.rotator.saturated]
+        clipped += [self.resampler.saturated, self.symbol_filter.saturated]
         waits = Signal()
         m.d.comb += waits.eq(self.i.valid & ~self.i.ready)
         happens = {
