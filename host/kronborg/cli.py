@@ -21,10 +21,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
-from .commands import alice, bob, ca, kme, rate, replay, run
+from .commands import alice, bob, ca, kme, rate, replay, run, signing_key
 from .errors import InputError, KronborgError
 
-COMMANDS = {"run": run, "replay": replay, "rate": rate, "alice": alice, "bob": bob, "ca": ca, "kme": kme}
+COMMANDS = {
+    "run": run,
+    "replay": replay,
+    "rate": rate,
+    "alice": alice,
+    "bob": bob,
+    "signing-key": signing_key,
+    "ca": ca,
+    "kme": kme,
+}
 GROUP = "kronborg.commands"
 
 

@@ -27,9 +27,11 @@ class Ends:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
         self.running: list[subprocess.Popen[str]] = []
+        self.beginning: dict[str, tuple[str, ...]] = {}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = (sys.executable, "-m", "kronborg.cli", *arguments, "--secret", "secret", *OPTIONS)
+        beginning = self.beginning.get(arguments[0], ("--secret", "secret"))
+        command = (sys.executable, "-m", "kronborg.cli", *arguments, *beginning, *OPTIONS)
         log = (self.folder / f"{arguments[0]}.log").open("a")
         process = subprocess.Popen(command, cwd=self.folder, stderr=log, stdout=log, text=True)
         log.close()
@@ -90,9 +92,35 @@ def test_either_end_is_killed_and_the_link_resumes(ends: Ends) -> None:
         assert "Traceback" not in ends.said(end)
 
 
+def test_a_link_begins_with_signatures_where_there_is_no_secret(ends: Ends) -> None:
+    for name, peer in (("alice", "bob"), ("bob", "alice")):
+        made = subprocess.run(
+            (sys.executable, "-m", "kronborg.cli", "signing-key", name), cwd=ends.folder, capture_output=True, text=True
+        )
+        assert made.returncode == 0, made.stderr
+        assert "fingerprint" in made.stdout
+        ends.beginning[name] = ("--signing-key", f"{name}.key", "--peer-key", f"{peer}.pub")
+    bob, alice = ends.bob(2), ends.alice()
+    assert bob.wait(120) == 0, ends.said("bob")
+    assert alice.wait(120) == 0, ends.said("alice")
+    assert ends.blocks("alice") == ends.blocks("bob")
+    figures = json.loads((ends.folder / "bob.json").read_text())
+    assert [made["authentication"] for made in figures["rounds"]] == ["ML-DSA-87 signatures", "one-time keys"]
+
+    # From now on neither a key nor a secret is needed, and an Alice whose pool is gone is not let in.
+    ends.beginning["bob"] = ()
+    (ends.folder / "keys" / "alice" / "pool.sqlite").unlink()
+    bob, alice = ends.bob(1), ends.alice()
+    ends.wait_for("bob", "where one-time keys have begun: refused")
+    for process in (alice, bob):
+        process.kill()
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (("bob", "--listen", "127.0.0.1:1", "--signing-key", "secret"), "go together"),
+        (("bob", "--listen", "127.0.0.1:1", "--signing-key", "secret", "--peer-key", "secret"), "not both"),
         (("bob", "--listen", "7000"), "no address"),
         (("alice", "--connect", "127.0.0.1:0"), "no address"),
         (("bob", "--listen", "127.0.0.1:1", "--light", "candle"), "no light"),

@@ -13,6 +13,7 @@ from ..link.key_pool import KeyPool
 from ..link.light import open_light
 from ..link.planning import choose_modulation
 from ..link.service import End
+from ..link.signatures import SigningKeys
 from ..network.key_store import locked
 from ..postprocessing.budget import Epsilons
 from ..postprocessing.reconciliation import available_codes
@@ -32,6 +33,13 @@ def add_end_arguments(parser: argparse.ArgumentParser, end: str) -> None:
         metavar="FILE",
         help="random bytes that both ends hold, 64 KiB serve well: what the first messages are signed with",
     )
+    parser.add_argument(
+        "--signing-key",
+        type=Path,
+        metavar="FILE",
+        help="without a secret: this end's private key (kronborg signing-key), until the first key fills the pool",
+    )
+    parser.add_argument("--peer-key", type=Path, metavar="FILE", help="and the other end's public one")
     parser.add_argument(
         "--timeout", type=float, default=600.0, metavar="S", help="wait so long for the other end (default %(default)g)"
     )
@@ -94,15 +102,21 @@ def open_end(options: argparse.Namespace, name: str) -> Iterator[End]:
         choice = choose_modulation(available_codes(), scenario, int(options.symbols), fraction, epsilons)
         variance = choice.modulation_variance_snu
     light = open_light(options.light, scenario, variance, options.seed)
+    if bool(options.signing_key) != bool(options.peer_key):
+        raise InputError("--signing-key and --peer-key go together: this end's private key, the other end's public one")
+    if options.signing_key and options.secret:
+        raise InputError("give --secret or --signing-key, not both: a link begins with one of them")
+    keys = SigningKeys.load(options.signing_key, options.peer_key) if options.signing_key else None
     with locked(options.store), KeyPool(options.store / "pool.sqlite", name) as pool:
         if options.secret is not None:
             try:
                 pool.share(options.secret.read_bytes())
             except OSError as error:
                 raise InputError(f"cannot read the secret {str(options.secret)!r}: {error.strerror}") from None
-        elif not pool.counter("shared"):
+        elif keys is None and not pool.begun:
             raise InputError(
-                "nothing to sign messages with yet: give --secret FILE, random bytes that the other end holds as well"
+                "nothing to sign messages with yet: give --secret FILE, random bytes that the other end holds as well,"
+                " or --signing-key and --peer-key"
             )
         link = f"simulated {options.link}" if light.simulated else options.link
-        yield End(link, options.store / f"{name}.sqlite", pool, light, options.timeout)
+        yield End(link, options.store / f"{name}.sqlite", pool, light, options.timeout, keys)

@@ -252,10 +252,11 @@ class Bob:
         self.estimated = self._estimate(self._disclosed + corrected)
         return self.estimated
 
-    def distil(self, reconciled: Reconciled, pool_bits: int = 0) -> Budget:
+    def distil(self, reconciled: Reconciled, pool_bits: int = 0, pool_least: int = 0) -> Budget:
         """Agree on the key's length, hash to it, and store it at both ends.
 
-        The first bits of the key, `pool_bits` of them but no more than half, feed the pools of authentication keys.
+        The first bits of the key, `pool_bits` of them but no more than half, feed the pools of authentication keys;
+        none where that would be fewer than `pool_least`.
 
         Alice keeps hers pending until Bob has his; a run that dies in between is settled when the next one begins.
 
@@ -278,6 +279,7 @@ class Bob:
         seed = self._randomness(privacy_amplification.seed_bytes(len(raw)))
         epsilon = self._epsilons.total
         fed = min(pool_bits, budget.key_bits // 2) // POOL_STEP * POOL_STEP
+        fed = fed if fed >= pool_least else 0
         self._ask(messages.Amplify(self._sequence, blocks, seed, budget.key_bits, fed, epsilon), messages.Done)
         key = privacy_amplification.hash_bits(raw, seed, budget.key_bits)
         if self._pool is not None:

@@ -5,6 +5,11 @@ A message on the wire is a header of 20 bytes (magic, version, code, length of t
 this one message (Wegman & Carter 1981; Bernstein 2005): a forger who knows everything but the keys succeeds, for a body
 of L bytes, with probability at most 8 ceil((L + 36) / 16) / 2**106, whatever his computing power.
 
+An end whose pool has not begun signs with its long-term key instead (`link.signatures`): another magic, the message's
+number on this connection as its position, a signature for the tag. Which of both an end takes from the other one is its
+own pool's decision, never the message's: once a one-time key of the other end's was used, or both began with a secret,
+signatures are refused.
+
 Within a connection positions follow each other without a gap, and tags bind both nonces, which are new on every
 connection. So what is replayed, reordered, left out, cut short or forged ends the connection: nothing of it is acted
 upon.
@@ -21,8 +26,12 @@ from dataclasses import dataclass
 from ..errors import InputError
 from . import messages, wire
 from .key_pool import ChannelError, KeyPool
+from .signatures import SIGNATURE_BYTES, SigningKeys
 
 MAGIC = b"Kb"
+SIGNED = b"Ks"
+"""Magic of a message with a signature."""
+
 HEADER = struct.Struct("<2sBBQQ")
 TAG_BYTES = 16
 NONCE_BYTES = 16
@@ -43,11 +52,13 @@ class Traffic:
     Attributes:
         messages: signed, both ways.
         bytes: both ways.
-        forgery_probability: bound on the chance that any of them, at either end, was not the peer's.
+        signatures: of them, how many have a signature for a tag.
+        forgery_probability: bound on the chance that any of the others, at either end, was not the peer's.
     """
 
     messages: int = 0
     bytes: int = 0
+    signatures: int = 0
     forgery_probability: float = 0.0
 
 
@@ -74,10 +85,21 @@ class Channel:
         connection: a connected socket; the channel closes it.
         pool: this end's keys.
         timeout_seconds: how long to wait for the peer.
+        keys: long-term ones, for a pool that has not begun.
     """
 
-    def __init__(self, connection: socket.socket, pool: KeyPool, timeout_seconds: float = 600.0) -> None:
-        self._socket, self._pool = connection, pool
+    def __init__(
+        self,
+        connection: socket.socket,
+        pool: KeyPool,
+        timeout_seconds: float = 600.0,
+        keys: SigningKeys | None = None,
+    ) -> None:
+        self._socket, self._pool, self._keys = connection, pool, keys
+        # For the whole connection, though its first key block begins the pool.
+        self._signs = keys is not None and not pool.begun
+        self._sent = 0
+        self._peer_signs = False
         self._turn = threading.Lock()
         self._nonce = secrets.token_bytes(NONCE_BYTES)
         self._peers_nonce = b""
@@ -95,6 +117,16 @@ class Channel:
         """What this end's greeting says, and the peer's later messages are signed with."""
         return self._nonce
 
+    @property
+    def signed(self) -> bool:
+        """Whether either end signs with its long-term key on this connection."""
+        return self._signs or self._peer_signs
+
+    @property
+    def peer_signs(self) -> bool:
+        """Whether the peer does. Its greeting may then be an old one: only what follows binds this end's nonce."""
+        return self._peer_signs
+
     def close(self) -> None:
         """End the connection."""
         self._socket.close()
@@ -107,15 +139,21 @@ class Channel:
             PoolDry: no key is left.
         """
         code, body = wire.encode(message)
-        position, key = self._pool.take()
-        header = HEADER.pack(MAGIC, wire.VERSION, code, len(body), position)
+        if self._signs and self._keys:
+            header = HEADER.pack(SIGNED, wire.VERSION, code, len(body), self._sent)
+            tag = self._keys.sign(self._pool.own, b"".join((header, body, self._peers_nonce)))
+            self._sent += 1
+        else:
+            position, key = self._pool.take()
+            header = HEADER.pack(MAGIC, wire.VERSION, code, len(body), position)
+            tag = _poly1305(key, header, body, self._peers_nonce)
         try:
             self._socket.sendall(header)
             self._socket.sendall(body)
-            self._socket.sendall(_poly1305(key, header, body, self._peers_nonce))
+            self._socket.sendall(tag)
         except OSError as error:
             raise Disconnected(f"the connection broke: {_reason(error)}") from None
-        self._count(len(body))
+        self._count(len(body), len(tag))
 
     def receive(self) -> messages.Message:
         """The next message, if it is the peer's.
@@ -127,7 +165,7 @@ class Channel:
         """
         header = self._take(HEADER.size)
         magic, version, code, length, position = HEADER.unpack(header)
-        if magic != MAGIC:
+        if magic not in (MAGIC, SIGNED):
             raise ChannelError("the other end speaks another protocol: is that a Kronborg link?")
         if version != wire.VERSION:
             raise ChannelError(
@@ -136,18 +174,37 @@ class Channel:
             )
         if length > wire.MOST_BYTES:
             raise ChannelError("a message is longer than any of the protocol")
-        if self._expected is not None and position != self._expected:
+        signed, first = magic == SIGNED, self._expected is None
+        if first:
+            self._peer_signs = signed
+            self._refuse_signatures(signed)
+        expected = 0 if signed and first else self._expected
+        if signed != self._peer_signs or (expected is not None and position != expected):
             raise ChannelError("a message is not the one that follows: replayed, reordered or left out")
-        key = self._pool.look_up(position)
-        body, tag = self._take(length), self._take(TAG_BYTES)
+        key = b"" if signed else self._pool.look_up(position)
+        body, tag = self._take(length), self._take(SIGNATURE_BYTES if signed else TAG_BYTES)
         # The greeting comes before the peer can know this end's nonce.
-        bound = b"" if self._expected is None else self._nonce
-        if not secrets.compare_digest(_poly1305(key, header, body, bound), tag):
+        bound = b"" if first else self._nonce
+        if signed:
+            assert self._keys
+            if not self._keys.is_signed(self._pool.peer, tag, b"".join((header, body, bound))):
+                raise ChannelError("a message has a wrong signature: forged, or not by the key that this end was given")
+        elif not secrets.compare_digest(_poly1305(key, header, body, bound), tag):
             raise ChannelError("a message has a wrong tag: forged, or the two ends hold different secrets")
-        self._pool.use_up(position)
+        else:
+            self._pool.use_up(position)
         self._expected = position + 1
-        self._count(length)
+        self._count(length, len(tag))
         return wire.decode(code, body)
+
+    def _refuse_signatures(self, signed: bool) -> None:
+        if signed and not self._pool.takes_signatures:
+            raise ChannelError(
+                "the other end signs with its long-term key, where one-time keys have begun: refused, and nothing that"
+                " the other end can ask for"
+            )
+        if signed and self._keys is None:
+            raise ChannelError("the other end signs with its long-term key, and this end was not given its public one")
 
     def greet(self, greeting: messages.Message) -> messages.Message:
         """Send this end's greeting and wait for the peer's; binds all that follows to both.
@@ -187,10 +244,13 @@ class Channel:
             missing -= len(part)
         return b"".join(parts)
 
-    def _count(self, body_bytes: int) -> None:
+    def _count(self, body_bytes: int, tag_bytes: int) -> None:
         self.traffic.messages += 1
-        self.traffic.bytes += HEADER.size + body_bytes + TAG_BYTES
-        self.traffic.forgery_probability += forgery_probability(body_bytes)
+        self.traffic.bytes += HEADER.size + body_bytes + tag_bytes
+        if tag_bytes == SIGNATURE_BYTES:
+            self.traffic.signatures += 1
+        else:
+            self.traffic.forgery_probability += forgery_probability(body_bytes)
 
 
 def _reason(error: OSError) -> str:

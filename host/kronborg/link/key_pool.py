@@ -107,13 +107,26 @@ class KeyPool:
         with self._transaction():
             self._raise(name, value)
 
+    @property
+    def begun(self) -> bool:
+        """Whether there are, or were, one-time keys to sign with."""
+        return bool(self.counter("shared") or self.counter(f"next {self.own}") or self.left(self.own))
+
+    @property
+    def takes_signatures(self) -> bool:
+        """Whether the peer may still be without one-time keys: both began without a secret, and none of its was used.
+
+        This end's pool can have begun: it settles the first key block before the peer does, or after.
+        """
+        return not (self.counter("shared") or self.counter(f"next {self.peer}"))
+
     def share(self, secret: bytes) -> None:
         """Begin with a secret that both ends hold, half of it for each lane. A pool that has begun keeps what it has.
 
         Raises:
             InputError: too short a secret.
         """
-        if self.counter("shared"):
+        if self.begun:
             return
         if len(secret) < 2 * KEY_BYTES * 16:
             raise InputError(

@@ -23,12 +23,18 @@ from .bob import POOL_STEP, Bob
 from .channel import Channel
 from .key_pool import ChannelError, KeyPool, PoolDry
 from .light import Light
+from .signatures import SigningKeys
 
 NEXT_FRAME = "next frame"
 """Counter in the pool: frames below it are used, or lost."""
 
 POOL_KEYS = 1024
 """Keys that each lane of the pool is filled up to, from the keys that are distilled."""
+
+FIRST_KEYS = 64
+"""Keys for each lane that a pool without a pre-shared secret begins with at least: a round takes some thirty."""
+
+ONE_TIME_KEYS, SIGNATURES = "one-time keys", "ML-DSA-87 signatures"
 
 RETRY_SECONDS = (0.2, 5.0)
 """Between attempts to connect: the first, and the longest."""
@@ -46,6 +52,7 @@ class End:
         pool: its pool of authentication keys.
         light: its half of the light.
         timeout_seconds: how long it waits for the other end.
+        keys: long-term ones, for a pool that has not begun.
     """
 
     link: str
@@ -53,6 +60,7 @@ class End:
     pool: KeyPool
     light: Light
     timeout_seconds: float = 600.0
+    keys: SigningKeys | None = None
 
     def last_block(self) -> int:
         """Number of its last key block that is ready."""
@@ -76,6 +84,7 @@ class Round:
         epsilons: its lines.
         budget: lines of the key's length.
         dropped: why there is no key; empty if there is one.
+        authentication: what its messages were signed with; signatures are safe from who cannot forge one in time only.
     """
 
     number: int
@@ -90,6 +99,7 @@ class Round:
     epsilons: tuple[tuple[str, float], ...] = ()
     budget: tuple[tuple[str, int], ...] = ()
     dropped: str = ""
+    authentication: str = ""
 
 
 class AliceService:
@@ -135,7 +145,7 @@ class AliceService:
             NoKeyError: the pool is dry.
         """
         end = self.end
-        channel = Channel(connection, end.pool, end.timeout_seconds)
+        channel = Channel(connection, end.pool, end.timeout_seconds, end.keys)
         try:
             light, mine = end.light, end.last_block()
             answer = channel.greet(
@@ -157,11 +167,17 @@ class AliceService:
                     " this link"
                 )
             alice = Alice({}, light.snu_per_word, end.store, end.link, end.pool)
-            alice.settle(answer.last_block)
+            # A signed greeting may be an old one. What comes after it is of this connection.
+            greeted = not channel.peer_signs
+            if greeted:
+                alice.settle(answer.last_block)
             say("connected to Bob")
             while True:
                 try:
                     message = channel.receive()
+                    if not greeted:
+                        alice.settle(answer.last_block)
+                        greeted = True
                     if isinstance(message, messages.Goodbye):
                         return True
                     if isinstance(message, messages.Emit):
@@ -237,7 +253,7 @@ class BobService:
             NoKeyError: the pool is dry.
         """
         end = self.end
-        channel = Channel(connection, end.pool, end.timeout_seconds)
+        channel = Channel(connection, end.pool, end.timeout_seconds, end.keys)
         try:
             mine = end.last_block()
             end.pool.settle(mine)
@@ -253,6 +269,10 @@ class BobService:
             end.pool.raise_counter(NEXT_FRAME, answer.next_frame)
             say("connected to Alice")
             while not count or len(self.rounds) < count:
+                if channel.signed and end.pool.begun:
+                    # Alice connects again, and from then on both sign with one-time keys.
+                    say("the pool of authentication keys has begun: no more signatures")
+                    return
                 self._round(channel, answer, say)
             channel.send(messages.Goodbye())
         finally:
@@ -301,8 +321,10 @@ class BobService:
         reconciled = bob.reconcile(threads=self.threads)
         lost = reconciled.failed + reconciled.unequal
         missing = POOL_KEYS - min(end.pool.left(lane) for lane in (end.pool.own, end.pool.peer))
-        budget = bob.distil(reconciled, max(missing, 0) * POOL_STEP)
-        budget = budget.with_forgeries(channel.traffic.forgery_probability - forgeries)
+        least = 0 if end.pool.begun else FIRST_KEYS
+        budget = bob.distil(reconciled, max(missing, 0) * POOL_STEP, least * POOL_STEP)
+        if channel.traffic.messages > channel.traffic.signatures:
+            budget = budget.with_forgeries(channel.traffic.forgery_probability - forgeries)
         return Round(
             number,
             budget.key_bits,
@@ -315,6 +337,7 @@ class BobService:
             budget.epsilon,
             budget.epsilons,
             budget.lines,
+            authentication=SIGNATURES if channel.signed else ONE_TIME_KEYS,
         )
 
 

@@ -9,6 +9,7 @@ from kronborg.board import Scenario
 from kronborg.link import alice, bob
 from kronborg.link.key_pool import KeyPool
 from kronborg.link.service import End
+from kronborg.link.signatures import SigningKeys, make_signing_key
 from kronborg.postprocessing.reconciliation import Code
 from kronborg.postprocessing.reconciliation.construct import construct
 from kronborg.postprocessing.reconciliation.ensembles import Ensemble, Nodes
@@ -41,13 +42,34 @@ Opened = Callable[..., End]
 
 @pytest.fixture
 def open_end(tmp_path: Path) -> Opened:
-    """An end as a new process would open it: from its files."""
+    """An end as a new process would open it: from its files; with long-term keys if they are given, else a secret."""
 
-    def make(name: str, *, secret: bytes = SECRET, link: str = "link", **light: object) -> End:
-        folder = tmp_path / name
+    def make(
+        name: str,
+        *,
+        secret: bytes = SECRET,
+        keys: SigningKeys | None = None,
+        link: str = "link",
+        place: str = "",
+        **light: object,
+    ) -> End:
+        folder = tmp_path / place / name
         pool = KeyPool(folder / "pool.sqlite", name)
-        pool.share(secret)
+        if keys is None:
+            pool.share(secret)
         drawn = DrawnLight(SCENARIO, VARIANCE, 7, frame_symbols=FRAME_SYMBOLS, **light)  # type: ignore[arg-type]
-        return End(link, folder / f"{name}.sqlite", pool, drawn, timeout_seconds=20.0)
+        return End(link, folder / f"{name}.sqlite", pool, drawn, timeout_seconds=20.0, keys=keys)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def signing_keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SigningKeys]:
+    """Of both ends, and of a stranger who gives himself out as Alice."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("alice", "bob", "stranger"):
+        make_signing_key(folder / name)
+    return {
+        name: SigningKeys.load(folder / f"{name}.key", folder / f"{peer}.pub")
+        for name, peer in (("alice", "bob"), ("bob", "alice"), ("stranger", "bob"))
+    }

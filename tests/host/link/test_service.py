@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 from kronborg.errors import NoKeyError, ProtocolError
-from kronborg.link import messages
-from kronborg.link.channel import Channel
+from kronborg.link import messages, wire
+from kronborg.link.channel import HEADER, SIGNED, Channel
 from kronborg.link.key_pool import KeyPool, PoolDry
-from kronborg.link.service import NEXT_FRAME, AliceService, BobService, End
+from kronborg.link.service import NEXT_FRAME, ONE_TIME_KEYS, SIGNATURES, AliceService, BobService, End
+from kronborg.link.signatures import SigningKeys
 from kronborg.network.key_store import KeyStore
 from kronborg.postprocessing.budget import Epsilons
 
 FRAMES = 4
 SECRET = bytes(range(256)) * 64
 Opened = Callable[..., End]
-
 pytestmark = pytest.mark.usefixtures("short_code")
 
 
@@ -145,19 +145,19 @@ def test_either_end_may_be_killed_at_any_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_end: Opened, part: int
 ) -> None:
     """After each kill the ends are opened from their files; then one round must work, and all must still agree."""
-    wire = Wire(monkeypatch)
+    tap = Wire(monkeypatch)
     alice, bob = open_end("alice"), open_end("bob")
     service = bob_service(bob)
     run(alice, service, 1)
     who, place = [(who, place) for who in ("alice", "bob") for place in ("before", "after", "received")][part]
-    count = wire.events[f"{who} {place}"]
+    count = tap.events[f"{who} {place}"]
     assert count > 8
     used = set()
     for number in range(1, count + 1):
-        wire.events.clear()
-        wire.kill = (who, place, number)
+        tap.events.clear()
+        tap.kill = (who, place, number)
         run(alice, bob_service(bob), 1)
-        wire.kill = None
+        tap.kill = None
         for end in (alice, bob):
             end.pool.__exit__(None, None, None)
         alice, bob = open_end("alice"), open_end("bob")
@@ -170,11 +170,123 @@ def test_either_end_may_be_killed_at_any_message(
     hers, his = pool_rows(alice), pool_rows(bob)
     assert all(his[place] == key for place, key in hers.items() if place in his)
     assert len(set(hers) & set(his)) > 100
-    assert len(wire.signed) == len(set(wire.signed))
-    emitted = [message.first for message in wire.sent if isinstance(message, messages.Emit)]
+    assert len(tap.signed) == len(set(tap.signed))
+    emitted = [message.first for message in tap.sent if isinstance(message, messages.Emit)]
     for first in emitted:
         assert first not in used
         used.add(first)
+
+
+@pytest.fixture
+def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some keys of the short code are shorter than what a pool begins with."""
+    monkeypatch.setattr("kronborg.link.service.FIRST_KEYS", 20)
+
+
+Keys = dict[str, SigningKeys]
+
+
+@pytest.mark.usefixtures("small_pool")
+def test_without_a_secret_the_first_round_is_signed_and_fills_the_pool(open_end: Opened, signing_keys: Keys) -> None:
+    alice, bob = (open_end(name, keys=signing_keys[name]) for name in ("alice", "bob"))
+    led, said = bob_service(bob), []
+    with listening() as (server, port):
+        thread = threading.Thread(target=led.listen, args=(server, 3, said.append))
+        thread.start()
+        AliceService(alice).run("127.0.0.1", port, said.append)
+        thread.join()
+    assert [done.authentication for done in led.rounds] == [SIGNATURES, *2 * [ONE_TIME_KEYS]], said
+    assert all(done.key_bits > done.pool_bits > 0 for done in led.rounds)
+    assert "forged messages (authentication)" not in dict(led.rounds[0].epsilons)
+    assert dict(led.rounds[1].epsilons)["forged messages (authentication)"] > 0
+    assert blocks(alice) == blocks(bob)
+    assert pool_rows(alice) == pool_rows(bob)
+    assert sum("no more signatures" in line for line in said) == 1
+
+
+def test_a_first_key_too_short_for_a_pool_leaves_it_empty_and_rounds_signed(
+    monkeypatch: pytest.MonkeyPatch, open_end: Opened, signing_keys: Keys
+) -> None:
+    monkeypatch.setattr("kronborg.link.service.FIRST_KEYS", 500)
+    alice, bob = (open_end(name, keys=signing_keys[name]) for name in ("alice", "bob"))
+    led = bob_service(bob)
+    run(alice, led, 2)
+    assert [(done.authentication, done.pool_bits) for done in led.rounds] == 2 * [(SIGNATURES, 0)]
+    assert blocks(alice) == blocks(bob)
+    assert not alice.pool.begun
+
+
+@pytest.mark.usefixtures("small_pool")
+@pytest.mark.parametrize(
+    ("who", "place"), [("alice", "before"), ("alice", "received"), ("bob", "after"), ("bob", "received")]
+)
+def test_whoever_is_killed_in_the_first_round_the_pool_begins_with_the_same_keys(
+    monkeypatch: pytest.MonkeyPatch, open_end: Opened, signing_keys: Keys, who: str, place: str
+) -> None:
+    """At the messages that hand the key over."""
+    tap = Wire(monkeypatch)
+
+    def both(folder: str) -> tuple[End, End]:
+        alice, bob = (open_end(name, keys=signing_keys[name], place=folder) for name in ("alice", "bob"))
+        return alice, bob
+
+    run(*((ends := both("whole"))[0], bob_service(ends[1])), 1)
+    count = tap.events[f"{who} {place}"]
+    last = count - 1 if place != "before" and (who, place) != ("bob", "received") else count  # a goodbye comes after
+    for number in (last - 1, last):
+        tap.events.clear()
+        tap.kill = (who, place, number)
+        alice, bob = both(str(number))
+        run(alice, bob_service(bob), 1)
+        tap.kill = None
+        said: list[str] = []
+        for _ in range(3):  # a connection may end because the pool has begun
+            for end in (alice, bob):
+                end.pool.__exit__(None, None, None)
+            alice, bob = both(str(number))
+            led = bob_service(bob)
+            said += run(alice, led, 1)
+            if led.rounds and led.rounds[-1].authentication == ONE_TIME_KEYS:
+                break
+        assert led.rounds[-1].authentication == ONE_TIME_KEYS, said
+        assert blocks(alice) == blocks(bob)
+        hers, his = pool_rows(alice), pool_rows(bob)
+        assert all(his[position] == key for position, key in hers.items() if position in his)
+
+
+@pytest.mark.usefixtures("small_pool")
+def test_an_old_greeting_of_bobs_voids_nothing_at_alices_end(
+    monkeypatch: pytest.MonkeyPatch, open_end: Opened, signing_keys: Keys
+) -> None:
+    """Bob has the first block, and is killed before he says so. Alice's waits; his first greeting knew of none."""
+    alice, bob = (open_end(name, keys=signing_keys[name]) for name in ("alice", "bob"))
+    ask = Channel.ask
+
+    def killed_before_stored(channel: Channel, message: messages.Message) -> messages.Message:
+        if isinstance(message, messages.Stored):
+            raise Killed
+        return ask(channel, message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Channel, "ask", killed_before_stored)
+        run(alice, bob_service(bob), 1)
+    assert (len(blocks(bob)), blocks(alice)) == (1, [])
+
+    code, body = wire.encode(messages.BobHello("link", bytes(16), 0, 0))
+    header = HEADER.pack(SIGNED, wire.VERSION, code, len(body), 0)
+    with listening() as (server, port):
+        connection = socket.create_connection(("127.0.0.1", port))
+        forger, _ = server.accept()
+        forger.sendall(header + body + signing_keys["bob"].sign("bob", header + body))
+        forger.shutdown(socket.SHUT_WR)
+        said: list[str] = []
+        with pytest.raises(ProtocolError, match="has gone"):
+            AliceService(alice).serve(connection, said.append)
+        forger.close()
+    assert said == ["connected to Bob"]
+    run(alice, bob_service(bob), 1)
+    assert blocks(alice) == blocks(bob)
+    assert blocks(bob)
 
 
 def test_a_tap_in_mid_run_leaves_no_key_from_that_round_on_and_the_link_alive(open_end: Opened) -> None:

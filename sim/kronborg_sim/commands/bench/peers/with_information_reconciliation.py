@@ -1,6 +1,6 @@
 """Runs PyPI's information-reconciliation (GPL-3.0, its own process) and prints what it reached, as JSON.
 
-Its rate is chosen as the highest of a ladder of efficiencies at which two frames of another seed come out right.
+Its rate is the one of a ladder of efficiencies that does best, efficiency times success, on frames of another seed.
 """
 
 import json
@@ -16,6 +16,8 @@ from channel import frame
 from information_reconciliation import Decoder
 
 LADDER = (0.95, 0.94, 0.93, 0.92, 0.91, 0.9, 0.89, 0.88, 0.87, 0.86, 0.84, 0.82, 0.8, 0.75, 0.7)
+TRIALS = 4
+"""Frames for each step of the ladder."""
 
 
 def correct(decoder: Decoder, snr: float, seed: int, number: int) -> tuple[bool, float]:
@@ -31,15 +33,20 @@ def correct(decoder: Decoder, snr: float, seed: int, number: int) -> tuple[bool,
 def main(snr: float, frames: int, seed: int) -> None:
     """Choose a rate, then measure."""
     decoder = Decoder()
+    best, chosen = 0.0, 0.0
     for beta in LADDER:
         rate = beta * log2(1 + snr) / 2
         if not 0.01 <= rate <= 0.2:
             continue
         decoder.set_rate(rate)
-        if all(correct(decoder, snr, seed + 1, number)[0] for number in range(2)):
-            break
-    else:
+        success = sum(correct(decoder, snr, seed + 1, number)[0] for number in range(TRIALS)) / TRIALS
+        if beta * success > best:
+            best, chosen = beta * success, rate
+        if success == 1:
+            break  # nothing below can do better
+    if not best:
         raise SystemExit(f"no rate of its codes works at an SNR of {snr}")
+    decoder.set_rate(chosen)
     outcomes = [correct(decoder, snr, seed, number) for number in range(frames)]
     length = decoder.get_N()
     figures = {
