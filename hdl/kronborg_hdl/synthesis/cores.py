@@ -27,6 +27,7 @@ from ..modulation.entropy.core import BLOCK_BITS, Entropy
 from ..modulation.frame_controller.core import FrameController
 from ..modulation.gaussian.core import GaussianSource
 from ..modulation.gaussian.tables import WORD_BITS
+from ..modulation.interpolating_shaper.core import InterpolatingShaper
 from ..modulation.predistortion.core import Predistortion
 from ..modulation.pulse_shaper.core import PulseShaper
 from ..modulation.shift_and_pilots.core import ShiftAndPilots
@@ -109,6 +110,7 @@ CORES = {
     "frame_synchroniser": Entry(_frame_synchroniser, (8, 16), None),
     "gaussian": Entry(lambda lanes: GaussianSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
     "half_band": Entry(_half_band, LANES, "xc7z020"),
+    "interpolating_shaper": Entry(InterpolatingShaper, LANES, "xc7z020"),
     "matched_filter": Entry(MatchedFilter, LANES, "xczu48dr"),
     "mixer": Entry(lambda lanes: Mixer(lanes=lanes, halvings=HALVINGS), LANES, "xc7z020"),
     "phase_smoother": Entry(lambda lanes: PhaseSmoother(hops_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),

@@ -18,6 +18,8 @@ from ..modulation.entropy.core import BLOCK_BITS, Entropy
 from ..modulation.frame_controller.core import FrameController
 from ..modulation.gaussian.core import GaussianSource
 from ..modulation.gaussian.tables import WORD_BITS
+from ..modulation.interpolating_shaper.core import InterpolatingShaper
+from ..modulation.interpolating_shaper.model import HALF_BANDS
 from ..modulation.predistortion.core import Predistortion
 from ..modulation.pulse_shaper.core import PulseShaper
 from ..modulation.shift_and_pilots.core import ShiftAndPilots
@@ -79,6 +81,9 @@ class Transmitter(wiring.Component):
     that is then given up, by a failed health test or a write to ``entropy.source``, is thrown away: words and symbols
     that have not entered a frame. So no frame has symbols of two keys unsaid, and none begins after a failure.
 
+    Shaper: an ``InterpolatingShaper`` for 2, 4, 8 or 16 samples a symbol, with few multipliers; for other figures the
+    general ``PulseShaper``, whose multipliers no half-band can save. Both are on the page ``pulse_shaper``.
+
     Source: ``source.select`` chooses it. The frame under way ends whole with the old one; the next begins when the new
     one has a symbol. Words that the old one still held are thrown away.
 
@@ -123,7 +128,8 @@ class Transmitter(wiring.Component):
         predistortion: bool = True,
         preamble_capacity: int = 4096,
     ) -> None:
-        self.pulse_shaper = PulseShaper(lanes=lanes, samples_per_symbol=samples_per_symbol, span=span)
+        shaper = InterpolatingShaper if samples_per_symbol in HALF_BANDS else PulseShaper
+        self.pulse_shaper = shaper(lanes=lanes, samples_per_symbol=samples_per_symbol, span=span)
         n = self.pulse_shaper.symbols_per_clock
         bits_per_clock = Fraction(WORD_BITS * n, self.pulse_shaper.clocks_per_symbol)
         rounds = next(r for r in ROUNDS_PER_CLOCK if Fraction(BLOCK_BITS * r, ROUNDS) >= bits_per_clock)
@@ -136,7 +142,7 @@ class Transmitter(wiring.Component):
         self.frame_controller = FrameController(
             symbols_per_clock=n, preamble_capacity=preamble_capacity, minimum_head=self.minimum_head
         )
-        self.registers = transmitter_pages(predistortion=predistortion)
+        self.registers = transmitter_pages(shaper=self.pulse_shaper.registers, predistortion=predistortion)
         super().__init__(
             {
                 "i": In(stream.Signature(self.entropy.i.payload.shape())),
@@ -147,7 +153,7 @@ class Transmitter(wiring.Component):
         )
 
     @property
-    def _sample_parts(self) -> list[PulseShaper | ShiftAndPilots | Predistortion]:
+    def _sample_parts(self) -> list[PulseShaper | InterpolatingShaper | ShiftAndPilots | Predistortion]:
         """What samples pass, in order."""
         parts = (self.pulse_shaper, self.shift_and_pilots, self.predistortion)
         return [part for part in parts if part is not None]

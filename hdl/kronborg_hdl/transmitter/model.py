@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..modulation.alphabet.model import AlphabetSource
 from ..modulation.frame_controller.model import FrameSettings
 from ..modulation.gaussian.model import GaussianSource
+from ..modulation.interpolating_shaper.model import InterpolatingShaper
 from ..modulation.predistortion.model import Predistortion
 from ..modulation.pulse_shaper.model import PulseShaper
 from ..modulation.shift_and_pilots.model import Pilot, shift_and_pilots
@@ -51,7 +52,7 @@ class Transmitter:
 
     source: GaussianSource | AlphabetSource
     frame: FrameSettings
-    shaper: PulseShaper
+    shaper: PulseShaper | InterpolatingShaper
     shift_word: int
     pilots: tuple[Pilot, ...]
     predistortion: Predistortion | None = None
@@ -59,7 +60,7 @@ class Transmitter:
     @property
     def samples(self) -> int:
         """Samples of a frame: its symbols, and the tail of the last one's pulse."""
-        return (self.frame.symbols + self.shaper.span - 1) * self.shaper.samples_per_symbol
+        return (self.frame.symbols + self.shaper.tail) * self.shaper.samples_per_symbol
 
     def symbols(self, words: NDArray[np.uint32]) -> NDArray[np.int16]:
         """What the source makes of random words: int16, shape (n, 2).

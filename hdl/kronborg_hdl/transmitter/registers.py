@@ -14,7 +14,6 @@ from ..modulation.entropy.registers import REGISTERS as ENTROPY
 from ..modulation.frame_controller.registers import REGISTERS as FRAME_CONTROLLER
 from ..modulation.gaussian.registers import REGISTERS as GAUSSIAN
 from ..modulation.predistortion.registers import REGISTERS as PREDISTORTION
-from ..modulation.pulse_shaper.registers import REGISTERS as PULSE_SHAPER
 from ..modulation.shift_and_pilots.registers import REGISTERS as SHIFT_AND_PILOTS
 from ..modulation.symbol_record.registers import REGISTERS as SYMBOL_RECORD
 
@@ -73,8 +72,8 @@ REGISTERS = RegisterMap(
 )
 
 
-def transmitter_pages(*, predistortion: bool) -> PageMap:
-    """All registers of a transmitter with or without pre-distortion, whose page is the last."""
+def transmitter_pages(*, shaper: RegisterMap, predistortion: bool) -> PageMap:
+    """All registers of a transmitter with this shaper, and with or without pre-distortion, whose page is the last."""
     pages = (
         ("transmitter", REGISTERS),
         ("entropy", ENTROPY),
@@ -82,7 +81,7 @@ def transmitter_pages(*, predistortion: bool) -> PageMap:
         ("alphabet", ALPHABET),
         ("frame_controller", FRAME_CONTROLLER),
         ("symbol_record", SYMBOL_RECORD),
-        ("pulse_shaper", PULSE_SHAPER),
+        ("pulse_shaper", shaper),
         ("shift_and_pilots", SHIFT_AND_PILOTS),
     )
     return PageMap("transmitter", pages + ((("predistortion", PREDISTORTION),) if predistortion else ()))

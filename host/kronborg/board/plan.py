@@ -14,6 +14,7 @@ from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosin
 from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
 from kronborg_hdl.modulation.frame_controller.model import FrameLimits, FrameSettings
 from kronborg_hdl.modulation.gaussian.model import GaussianSource, deviation_word
+from kronborg_hdl.modulation.interpolating_shaper.model import HALF_BANDS, InterpolatingShaper, pulse_taps
 from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
 from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
 from kronborg_hdl.transmitter.model import Transmitter
@@ -72,7 +73,7 @@ class FramePlan:
     def _spare_symbols(self) -> int:
         """Symbols of the frame that are left over when the payload's last pulse has ended."""
         frame, m = self.frame_format, self.samples_per_symbol
-        needed = frame.leading_zeros_at_transmitter // m + frame.preamble.length + frame.symbols + SPAN_SYMBOLS
+        needed = frame.leading_zeros_at_transmitter // m + frame.preamble.length + frame.symbols + self.shaper.tail
         return self.samples // m - needed
 
     @property
@@ -113,14 +114,21 @@ class FramePlan:
         )
 
     @cached_property
+    def shaper(self) -> PulseShaper | InterpolatingShaper:
+        """The filter that the gateware has for so many samples a symbol, with a pulse of unit energy."""
+        m, roll_off = self.samples_per_symbol, self.frame_format.roll_off
+        if m in HALF_BANDS:
+            return InterpolatingShaper(quantise_taps(pulse_taps(m, SPAN_SYMBOLS + 1, roll_off)), m, SHAPER_SHIFT)
+        return PulseShaper(quantise_taps(root_raised_cosine(m, SPAN_SYMBOLS + 1, roll_off)), m, SHAPER_SHIFT)
+
+    @cached_property
     def transmitter(self) -> Transmitter:
         """The gateware's settings."""
         frame = self.frame_format
-        taps = quantise_taps(root_raised_cosine(self.samples_per_symbol, SPAN_SYMBOLS + 1, frame.roll_off))
         return Transmitter(
             source=GaussianSource(deviation_word(self.modulation_variance_snu, self.snu_per_word)),
             frame=self.frame_settings,
-            shaper=PulseShaper(taps, self.samples_per_symbol, SHAPER_SHIFT),
+            shaper=self.shaper,
             shift_word=phase_word(frame.frequency_shift_hz, self.sample_rate_hz),
             pilots=tuple(
                 Pilot(phase_word(frequency, self.sample_rate_hz), self.pilot_amplitude)

@@ -19,6 +19,8 @@ from kronborg_hdl.modulation.entropy.registers import Source
 from kronborg_hdl.modulation.frame_controller.model import NUMBER_BITS, FrameSettings, Section
 from kronborg_hdl.modulation.gaussian.model import MAXIMUM_DEVIATION, MINIMUM_DEVIATION, GaussianSource
 from kronborg_hdl.modulation.gaussian.tables import WORD_BITS
+from kronborg_hdl.modulation.interpolating_shaper.core import InterpolatingShaper as InterpolatingShaperCore
+from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper
 from kronborg_hdl.modulation.predistortion.model import Predistortion, arcsine_table, inverse_sinc
 from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
 from kronborg_hdl.modulation.shift_and_pilots.model import PILOTS, Pilot
@@ -72,10 +74,7 @@ class TransmitterBench:
         self.wait_until("frame_controller", "control", "active", 0)
         self._write_source(model.source)
         self._write_frame(model)
-        for tap, value in enumerate(model.shaper.taps.tolist()):
-            symbol, sample = divmod(tap, model.shaper.samples_per_symbol)
-            self.rtl.write(("pulse_shaper", "tap"), value=value, sample=sample, symbol=symbol)
-        self.rtl.write(("pulse_shaper", "shift"), amount=model.shaper.shift)
+        self._write_shaper(model.shaper)
         self.rtl.write(("shift_and_pilots", "shift_increment"), word=model.shift_word)
         silent = (Pilot(0, 0),) * (PILOTS - len(model.pilots))
         for number, pilot in enumerate((*model.pilots, *silent)):
@@ -116,6 +115,15 @@ class TransmitterBench:
         for name in ("header_symbol", "calibration_symbol"):
             i, q = getattr(frame, name)
             self.rtl.write(("frame_controller", name), i=i, q=q)
+
+    def _write_shaper(self, shaper: PulseShaper | InterpolatingShaper) -> None:
+        for tap, value in enumerate(shaper.taps.tolist()):
+            if isinstance(shaper, InterpolatingShaper):
+                self.rtl.write(("pulse_shaper", "tap"), value=value, index=tap)
+            else:
+                symbol, sample = divmod(tap, shaper.samples_per_symbol)
+                self.rtl.write(("pulse_shaper", "tap"), value=value, sample=sample, symbol=symbol)
+        self.rtl.write(("pulse_shaper", "shift"), amount=shaper.shift)
 
     def _write_predistortion(self, predistortion: Predistortion) -> None:
         for k, tap in enumerate(predistortion.taps.tolist()):
@@ -228,14 +236,12 @@ def random_settings(core: TransmitterCore, rng: np.random.Generator, payload: in
         vacuum: likewise.
     """
     n = core.pulse_shaper.symbols_per_clock
-    limits, m = core.frame_controller.limits, core.pulse_shaper.samples_per_symbol
+    limits = core.frame_controller.limits
     # The header takes 32 beats at least: where the shortest head has no room for it, there is none.
     repetition = n if limits.minimum_head >= 34 * n else 0
     guard = n
     preamble = limits.minimum_head - guard - NUMBER_BITS * repetition
     words = [int(word) for word in rng.integers(0, 2**32, 5)]
-    span = core.pulse_shaper.span
-    largest_tap = 2**15 // span  # no sum of products exceeds a symbol
     return Transmitter(
         source=GaussianSource(int(rng.integers(MINIMUM_DEVIATION, MAXIMUM_DEVIATION))),
         frame=FrameSettings(
@@ -249,10 +255,20 @@ def random_settings(core: TransmitterCore, rng: np.random.Generator, payload: in
             calibration=n,
             calibration_symbol=(-3000, 8000),
         ),
-        shaper=PulseShaper(rng.integers(-largest_tap, largest_tap, m * span).astype(np.int16), m, 16),
+        shaper=_random_shaper(core, rng),
         shift_word=words[0],
         pilots=(Pilot(words[1], 6000, words[2]), Pilot(words[3], 900, words[4])),
         predistortion=None
         if core.predistortion is None
         else Predistortion(inverse_sinc(), np.stack([arcsine_table(0.3), arcsine_table(0.2)])),
     )
+
+
+def _random_shaper(core: TransmitterCore, rng: np.random.Generator) -> PulseShaper | InterpolatingShaper:
+    """Random taps, so small that no sum of products exceeds a symbol."""
+    m, span = core.pulse_shaper.samples_per_symbol, core.pulse_shaper.span
+    largest = 2**15 // span
+    if isinstance(core.pulse_shaper, InterpolatingShaperCore):
+        # Each of three half-bands can nearly double what it is given.
+        return InterpolatingShaper(rng.integers(-largest, largest, span).astype(np.int16), m, 18)
+    return PulseShaper(rng.integers(-largest, largest, m * span).astype(np.int16), m, 16)

@@ -22,6 +22,7 @@ from kronborg_hdl.modulation.entropy.core import Entropy
 from kronborg_hdl.modulation.entropy.health.core import HealthTests
 from kronborg_hdl.modulation.frame_controller.core import FrameController
 from kronborg_hdl.modulation.gaussian.core import GaussianSource
+from kronborg_hdl.modulation.interpolating_shaper.core import InterpolatingShaper
 from kronborg_hdl.modulation.predistortion.core import Predistortion
 from kronborg_hdl.modulation.pulse_shaper.core import PulseShaper
 from kronborg_hdl.modulation.shift_and_pilots.core import ShiftAndPilots
@@ -123,6 +124,13 @@ def _pulse_shaper(lanes: int) -> Harness:
     return FollowsReference(core, StretchedFrames(clocks=clocks, tail=tail, after=core.latency - 1), _loaded)
 
 
+def _interpolating_shaper(lanes: int) -> Harness:
+    core = InterpolatingShaper(lanes=lanes, samples_per_symbol=2, span=2)
+    clocks = core.clocks_per_symbol
+    tail = core.tail // core.symbols_per_clock * clocks
+    return FollowsReference(core, StretchedFrames(clocks=clocks, tail=tail, after=core.latency - 1), _loaded)
+
+
 def _predistortion(lanes: int) -> Harness:
     core = Predistortion(lanes=lanes)
     # A beat comes to the line when its table has answered, and waits there for those that its filter reaches.
@@ -143,6 +151,7 @@ FOLLOWS = {
     "gaussian": _gaussian,
     "shift_and_pilots": _shift_and_pilots,
     "pulse_shaper": _pulse_shaper,
+    "interpolating_shaper": _interpolating_shaper,
     "predistortion": _predistortion,
     "matched_filter": _matched_filter,
 }

@@ -5,17 +5,19 @@ import numpy as np
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
 from kronborg_hdl.modulation.frame_controller.model import FrameLimits, FrameSettings
 from kronborg_hdl.modulation.gaussian.model import GaussianSource
-from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
+from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper, pulse_taps
 from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
 from kronborg_hdl.transmitter.model import Transmitter
 
 M, SPAN, TURN = 8, 33, 2**32
-TAPS = quantise_taps(root_raised_cosine(M, SPAN, 0.2))
+TAPS = quantise_taps(pulse_taps(M, SPAN, 0.2))
+MIDDLE = 160
+"""Samples from a symbol's first one to the middle of its pulse."""
 
 
 def transmitter(payload: int, vacuum: int, shift: int, *pilots: Pilot) -> Transmitter:
     frame = FrameSettings(FrameLimits(1), 64, np.zeros((0, 2), np.int16), 0, (0, 0), payload, vacuum)
-    return Transmitter(GaussianSource(4000), frame, PulseShaper(TAPS, M, 15), shift, pilots)
+    return Transmitter(GaussianSource(4000), frame, InterpolatingShaper(TAPS, M, 15), shift, pilots)
 
 
 def test_spurs_of_two_pilots_are_below_minus_80_dbc_and_their_amplitudes_exact_to_the_word() -> None:
@@ -43,7 +45,7 @@ def test_what_the_chain_adds_to_a_symbol_is_below_0_02_msnu() -> None:
     samples = sent.samples[:, 0] + 1j * sent.samples[:, 1].astype(float)
     base = samples * np.exp(-2j * np.pi * shift / TURN * np.arange(len(samples)))
     filtered = np.convolve(base, root_raised_cosine(M, SPAN, 0.2)[::-1])
-    received = filtered[M * (64 + SPAN) - 1 :][: M * count : M]
+    received = filtered[64 * M + MIDDLE + M * SPAN // 2 - 1 :][: M * count : M]
     gain = np.vdot(symbols, received) / np.vdot(symbols, symbols)
     added = np.mean(np.abs(received / gain - symbols) ** 2) / np.mean(np.abs(symbols) ** 2)
     assert 4.0 * added * 1e3 < 0.02  # V_A = 4

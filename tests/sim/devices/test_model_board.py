@@ -38,10 +38,10 @@ def test_symbols_leave_with_the_modulation_variance_asked_for_whatever_the_pilot
         # A float matched filter on the field itself, shift taken off.
         time = np.arange(len(field))
         down = field * np.exp(-2j * np.pi * FORMAT.frequency_shift_hz / plan.sample_rate_hz * time)
-        taps = plan.transmitter.shaper.taps / np.linalg.norm(plan.transmitter.shaper.taps.astype(float))
-        first = plan.frame_settings.head * plan.samples_per_symbol + len(taps) // 2
-        filtered = np.convolve(down, taps[::-1])[len(taps) // 2 :]
-        received = filtered[first - 1 :: plan.samples_per_symbol][: len(symbols)]
+        pulse = replace(plan.shaper, shift=15).process(np.array([[32767, 0]], np.int16))[0][:, 0].astype(float)
+        filtered = np.convolve(down, pulse[::-1] / np.linalg.norm(pulse))
+        first = plan.frame_settings.head * plan.samples_per_symbol + len(pulse) - 1
+        received = filtered[first :: plan.samples_per_symbol][: len(symbols)]
         sent = complex_symbols(symbols) * plan.snu_per_word
         assert abs(np.vdot(sent, received - received.mean()) / np.vdot(sent, sent)) == pytest.approx(1.0, abs=0.01)
 
@@ -64,7 +64,7 @@ def test_a_pilot_beyond_the_converters_range_is_refused_in_one_line() -> None:
     [
         (4100, 2**17, "131072 samples with 4100 of silence is not whole symbols of 8 samples"),
         (4096, 2**17 + 1, "is not whole symbols"),
-        (4096, 8 * (512 + 1021 + 12_000 + 31), "shorter than the 108520 that its symbols need"),
+        (4096, 8 * (512 + 1021 + 12_000 + 39), "shorter than the 108584 that its symbols need"),
     ],
 )
 def test_a_frame_that_the_gateware_cannot_send_is_refused_in_one_line(silence: int, samples: int, message: str) -> None:
@@ -74,7 +74,7 @@ def test_a_frame_that_the_gateware_cannot_send_is_refused_in_one_line(silence: i
 
 
 def test_vacuum_fills_the_frame_to_its_last_sample() -> None:
-    for samples in (2**17, 8 * (512 + 1021 + 12_000 + 32)):
+    for samples in (2**17, 8 * (512 + 1021 + 12_000 + 40)):
         plan = FramePlan(FORMAT, 4.0, 22.0, samples=samples)
         assert plan.transmitter.samples == samples
         assert len(ModelBoard(plan, Scenario(), 1).frame(0).samples) == samples

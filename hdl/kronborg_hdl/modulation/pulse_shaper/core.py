@@ -41,6 +41,79 @@ class Token:
         return Token(*(pipeline.history(getattr(self, field.name), steps, reset=True)[-1] for field in fields(self)))
 
 
+@dataclass(frozen=True)
+class FrameBeats:
+    """What :func:`sequence_beats` says of the output beat that begins its way in this clock.
+
+    Attributes:
+        token: of it.
+        begins: it begins a symbol.
+        phase: its number among the beats of a symbol.
+        symbols: those that begin, zero in the tail.
+        load: new settings are to be used from the next beat on.
+        pending: they were asked for and wait.
+    """
+
+    token: Token
+    begins: Value
+    phase: Value
+    symbols: list[dict[str, Value]]
+    load: Value
+    pending: Value
+
+
+def sequence_beats(
+    m: Module, pipeline: Pipeline, core: wiring.Component, *, clocks_per_symbol: int, tail: int
+) -> FrameBeats:
+    """Take symbols, flush the tail with zeros, and change settings between frames.
+
+    Args:
+        m: module of the core.
+        pipeline: that it feeds.
+        core: with a stream ``i`` of symbols and a ``port`` with CONTROL.apply, CONTROL.loaded and SHIFT.
+        clocks_per_symbol: beats of output for each beat of symbols.
+        tail: beats of zero symbols behind a frame.
+    """
+    port, i = core.port, core.i
+    starts, active, begins, complete, ends, boundary = (
+        Signal(name=name) for name in ("starts", "active", "begins", "complete", "ends", "boundary")
+    )
+    phase = Signal(range(clocks_per_symbol))
+    # Within a frame: its last symbol was taken, and so many beats of zeros follow the one under way.
+    closing, closes = Signal(), Signal()
+    left, follow = Signal(range(tail + 1)), Signal(range(tail + 1))
+    first = Signal(init=1)
+    pending, loaded, load = Signal(), Signal(), Signal()
+    shift = Signal.like(port.shift.amount, init=0)
+
+    m.d.comb += [
+        starts.eq(phase == 0),
+        i.ready.eq(pipeline.advance & loaded & starts & ~closing),
+        begins.eq(starts & (closing | (i.valid & loaded))),
+        active.eq(pipeline.advance & (begins | ~starts)),
+        complete.eq(phase == clocks_per_symbol - 1),
+        closes.eq(closing | (starts & i.payload.last)),
+        follow.eq(Mux(starts, Mux(closing, left - 1, tail), left)),
+        ends.eq(complete & closes & (follow == 0)),
+        boundary.eq(Mux(active, ends, first)),
+        load.eq(pending & boundary),
+        port.control.loaded.eq(loaded),
+    ]
+    with m.If(active):
+        m.d.sync += [
+            phase.eq(Mux(complete, 0, phase + 1)),
+            closing.eq(closes & ~ends),
+            left.eq(follow),
+            first.eq(ends),
+        ]
+    with m.If(port.control.apply.start):
+        m.d.sync += pending.eq(1)
+    with m.If(load):
+        m.d.sync += pending.eq(0), loaded.eq(1), shift.eq(port.shift.amount)
+    symbols = [{rail: Mux(closing, 0, word[rail]) for rail in RAILS} for word in i.payload.words]
+    return FrameBeats(Token(valid=active, last=ends, shift=shift), begins, phase, symbols, load, pending)
+
+
 class PulseShaper(wiring.Component):
     """Interpolate complex symbols with loadable real taps: M samples a symbol.
 
@@ -112,6 +185,11 @@ class PulseShaper(wiring.Component):
         )
 
     @property
+    def tail(self) -> int:
+        """Symbols by which a frame becomes longer; whole beats."""
+        return self.span - 1
+
+    @property
     def latency(self) -> int:
         """Clocks from the acceptance of a beat of symbols to its first samples at ``o`` when nothing pauses."""
         # Symbol and tap; product; a sum per place; shifter; rounding; skid buffer.
@@ -129,63 +207,28 @@ class PulseShaper(wiring.Component):
         wiring.connect(m, skid.o, wiring.flipped(self.o))
         # The pipeline moves as a whole, or pauses as a whole when the skid buffer is full.
         pipeline = Pipeline(m, skid.i.ready)
-        token, begins, symbols, rows = self._sequence_beats(m, pipeline)
-        taps = self._tap_memories(m, pipeline, rows)
-        sums = self._multiply_and_add(m, pipeline, begins, symbols, taps)
-        self._round(m, pipeline, token.delayed(pipeline, self.span + 2), sums, skid.i)
+        tail = self.tail // self.symbols_per_clock
+        beats = sequence_beats(m, pipeline, self, clocks_per_symbol=self.clocks_per_symbol, tail=tail)
+        taps = self._tap_memories(m, pipeline, self._rows(m, pipeline, beats))
+        sums = self._multiply_and_add(m, pipeline, beats.begins, beats.symbols, taps)
+        self._round(m, pipeline, beats.token.delayed(pipeline, self.span + 2), sums, skid.i)
         return m
 
-    def _sequence_beats(
-        self, m: Module, pipeline: Pipeline
-    ) -> tuple[Token, Value, list[dict[str, Value]], list[Value]]:
-        """Take symbols, flush the tail, and change taps between frames.
-
-        Returns the token of the output beat that begins its way in this clock; whether it begins a symbol; the symbols
-        (zero in the tail); and the row of taps that each place reads, place k reading k clocks after place 0.
-        """
-        port, tail = self.port, (self.span - 1) // self.symbols_per_clock
-        starts, active, begins, complete, ends, boundary = (Signal() for _ in range(6))
-        phase = Signal(range(self.clocks_per_symbol))
-        # Within a frame: its last symbol was taken, and so many beats of zeros follow the one under way.
-        closing, closes = Signal(), Signal()
-        left, follow = Signal(range(tail + 1)), Signal(range(tail + 1))
-        first = Signal(init=1)
-        pending, loaded, bank = Signal(), Signal(), Signal()
-        shift = Signal.like(port.shift.amount, init=0)
-
+    def _rows(self, m: Module, pipeline: Pipeline, beats: FrameBeats) -> list[Value]:
+        """The row of taps that each place reads, place k reading k clocks after place 0: phase, and bank above it."""
+        port, bank = self.port, Signal()
+        with m.If(beats.load):
+            m.d.sync += bank.eq(~bank)
+        rows = pipeline.history(Cat(beats.phase, bank), self.span - 1, reset=True)
+        # The host may write to the old bank when the last place has left it.
+        banks = Cat(row[-1] for row in rows)
         m.d.comb += [
-            starts.eq(phase == 0),
-            self.i.ready.eq(pipeline.advance & loaded & starts & ~closing),
-            begins.eq(starts & (closing | (self.i.valid & loaded))),
-            active.eq(pipeline.advance & (begins | ~starts)),
-            complete.eq(phase == self.clocks_per_symbol - 1),
-            closes.eq(closing | (starts & self.i.payload.last)),
-            follow.eq(Mux(starts, Mux(closing, left - 1, tail), left)),
-            ends.eq(complete & closes & (follow == 0)),
-            boundary.eq(Mux(active, ends, first)),
-            port.control.loaded.eq(loaded),
+            port.control.apply.busy.eq(beats.pending | (banks.any() & ~banks.all())),
             port.capabilities.lanes.eq(self.lanes),
             port.capabilities.samples_per_symbol.eq(self.samples_per_symbol),
             port.capabilities.span.eq(self.span),
         ]
-        with m.If(active):
-            m.d.sync += [
-                phase.eq(Mux(complete, 0, phase + 1)),
-                closing.eq(closes & ~ends),
-                left.eq(follow),
-                first.eq(ends),
-            ]
-        with m.If(port.control.apply.start):
-            m.d.sync += pending.eq(1)
-        with m.If(pending & boundary):
-            m.d.sync += pending.eq(0), loaded.eq(1), bank.eq(~bank), shift.eq(port.shift.amount)
-        rows = pipeline.history(Cat(phase, bank), self.span - 1, reset=True)
-        # The host may write to the old bank when the last place has left it.
-        banks = Cat(row[-1] for row in rows)
-        m.d.comb += port.control.apply.busy.eq(pending | (banks.any() & ~banks.all()))
-
-        symbols = [{rail: Mux(closing, 0, word[rail]) for rail in RAILS} for word in self.i.payload.words]
-        return Token(valid=active, last=ends, shift=shift), begins, symbols, rows
+        return rows
 
     def _tap_memories(self, m: Module, pipeline: Pipeline, rows: list[Value]) -> list[data.View]:
         """A memory a place, a row for each phase of either bank, in it a tap for each lane. Returns what places read.

@@ -22,6 +22,33 @@ SYMBOLS_PER_PIECE = 64
 """Outputs are computed as products with a banded matrix of this many symbols: an arrangement for speed only."""
 
 
+def polyphase_sums(symbols: NDArray[np.int16], taps: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Exact sums of products of a frame, zeros before it and behind it, by a filter of M samples a symbol.
+
+    Args:
+        symbols: int16, shape (n, 2).
+        taps: int16, shape (K, M): row k weighs the symbol k back.
+
+    Returns:
+        float64, shape (2, (n + K - 1) * M), a row for I and one for Q.
+    """
+    k, m = taps.shape
+    outputs = len(symbols) + k - 1
+    pieces = -(-outputs // SYMBOLS_PER_PIECE)
+    padded = np.zeros((2, pieces * SYMBOLS_PER_PIECE + k - 1))
+    padded[:, k - 1 : k - 1 + len(symbols)] = symbols.T
+
+    # Row r of the matrix is symbol r of the piece's window; column n M + j is output sample j of symbol n.
+    matrix = np.zeros((SYMBOLS_PER_PIECE + k - 1, SYMBOLS_PER_PIECE, m))
+    for n in range(SYMBOLS_PER_PIECE):
+        matrix[n : n + k, n] = taps[::-1]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, SYMBOLS_PER_PIECE + k - 1, axis=1)
+    windows = windows[:, ::SYMBOLS_PER_PIECE]
+    # |sum| < 2**38: float64 products are exact, and BLAS is fast.
+    sums = windows @ matrix.reshape(SYMBOLS_PER_PIECE + k - 1, -1)
+    return np.asarray(sums.reshape(2, -1)[:, : outputs * m])
+
+
 @dataclass(frozen=True)
 class PulseShaper:
     """Interpolating filter.
@@ -52,6 +79,11 @@ class PulseShaper:
         """K, the symbols that one output sample depends on."""
         return len(self.taps) // self.samples_per_symbol
 
+    @property
+    def tail(self) -> int:
+        """Symbols by which a frame becomes longer."""
+        return self.span - 1
+
     def process(self, symbols: NDArray[np.int16]) -> tuple[NDArray[np.int16], int]:
         """Shape one frame, zeros before it and its tail flushed by K - 1 zero symbols.
 
@@ -61,21 +93,7 @@ class PulseShaper:
         Returns:
             Samples, int16, shape ((n + K - 1) * M, 2), and how many of its words saturated.
         """
-        m, k = self.samples_per_symbol, self.span
-        outputs = len(symbols) + k - 1
-        pieces = -(-outputs // SYMBOLS_PER_PIECE)
-        padded = np.zeros((2, pieces * SYMBOLS_PER_PIECE + k - 1))
-        padded[:, k - 1 : k - 1 + len(symbols)] = symbols.T
-
-        # Row r of the matrix is symbol r of the piece's window; column n M + j is output sample j of symbol n.
-        taps = self.taps.reshape(k, m).astype(np.float64)
-        matrix = np.zeros((SYMBOLS_PER_PIECE + k - 1, SYMBOLS_PER_PIECE, m))
-        for n in range(SYMBOLS_PER_PIECE):
-            matrix[n : n + k, n] = taps[::-1]
-        windows = np.lib.stride_tricks.sliding_window_view(padded, SYMBOLS_PER_PIECE + k - 1, axis=1)
-        windows = windows[:, ::SYMBOLS_PER_PIECE]
-        # |sum| < 2**38: float64 products are exact, and BLAS is fast.
-        sums = windows @ matrix.reshape(SYMBOLS_PER_PIECE + k - 1, -1)
-        words = np.floor((sums + (1 << self.shift >> 1)) * 2.0**-self.shift).reshape(2, -1)[:, : outputs * m]
+        sums = polyphase_sums(symbols, self.taps.reshape(self.span, self.samples_per_symbol))
+        words = np.floor((sums + (1 << self.shift >> 1)) * 2.0**-self.shift)
         clipped, saturated = saturate(words.astype(np.int64), SAMPLE)
         return np.ascontiguousarray(clipped.T.astype(np.int16)), saturated

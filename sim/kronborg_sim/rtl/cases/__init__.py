@@ -11,7 +11,7 @@ from .case import Case, Size
 from .compensation import converter_input, mixer, pilot_tracker, rotator
 from .decimation import half_band, matched_filter, symbol_filter
 from .frames import frame_controller, symbol_record
-from .modulation import alphabet, entropy, gaussian, predistortion, pulse_shaper, shift_and_pilots
+from .modulation import alphabet, entropy, gaussian, interpolating_shaper, predistortion, pulse_shaper, shift_and_pilots
 from .receiver import receiver, tap
 from .synchronisation import frame_synchroniser
 from .transmitter import transmitter
@@ -26,6 +26,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "frame_synchroniser": frame_synchroniser,
     "gaussian": gaussian,
     "half_band": half_band,
+    "interpolating_shaper": interpolating_shaper,
     "matched_filter": matched_filter,
     "mixer": mixer,
     "pilot_tracker": pilot_tracker,

@@ -21,6 +21,8 @@ from kronborg_hdl.modulation.entropy.registers import Source
 from kronborg_hdl.modulation.gaussian.core import GaussianSource as GaussianSourceCore
 from kronborg_hdl.modulation.gaussian.model import MAXIMUM_DEVIATION, GaussianSource
 from kronborg_hdl.modulation.gaussian.tables import WORD_BITS
+from kronborg_hdl.modulation.interpolating_shaper.core import InterpolatingShaper as InterpolatingShaperCore
+from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper
 from kronborg_hdl.modulation.predistortion.core import Predistortion as PredistortionCore
 from kronborg_hdl.modulation.predistortion.model import Predistortion, arcsine_table, inverse_sinc
 from kronborg_hdl.modulation.pulse_shaper.core import PulseShaper as PulseShaperCore
@@ -118,6 +120,33 @@ def pulse_shaper(size: Size, rng: np.random.Generator) -> Case:
     return Case(
         core,
         lambda model: load_taps(model, shaper.taps, m, shaper.shift),
+        frames_of(random_complex_words, words_per_beat=core.symbols_per_clock),
+        frame_by_frame(process),
+        rate_of="m_axis",
+        samples_per_beat=lanes,
+        samples_per_symbol=m,
+    )
+
+
+def interpolating_shaper(size: Size, rng: np.random.Generator) -> Case:
+    """The interpolating shaper with random taps of full scale: some words of each stage saturate."""
+    lanes, m, span = size.lanes, size.samples_per_symbol, size.span
+    core = InterpolatingShaperCore(lanes=lanes, samples_per_symbol=m, span=span)
+    shaper = InterpolatingShaper(random_words(rng, span), m, shift=17)
+
+    def configure(model: RtlModel) -> None:
+        for index, tap in enumerate(shaper.taps.tolist()):
+            model.write("tap", index=index, value=tap)
+        model.write("shift", amount=shaper.shift)
+        apply(model)
+
+    def process(symbols: Words) -> tuple[Words, Counts]:
+        samples, saturated = shaper.process(symbols)
+        return samples, {("saturations", "count"): saturated}
+
+    return Case(
+        core,
+        configure,
         frames_of(random_complex_words, words_per_beat=core.symbols_per_clock),
         frame_by_frame(process),
         rate_of="m_axis",

@@ -1,0 +1,169 @@
+"""The interpolating shaper in Amaranth."""
+
+from __future__ import annotations
+
+from amaranth import Cat, Module, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...axi.bank import register_port
+from ...axi.stream import SkidBuffer, complex_words
+from ...dsp.arithmetic import event_counter, word_shape
+from ...dsp.formats import BASEBAND, SAMPLE
+from ...dsp.pipeline import Pipeline
+from ...dsp.rates import check_filter
+from ..pulse_shaper.core import FrameBeats, sequence_beats
+from .model import HALF_BANDS, check_samples_per_symbol, tail_symbols
+from .registers import REGISTERS
+from .stages import half_band_steps, interpolate, pulse, pulse_steps
+
+COUNTER_BITS = 32
+
+
+class InterpolatingShaper(wiring.Component):
+    """Interpolate complex symbols with a symmetric pulse: 2, 4, 8 or 16 samples a symbol.
+
+    Mathematics: the model has it. A pulse with loadable taps at two samples a symbol, then a half-band interpolator for
+    each doubling: its taps are fixed, and half of its samples are those that it was given.
+
+    Structure: symbols stand in a delay line; the two that share a tap are added, multiplied and summed in a tree. Each
+    half-band has a delay line as well, an adder for each pair that shares a tap, and a tree of adders for the digits of
+    its taps. Delay lines move when there is a beat for them, all else in every clock. With P = M / LANES clocks per
+    symbol (or N = LANES / M symbols per clock) what is slower than a sample per clock gives its two samples in turn.
+
+    Formats: symbols, taps and samples Q1.15, between the stages Q1.17. Products and sums are exact; each stage rounds
+    once, to nearest with ties towards plus infinity. What then does not fit saturates, sets STATUS.saturated and is
+    counted, in every stage.
+
+    Accuracy, for a roll-off of 0.2 and K = 33: intersymbol interference 0.011 mSNU at V_A = 4 behind a matched filter,
+    images of the half-bands below -80 dB of the signal. Its own rounding adds 1 / 12 word**2 a sample, and a sixteenth
+    of that for each stage before.
+
+    Frames: after the beat with ``last`` the tail of the pulses is flushed by :attr:`tail` zero symbols; meanwhile no
+    symbol is taken. A frame of n symbols gives (n + tail) M samples, and ``last`` comes with the last of them. Frames
+    do not see each other.
+
+    Taps: those written and those in use; CONTROL.apply changes over between two frames, the shift with it. After reset
+    no symbol is taken before the first apply.
+
+    Throughput: one beat of LANES samples per clock, always, tails included, if there is a beat of symbols every P
+    clocks. Latency: :attr:`latency` clocks from a beat of symbols to the first beat of a frame with as many before it.
+
+    Resources: 2 K N multipliers of 17 x 16 bits (K = 33, 8 lanes, M = 8: 66, where ``pulse_shaper`` takes 528).
+
+    Source: Crochiere & Rabiner, Multirate Digital Signal Processing (1983), chapters 3 and 5.
+
+    Args:
+        lanes: samples per clock, one of ``dsp.rates.LANES``.
+        samples_per_symbol: M, 2, 4, 8 or 16.
+        span: K, the number of taps.
+
+    Members:
+        i: N = max(1, LANES / M) symbols per beat, and ``last``.
+        o: LANES samples per clock, and ``last``.
+        port: the registers of ``registers.py``.
+
+    Raises:
+        ValueError: lanes, samples per symbol and span do not go together.
+    """
+
+    registers = REGISTERS
+
+    def __init__(self, *, lanes: int, samples_per_symbol: int, span: int) -> None:
+        check_samples_per_symbol(samples_per_symbol)
+        check_filter(lanes, samples_per_symbol, span)
+        self.lanes = lanes
+        self.samples_per_symbol = samples_per_symbol
+        self.span = span
+        self.symbols_per_clock = max(1, lanes // samples_per_symbol)
+        self.clocks_per_symbol = max(1, samples_per_symbol // lanes)
+        self.half_bands = HALF_BANDS[samples_per_symbol]
+        super().__init__(
+            {
+                "i": In(stream.Signature(complex_words(self.symbols_per_clock))),
+                "o": Out(stream.Signature(complex_words(lanes))),
+                "port": In(register_port(REGISTERS)),
+            }
+        )
+
+    @property
+    def tail(self) -> int:
+        """Symbols by which a frame becomes longer; whole beats."""
+        return tail_symbols(self.samples_per_symbol, self.span)
+
+    @property
+    def _steps(self) -> int:
+        """Steps from symbols to samples."""
+        return pulse_steps(self.span) + sum(map(half_band_steps, self.half_bands))
+
+    @property
+    def latency(self) -> int:
+        """Clocks from the acceptance of a beat of symbols to its place at ``o`` when nothing pauses."""
+        return self._steps + 1  # the skid buffer
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers of 17 x 16 bits."""
+        return 2 * self.span * self.symbols_per_clock
+
+    def elaborate(self, platform: object) -> Module:
+        """The hardware."""
+        m = Module()
+        port = self.port
+        m.submodules.skid = skid = SkidBuffer(self.o.payload.shape())
+        wiring.connect(m, skid.o, wiring.flipped(self.o))
+        # The pipeline moves as a whole, or pauses as a whole when the skid buffer is full.
+        pipeline = Pipeline(m, skid.i.ready)
+        tail = self.tail // self.symbols_per_clock
+        beats = sequence_beats(m, pipeline, self, clocks_per_symbol=self.clocks_per_symbol, tail=tail)
+        samples = pulse(
+            m,
+            pipeline,
+            beats.symbols,
+            beats.begins,
+            self.clocks_per_symbol,
+            self._taps(m, pipeline, beats),
+            beats.token.delayed(pipeline, pulse_steps(self.span) - 2).shift,
+            BASEBAND if self.half_bands else SAMPLE,
+        )
+        stages = [samples]
+        for half_band in self.half_bands:
+            to = SAMPLE if half_band is self.half_bands[-1] and len(stages) == len(self.half_bands) else BASEBAND
+            stages.append(interpolate(m, pipeline, stages[-1], half_band, to))
+        token = beats.token.delayed(pipeline, self._steps)
+        for word, sample in zip(skid.i.payload.words, stages[-1].words, strict=True):
+            m.d.comb += (word[rail].eq(sample[rail]) for rail in sample)
+        m.d.comb += [
+            skid.i.valid.eq(token.valid),
+            skid.i.payload.last.eq(token.last),
+            port.capabilities.lanes.eq(self.lanes),
+            port.capabilities.samples_per_symbol.eq(self.samples_per_symbol),
+            port.capabilities.span.eq(self.span),
+            port.tail.length.eq(self.tail),
+        ]
+        clipped = Cat(bit & stage.valid & pipeline.advance for stage in stages for bit in stage.clipped)
+        count = event_counter(m, COUNTER_BITS, sum(clipped), port.control.clear_counters.start)
+        m.d.comb += port.status.saturated.eq(clipped.any()), port.saturations.count.eq(count)
+        return m
+
+    def _taps(self, m: Module, pipeline: Pipeline, beats: FrameBeats) -> list[Value]:
+        """Taps in use, two steps after the beat whose symbols they weigh."""
+        port = self.port
+        written = [Signal(word_shape(SAMPLE), name=f"written_{k}") for k in range(self.span)]
+        taps = [Signal(word_shape(SAMPLE), name=f"tap_{k}") for k in range(self.span)]
+        # Each new set of taps turns it over; the beats that it is for come behind it.
+        turn, store = Signal(), Signal()
+        with m.If(beats.load):
+            m.d.sync += turn.eq(~turn)
+        turns = pipeline.history(turn, 2, reset=True)
+        with m.If(pipeline.advance & (turns[1] ^ turns[2])):
+            m.d.sync += Cat(taps).eq(Cat(written))
+        m.d.comb += [
+            port.control.apply.busy.eq(beats.pending | (turns[0] ^ turns[2]) | (turns[1] ^ turns[2])),
+            store.eq(port.tap.written & (port.tap.index < self.span) & ~port.control.apply.busy),
+            port.status.tap_refused.eq(port.tap.written & ~store),
+        ]
+        for k, tap in enumerate(written):
+            with m.If(store & (port.tap.index == k)):
+                m.d.sync += tap.eq(port.tap.value)
+        return list(taps)

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from kronborg_hdl.axi.skin import Skin
+from kronborg_hdl.modulation.interpolating_shaper.core import InterpolatingShaper
+from kronborg_sim.benches.runner import run_bench
+
+TESTS_IN_THE_BENCH = 21
+
+CONFIGURATIONS = [
+    pytest.param(2, 8, 3, id="2 lanes, 4 clocks per symbol"),
+    pytest.param(4, 2, 4, id="4 lanes, 2 symbols per clock"),
+]
+
+
+@pytest.mark.parametrize(("lanes", "samples_per_symbol", "span"), CONFIGURATIONS)
+def test_core_equals_its_model_on_the_bench(lanes: int, samples_per_symbol: int, span: int, tmp_path: Path) -> None:
+    core = InterpolatingShaper(lanes=lanes, samples_per_symbol=samples_per_symbol, span=span)
+    outcome = run_bench(
+        Skin(core).to_verilog("interpolating_shaper"),
+        "interpolating_shaper",
+        "kronborg_sim.benches.interpolating_shaper",
+        tmp_path,
+        {"lanes": lanes, "samples_per_symbol": samples_per_symbol, "span": span, "latency": core.latency},
+    )
+    assert not outcome.failed, f"failed: {', '.join(outcome.failed)}\n{outcome.log[-6000:]}"
+    assert len(outcome.passed) == TESTS_IN_THE_BENCH
+
+
+@pytest.mark.parametrize(
+    ("lanes", "samples_per_symbol", "span", "message"),
+    [
+        (3, 8, 4, "3 samples per clock: must be one of 1, 2, 4, 8, 16"),
+        (4, 12, 4, "12 samples per symbol: must be one of 2, 4, 8, 16"),
+        (4, 8, 0, "a span of 0 symbols: must be 1 to 256"),
+    ],
+)
+def test_refuses_what_it_cannot_be(lanes: int, samples_per_symbol: int, span: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        InterpolatingShaper(lanes=lanes, samples_per_symbol=samples_per_symbol, span=span)
+
+
+def test_multiplies_once_what_shares_a_tap() -> None:
+    # At two samples a symbol a pulse of 65 taps has 33 that differ; at eight lanes the general shaper multiplies 528.
+    assert InterpolatingShaper(lanes=8, samples_per_symbol=8, span=33).multipliers == 2 * 33
