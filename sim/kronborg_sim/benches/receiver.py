@@ -49,10 +49,11 @@ from .received_symbols import frame_settings, register_writes
 
 SYMBOL_RATE_HZ = 125e6
 ROLL_OFF = 0.2
-PREAMBLE = 2039
 CHIP_RATIO = 4.0
-GUARD, VACUUM = 64, 4096
-"""Symbols. The vacuum is longer than what the synchroniser looks back over: a capture may end in it."""
+GUARD = 64
+ACQUIRE, TRACK = (0.8, 0.5), (0.5, 1 / 8)
+"""Gains of the timing, for phase and drift. At half a symbol the measure of a delay is 1.4 times what it should be:
+with gains of one the loop would swing."""
 RETIME_AFTER = 32
 """Symbols: the payload's last pulse has passed the symbol filter, and the next preamble has not begun."""
 SAMPLES, PACKETS = "s_axis", "m_axis"
@@ -70,6 +71,8 @@ class Scene:
         beat_hz, drift_hz_per_s, linewidth_hz: of the lasers.
         clock_offset_ppm: how much faster the converter's clock runs than Alice's.
         delay: of the frames, samples.
+        preamble: chips.
+        vacuum: symbols. Longer than what the synchroniser looks back over, so that a capture may end in it.
     """
 
     payload: int
@@ -81,6 +84,8 @@ class Scene:
     linewidth_hz: float = 2e3
     clock_offset_ppm: float = 20.0
     delay: float = 12.3
+    preamble: int = 2039
+    vacuum: int = 4096
 
     def __post_init__(self) -> None:
         if self.samples_per_symbol not in (8, 16):
@@ -104,7 +109,7 @@ class Scene:
     @property
     def frame_format(self) -> FrameFormat:
         """What the host knows of a frame."""
-        preamble = Preamble(17, PREAMBLE, SYMBOL_RATE_HZ, shaped=True, amplitude=CHIP_RATIO)
+        preamble = Preamble(17, self.preamble, SYMBOL_RATE_HZ, shaped=True, amplitude=CHIP_RATIO)
         tones = SYMBOL_RATE_HZ, (2 * SYMBOL_RATE_HZ,)
         return FrameFormat(SYMBOL_RATE_HZ, self.payload, ROLL_OFF, *tones, preamble, self.sample_rate_hz, 0)
 
@@ -128,13 +133,9 @@ class Scene:
     def transmitter(self) -> Transmitter:
         """The transmitter's settings."""
         m, frame = self.samples_per_symbol, self.frame_format
-        sent = frame_settings(
-            self.payload,
-            preamble=PREAMBLE,
-            guard=GUARD,
-            vacuum=VACUUM,
-            ratio=CHIP_RATIO * 1.4142 * SYMBOL_DEVIATION / 2000,
-        )
+        # That of `frame_settings` is to a payload of 2000 words.
+        ratio = CHIP_RATIO * np.sqrt(2) * SYMBOL_DEVIATION / 2000
+        sent = frame_settings(self.payload, preamble=self.preamble, guard=GUARD, vacuum=self.vacuum, ratio=ratio)
         amplitude = round(self._pilot / self._scale)
         return Transmitter(
             source=GaussianSource(deviation_word(1.0, 1 / SYMBOL_DEVIATION)),
@@ -188,9 +189,9 @@ class Scene:
             trials=9,
             block_log2=6,
         )
-        sizes = Sizes(max(1, decimated // 2), PREAMBLE, detector_chips)
+        sizes = Sizes(max(1, decimated // 2), self.preamble, detector_chips)
         gain = float(np.sqrt(self.signal_snu)) * detector.shot_noise_words * 2 ** (0.5 - self.halvings / 2)
-        amplitude = CORDIC_GAIN * gain * CHIP_RATIO * PREAMBLE * 4 / np.pi
+        amplitude = CORDIC_GAIN * gain * CHIP_RATIO * self.preamble * 4 / np.pi
         sent, ratio = self.transmitter.frame, m >> self.halvings
         until = NUMBER_BITS * sent.header_repetition + self.payload + RETIME_AFTER
         settings = Settings(
@@ -207,8 +208,8 @@ class Scene:
                 round(amplitude * 0.4),
                 1 << 11,
                 ratio << 31,
-                Gains.of(1, 1, samples_per_symbol=ratio, period=self.period, until=until),
-                Gains.of(0.5, 1 / 8, samples_per_symbol=ratio, period=self.period, until=until),
+                Gains.of(*ACQUIRE, samples_per_symbol=ratio, period=self.period, until=until),
+                Gains.of(*TRACK, samples_per_symbol=ratio, period=self.period, until=until),
                 RETIME_AFTER,
             ),
         )

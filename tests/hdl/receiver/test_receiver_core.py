@@ -1,0 +1,238 @@
+"""The assembly's RTL against its model in one build, on a link. Each scenario begins with a reset."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from kronborg_hdl.axi.skin import Skin
+from kronborg_hdl.receiver.closed_loop import Run
+from kronborg_hdl.receiver.core import Receiver as ReceiverCore
+from kronborg_hdl.receiver.registers import REGISTERS, receiver_pages
+from kronborg_hdl.synchronisation.frame_synchroniser.packet import EVENTS, Flag, Packet
+from kronborg_hdl.transmitter.model import Transmitter
+from kronborg_sim.benches.receiver import PACKETS, SAMPLES, ReceiverBench, Scene
+from kronborg_sim.rtl.model import RtlModel
+
+LANES, DETECTOR_CHIPS, PACKET_DEPTH = 8, 128, 64
+SCENE = Scene(2048, preamble=509, vacuum=1800, signal_snu=1.0)
+FRAMES = 9
+HIT = 6
+"""The frame that something happens to: by then the clock is known."""
+FROM_OUTSIDE = Flag(sum(EVENTS))
+LEAST_CORRELATION = 0.63
+"""Of a payload at an SNR of 0.95 with Alice's symbols: 0.698 when nothing is amiss; its noise is 0.016."""
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> ReceiverBench:
+    core = ReceiverCore(
+        lanes=LANES,
+        halvings=SCENE.halvings,
+        preamble=SCENE.preamble,
+        detector_chips=DETECTOR_CHIPS,
+        packet_depth=PACKET_DEPTH,
+    )
+    verilog = Skin(core).to_verilog("receiver")
+    return ReceiverBench(core, RtlModel(verilog, "receiver", core.registers, tmp_path_factory.mktemp("receiver")))
+
+
+@dataclass
+class Link:
+    """Frames sent, and what the converter makes of them."""
+
+    scene: Scene
+    symbols: list[np.ndarray]
+    samples: np.ndarray
+
+    def correlation(self, packet: Packet) -> float:
+        """Of a packet's symbols with those of the frame of its number."""
+        y, x = (words.astype(float) @ (1, 1j) for words in (packet.symbols, self.symbols[packet.frame]))
+        return float(abs(np.vdot(x, y)) / np.sqrt(np.vdot(x, x).real * np.vdot(y, y).real))
+
+    def frame(self, number: int) -> slice:
+        """Samples of a frame's payload, a little less than all of them."""
+        begin = (number * self.scene.period + self.scene.transmitter.frame.head) * self.scene.samples_per_symbol
+        return slice(begin + 1600, begin + self.scene.payload * self.scene.samples_per_symbol - 1600)
+
+
+def link(scene: Scene = SCENE, *, seed: int = 1, frames: int = FRAMES) -> Link:
+    rng = np.random.default_rng(seed)
+    sent, symbols = scene.sent(frames, rng)
+    return Link(scene, symbols, scene.detected(np.concatenate(sent), rng))
+
+
+def receive(
+    bench: ReceiverBench, of: Link, *, idle: float = 0.0, back_pressure: float = 0.0, source_waits: bool = True
+) -> tuple[dict[int, Packet], Run]:
+    """Packets of the RTL by number, and the model's run. All words and the synchroniser's own reasons agree."""
+    model = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    expected = model.process(of.samples)
+    bench.rtl.pause(SAMPLES, idle, seed=2)
+    bench.rtl.pause(PACKETS, back_pressure, seed=3)
+    bench.rtl.reset()
+    bench.configure(model, source_waits=source_waits)
+    bench.rtl.send(SAMPLES, of.samples)
+    if expected.packets:
+        bench.rtl.wait(PACKETS, frames=len(expected.packets), within=4 * len(of.samples) // LANES + 20_000)
+    while bench.rtl.left(SAMPLES):
+        bench.rtl.run(1000)
+    packets = bench.packets()
+    assert len(packets) == len(expected.packets)
+    for packet, wanted in zip(packets, expected.packets, strict=True):
+        np.testing.assert_array_equal(packet.symbols, wanted.symbols)
+        alike = ("frame", "magnitude", "correlation", "phase", "place")
+        assert [getattr(packet, name) for name in alike] == [getattr(wanted, name) for name in alike]
+        assert packet.flags & ~FROM_OUTSIDE == wanted.flags & ~FROM_OUTSIDE
+        # The core may mark a frame too many, never one too few.
+        assert not wanted.flags & ~packet.flags
+    assert bench.rtl.read(("mixer", "late_commands"), "count") == 0
+    assert bench.rtl.read(("resampler", "late_commands"), "count") == 0
+    assert bench.rtl.read(("frame_synchroniser", "frames_missing"), "count") == expected.counts.missing
+    return {packet.frame: packet for packet in packets}, expected
+
+
+def good(packets: dict[int, Packet]) -> set[int]:
+    return {number for number, packet in packets.items() if packet.good}
+
+
+@pytest.mark.parametrize(("idle", "back_pressure"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.6), (0.4, 0.6)])
+def test_finds_beat_frames_and_clock_by_itself_whatever_pauses(
+    bench: ReceiverBench, idle: float, back_pressure: float
+) -> None:
+    of = link()
+    packets, expected = receive(bench, of, idle=idle, back_pressure=back_pressure)
+    assert [packet.flags for packet in packets.values()] == [packet.flags for packet in expected.packets]
+    assert expected.packets[0].flags & Flag.UNLOCKED, "a frame from before the lock"
+    assert good(packets) >= set(range(HIT - 1, FRAMES))
+    for number in good(packets):
+        assert of.correlation(packets[number]) > LEAST_CORRELATION
+
+
+@pytest.mark.parametrize("clock_offset_ppm", [-100.0, 100.0])
+def test_follows_clocks_that_are_far_apart(bench: ReceiverBench, clock_offset_ppm: float) -> None:
+    of = link(replace(SCENE, clock_offset_ppm=clock_offset_ppm), frames=12)
+    packets, _ = receive(bench, of)
+    assert {10, 11} <= good(packets)
+    assert of.correlation(packets[11]) > LEAST_CORRELATION
+
+
+def test_no_sample_is_lost_to_a_memory_that_pauses_for_as_long_as_packets_can_wait(bench: ReceiverBench) -> None:
+    receive(bench, link(), source_waits=False)
+    assert bench.rtl.read(("receiver", "overruns"), "count") == 0
+    assert bench.rtl.read(("receiver", "status"), "overrun") == 0
+
+
+def test_a_memory_that_is_too_slow_marks_every_frame_that_it_held_up(bench: ReceiverBench) -> None:
+    packets, _ = receive(bench, link(), back_pressure=0.6, source_waits=False)
+    assert not good(packets)
+    assert all(packet.flags & Flag.OVERRUN for packet in packets.values())
+    assert bench.rtl.read(("receiver", "overruns"), "count") > 1000
+
+
+def test_a_converter_over_its_range_marks_the_frame_and_the_next_one_is_good(bench: ReceiverBench) -> None:
+    of = link()
+    of.samples[of.frame(HIT).start + 100] = 32767
+    packets, _ = receive(bench, of)
+    assert packets[HIT].flags == Flag.OVER_RANGE
+    assert good(packets) >= {HIT - 1, HIT + 1, HIT + 2}
+
+
+def test_light_that_fails_in_mid_frame_marks_the_frame_and_the_next_one_is_good(bench: ReceiverBench) -> None:
+    of = link()
+    dark = np.random.default_rng(3).normal(0, 1500, 1200)
+    of.samples[of.frame(HIT).start :][: len(dark)] = np.rint(dark)
+    packets, _ = receive(bench, of)
+    assert packets[HIT].flags & Flag.UNLOCKED
+    assert good(packets) >= {HIT - 1, HIT + 2}
+
+
+def test_a_preamble_that_is_missing_is_counted_and_the_next_frame_is_good(bench: ReceiverBench) -> None:
+    rng = np.random.default_rng(5)
+    frames = [frame.copy() for frame in SCENE.sent(FRAMES, rng)[0]]
+    rng = np.random.default_rng(5)
+    _, symbols = SCENE.sent(FRAMES, rng)
+    # The pilot alone, where chips were.
+    m, frame = SCENE.samples_per_symbol, SCENE.transmitter.frame
+    chips = slice(frame.guard * m, (frame.guard + SCENE.preamble + 32) * m)
+    silent = replace(SCENE.transmitter, frame=replace(frame, preamble=np.zeros_like(frame.preamble)))
+    frames[HIT][chips] = next(iter(silent.run(np.zeros(0, np.uint32), 1))).samples[chips]
+    of = Link(SCENE, symbols, SCENE.detected(np.concatenate(frames), rng))
+    packets, run = receive(bench, of)
+    assert HIT not in packets
+    assert run.counts.missing >= 1
+    assert good(packets) >= {HIT - 1, HIT + 1, HIT + 2}
+
+
+def test_a_frame_that_is_cut_short_is_marked_and_the_next_one_is_good(bench: ReceiverBench) -> None:
+    rng = np.random.default_rng(6)
+    frames, symbols = SCENE.sent(FRAMES, rng)
+    # Whole turns of pilot and shift are in eight samples, so that their phases go on.
+    head = SCENE.transmitter.frame.head * SCENE.samples_per_symbol
+    frames[HIT] = frames[HIT][: head + 8000]
+    of = Link(SCENE, symbols, SCENE.detected(np.concatenate(frames), rng))
+    packets, _ = receive(bench, of)
+    assert packets[HIT].flags & Flag.CUT_SHORT
+    assert len(packets[HIT].symbols) < SCENE.payload
+    assert HIT + 2 in good(packets)
+
+
+def test_without_a_pilot_no_frame_is_good(bench: ReceiverBench) -> None:
+    of = link(replace(SCENE, pilot_snr_db=-30.0), frames=4)
+    # Thresholds are those of a link with a pilot.
+    packets, _ = receive(bench, Link(SCENE, of.symbols, of.samples))
+    assert not good(packets)
+    assert bench.rtl.read(("pilot_tracker", "missing"), "count") > 0
+
+
+def test_two_equal_tones_are_refused(bench: ReceiverBench) -> None:
+    of = link(frames=4)
+    # As strong as the pilot, four trials off.
+    scene = replace(SCENE, beat_hz=SCENE.beat_hz + 8e6)
+    other = link(scene, seed=8, frames=4).samples
+    both = np.clip(of.samples.astype(int) + other, -32000, 32000).astype(np.int16)
+    packets, _ = receive(bench, Link(SCENE, of.symbols, both))
+    assert not good(packets)
+    assert bench.rtl.read(("pilot_tracker", "ambiguous"), "count") > 0
+
+
+def test_samples_are_thrown_away_until_run(bench: ReceiverBench) -> None:
+    bench.rtl.pause(SAMPLES, 0.0, seed=1)
+    bench.rtl.reset()
+    bench.rtl.send(SAMPLES, np.zeros(80, np.int16))
+    bench.rtl.run(100)
+    assert bench.rtl.left(SAMPLES) == 0
+    assert bench.rtl.read(("mixer", "hop"), "number") == 0
+
+
+def test_a_picture_can_be_taken_of_every_stream_between_parts(bench: ReceiverBench) -> None:
+    of = link(frames=1)
+    model = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    for number, name in enumerate(bench.core.places):
+        bench.rtl.reset()
+        bench.configure(model)
+        bench.rtl.write(("tap", "place"), number=number)
+        bench.rtl.write(("tap", "length"), beats=16)
+        bench.rtl.write(("tap", "control"), capture=1)
+        bench.rtl.send(SAMPLES, of.samples[: 8 * 4096])
+        bench.rtl.wait("m_axis_picture", frames=1)
+        picture = bench.rtl.received("m_axis_picture")
+        assert len(picture) == 16, name
+        if name == "samples":
+            np.testing.assert_array_equal(picture.words(np.int16).reshape(16, -1)[:, :8].ravel(), of.samples[:128])
+
+
+def test_takes_one_gigasample_a_second_in_at_most_180_multipliers(bench: ReceiverBench) -> None:
+    assert bench.core.multipliers <= 180
+
+
+def test_pages_keep_their_places_whatever_the_half_bands() -> None:
+    bases = {page: receiver_pages(3).base(page) for page, _ in receiver_pages(0).pages}
+    assert bases == {page: receiver_pages(0).base(page) for page in bases}
+    assert REGISTERS["id"]["word"].reset
+
+
+def test_the_scene_sends_what_the_transmitter_sends() -> None:
+    assert isinstance(SCENE.transmitter, Transmitter)
+    with pytest.raises(ValueError, match="need 8 or 16"):
+        Scene(100, samples_per_symbol=4)
