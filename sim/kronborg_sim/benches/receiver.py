@@ -51,11 +51,8 @@ SYMBOL_RATE_HZ = 125e6
 ROLL_OFF = 0.2
 CHIP_RATIO = 4.0
 GUARD = 64
-ACQUIRE, TRACK = (0.8, 0.5), (0.5, 1 / 8)
-"""Gains of the timing, for phase and drift. At half a symbol the measure of a delay is 1.4 times what it should be:
-with gains of one the loop would swing."""
-RETIME_AFTER = 32
-"""Symbols: the payload's last pulse has passed the symbol filter, and the next preamble has not begun."""
+ACQUIRE, TRACK = (1, 1), (0.5, 1 / 8)
+"""Gains of the timing, for phase and drift."""
 SAMPLES, PACKETS = "s_axis", "m_axis"
 
 
@@ -193,7 +190,9 @@ class Scene:
         gain = float(np.sqrt(self.signal_snu)) * detector.shot_noise_words * 2 ** (0.5 - self.halvings / 2)
         amplitude = CORDIC_GAIN * gain * CHIP_RATIO * self.preamble * 4 / np.pi
         sent, ratio = self.transmitter.frame, m >> self.halvings
-        until = NUMBER_BITS * sent.header_repetition + self.payload + RETIME_AFTER
+        # A command holds when the vacuum and the last pulse have passed, in the guard before the next preamble.
+        retime_after = self.vacuum + SPAN_SYMBOLS
+        until = NUMBER_BITS * sent.header_repetition + self.payload + retime_after
         settings = Settings(
             sizes,
             signs(sent.preamble),
@@ -210,7 +209,7 @@ class Scene:
                 ratio << 31,
                 Gains.of(*ACQUIRE, samples_per_symbol=ratio, period=self.period, until=until),
                 Gains.of(*TRACK, samples_per_symbol=ratio, period=self.period, until=until),
-                RETIME_AFTER,
+                retime_after,
             ),
         )
         return ClosedLoop(
