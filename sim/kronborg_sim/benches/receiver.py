@@ -21,9 +21,9 @@ from kronborg_hdl.decimation.resampler.kernel import KERNELS
 from kronborg_hdl.decimation.resampler.model import Resampler
 from kronborg_hdl.dsp.cordic import GAIN
 from kronborg_hdl.dsp.nco import phase_word
-from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
+from kronborg_hdl.dsp.root_raised_cosine import quantise_taps
 from kronborg_hdl.modulation.gaussian.model import GaussianSource, deviation_word
-from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
+from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper, pulse_taps
 from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
 from kronborg_hdl.receiver.closed_loop import ClosedLoop
 from kronborg_hdl.receiver.core import Receiver as ReceiverCore
@@ -101,7 +101,7 @@ class Scene:
     @property
     def period(self) -> int:
         """Symbols from frame to frame: a frame is followed by its last pulse's tail."""
-        return self.transmitter.frame.symbols + SPAN_SYMBOLS
+        return self.transmitter.frame.symbols + self.transmitter.shaper.tail
 
     @property
     def frame_format(self) -> FrameFormat:
@@ -137,7 +137,7 @@ class Scene:
         return Transmitter(
             source=GaussianSource(deviation_word(1.0, 1 / SYMBOL_DEVIATION)),
             frame=sent,
-            shaper=PulseShaper(quantise_taps(root_raised_cosine(m, SPAN_SYMBOLS + 1, ROLL_OFF)), m, SHAPER_SHIFT),
+            shaper=InterpolatingShaper(quantise_taps(pulse_taps(m, SPAN_SYMBOLS + 1, ROLL_OFF)), m, SHAPER_SHIFT),
             shift_word=phase_word(frame.frequency_shift_hz, self.sample_rate_hz),
             pilots=(Pilot(phase_word(frame.pilot_frequencies_hz[0], self.sample_rate_hz), amplitude),),
         )
@@ -191,7 +191,7 @@ class Scene:
         amplitude = CORDIC_GAIN * gain * CHIP_RATIO * self.preamble * 4 / np.pi
         sent, ratio = self.transmitter.frame, m >> self.halvings
         # A command holds when the vacuum and the last pulse have passed, in the guard before the next preamble.
-        retime_after = self.vacuum + SPAN_SYMBOLS
+        retime_after = self.vacuum + self.transmitter.shaper.tail
         until = NUMBER_BITS * sent.header_repetition + self.payload + retime_after
         settings = Settings(
             sizes,
