@@ -92,7 +92,7 @@ class Skin(wiring.Component):
         aresetn: reset, active low, synchronous.
         s_axi: AXI4-Lite slave of the core's registers, with one page or as many as they have.
         s_axis: AXI4-Stream to the core's ``i``; ``s_axis_<name>`` to another stream that goes in.
-        m_axi: AXI4 master of the core's ``memory``.
+        m_axi: AXI4 master of the core's ``memory``; ``m_axi_<name>`` of its ``memory_<name>``.
         m_axis: AXI4-Stream from the core's ``o``; ``m_axis_<name>`` from another stream that comes out.
         <name>: any other signal of the core.
 
@@ -104,13 +104,15 @@ class Skin(wiring.Component):
     def __init__(self, core: Core) -> None:
         self.core = core
         self._streams: dict[str, str] = {}
+        self._masters: dict[str, str] = {}
         self._signals: list[str] = []
         members = {"aclk": In(1), "aresetn": In(1)}
         for name, member in core.signature.members.items():
             if name == "port":
                 continue
-            if name == "memory":
-                members["m_axi"] = member
+            if name.partition("_")[0] == "memory":
+                self._masters[name] = edge = f"m_axi{name.removeprefix('memory')}"
+                members[edge] = member
                 continue
             if member.dimensions or not (member.is_port or isinstance(member.signature, stream.Signature)):
                 raise TypeError(
@@ -138,8 +140,8 @@ class Skin(wiring.Component):
         m.submodules.bank = bank = register_bank(core.registers)
         connect(m, bank.port, core.port)
         connect(m, wiring.flipped(self.s_axi), bank.bus)
-        if "memory" in core.signature.members:
-            connect(m, core.memory, wiring.flipped(self.m_axi))  # type: ignore[attr-defined]
+        for name, edge in self._masters.items():
+            connect(m, getattr(core, name), wiring.flipped(getattr(self, edge)))
         for name, edge in self._streams.items():
             inner, outer = getattr(core, name), getattr(self, edge)
             pairs = [(inner.valid, outer.tvalid)]

@@ -2,13 +2,14 @@
 //
 // Nothing here knows a design. `ports.inc`, which `build.py` writes from the Verilog, lists its ports; which of them
 // form a stream is said at run time. A stream is what AXI calls a channel: VALID, READY, and a payload of any ports.
-// AXI4-Lite is five of them.
+// AXI4-Lite is five of them, and so is AXI4: a memory behind those of a master answers its bursts.
 //
 // All pointers to beats are to packed records: the payload's ports one after the other, each as Verilator stores it
 // (little-endian, 1, 2, 4, 8 or 4 n bytes, bits above the port's width zero).
 
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <vector>
 
 #include "Model.h"
@@ -22,7 +23,7 @@ struct Port {
     std::size_t bits;
 };
 
-enum Rule : int { KEPT, VALID_FELL, PAYLOAD_CHANGED, VALID_IN_RESET };
+enum Rule : int { KEPT, VALID_FELL, PAYLOAD_CHANGED, VALID_IN_RESET, WRONG_LAST };
 
 struct Stream {
     bool into_design;
@@ -113,11 +114,110 @@ struct Stream {
         return changed ? PAYLOAD_CHANGED : KEPT;
     }
 
+    // Accepted beats that nobody will ask for. What is still to come moves to the front.
+    void drop_accepted() {
+        beats.erase(beats.begin(), beats.begin() + clocks.size() * beat_bytes());
+        clocks.clear();
+        frames = 0;
+    }
+
     void forget() {
         beats.clear();
         clocks.clear();
         frames = 0;
         waiting = false;
+    }
+};
+
+// Places of a payload's ports in a beat, and their sizes. A port that there is not has no size.
+struct Place {
+    std::size_t at, bytes;
+
+    std::uint64_t get(const std::uint8_t *beat) const {
+        std::uint64_t value = 0;
+        std::memcpy(&value, beat + at, bytes < 8 ? bytes : 8);
+        return value;
+    }
+};
+
+struct Burst {
+    std::uint64_t address;
+    std::uint64_t beats;
+};
+
+constexpr std::uint8_t OKAY = 0, DECERR = 3;
+constexpr std::size_t FORGOTTEN_TOGETHER = 1024;
+
+// Bytes behind the five channels of an AXI4 master whose bursts count up and are as wide as its data.
+// An address outside of it is answered with DECERR. Data are read when the address is accepted.
+struct Memory {
+    std::uint8_t *bytes;
+    std::uint64_t base, size;
+    std::size_t ar, r, aw, w, b;  // streams
+    Place ar_address, ar_length, r_data, r_response, r_last, aw_address, aw_length, w_data, w_strobes, w_last, b_response;
+    std::size_t beat_bytes;
+    std::deque<Burst> writes;
+    std::uint64_t written = 0;  // beats of the first of them
+    std::uint8_t response = OKAY;
+
+    bool has(std::uint64_t address) const { return address >= base && address - base + beat_bytes <= size; }
+
+    Rule serve(std::vector<Stream> &streams) {
+        for (std::size_t n = 0; n < streams[ar].clocks.size(); ++n)
+            read(&streams[ar].beats[n * streams[ar].beat_bytes()], streams[r]);
+        streams[ar].drop_accepted();
+        for (std::size_t n = 0; n < streams[aw].clocks.size(); ++n) {
+            const std::uint8_t *beat = &streams[aw].beats[n * streams[aw].beat_bytes()];
+            writes.push_back({aw_address.get(beat), aw_length.get(beat) + 1});
+        }
+        streams[aw].drop_accepted();
+        Stream &data = streams[w];
+        std::size_t taken = 0;
+        Rule rule = KEPT;
+        for (; taken < data.clocks.size() && !writes.empty(); ++taken)
+            if (!write(&data.beats[taken * data.beat_bytes()], streams[b])) rule = WRONG_LAST;
+        data.beats.erase(data.beats.begin(), data.beats.begin() + taken * data.beat_bytes());
+        data.clocks.erase(data.clocks.begin(), data.clocks.begin() + taken);
+        for (std::size_t answer : {r, b})
+            if (streams[answer].clocks.size() >= FORGOTTEN_TOGETHER) streams[answer].drop_accepted();
+        return rule;
+    }
+
+    void read(const std::uint8_t *request, Stream &answer) {
+        const std::uint64_t address = ar_address.get(request), beats = ar_length.get(request) + 1;
+        for (std::uint64_t n = 0; n < beats; ++n) {
+            const std::uint64_t place = address + n * beat_bytes;
+            answer.beats.resize(answer.beats.size() + answer.beat_bytes());
+            std::uint8_t *beat = &answer.beats[answer.beats.size() - answer.beat_bytes()];
+            if (has(place)) std::memcpy(beat + r_data.at, bytes + (place - base), beat_bytes);
+            beat[r_response.at] = has(place) ? OKAY : DECERR;
+            beat[r_last.at] = n + 1 == beats;
+        }
+    }
+
+    // One beat of the oldest burst; returns whether it is its last one where it says so.
+    bool write(const std::uint8_t *beat, Stream &answer) {
+        const std::uint64_t place = writes.front().address + written * beat_bytes;
+        const std::uint64_t strobes = w_strobes.get(beat);
+        if (!has(place)) response = DECERR;
+        for (std::size_t byte = 0; has(place) && byte < beat_bytes; ++byte)
+            if (strobes >> byte & 1) bytes[place - base + byte] = beat[w_data.at + byte];
+        const bool last = ++written == writes.front().beats;
+        const bool honest = beat[w_last.at] == last;
+        if (last) {
+            answer.beats.resize(answer.beats.size() + answer.beat_bytes());
+            answer.beats[answer.beats.size() - answer.beat_bytes() + b_response.at] = response;
+            writes.pop_front();
+            written = 0;
+            response = OKAY;
+        }
+        return honest;
+    }
+
+    void forget() {
+        writes.clear();
+        written = 0;
+        response = OKAY;
     }
 };
 
@@ -128,6 +228,7 @@ struct Simulation {
     Model model{&context};
     std::vector<Port> ports;
     std::vector<Stream> streams;
+    std::vector<Memory> memories;
     std::uint64_t clock = 0;
     Rule broken = KEPT;
     std::size_t broken_stream = 0;
@@ -150,6 +251,10 @@ struct Simulation {
         for (std::size_t n = 0; n < streams.size(); ++n) {
             const Rule rule = in_reset ? KEPT : streams[n].observe(clock);
             if (rule != KEPT && broken == KEPT) broken = rule, broken_stream = n;
+        }
+        for (Memory &memory : memories) {
+            const Rule rule = in_reset ? KEPT : memory.serve(streams);
+            if (rule != KEPT && broken == KEPT) broken = rule, broken_stream = memory.w;
         }
         model.aclk = 1;
         model.eval();
@@ -190,6 +295,24 @@ void simulation_add_stream(Simulation *s, bool into_design, std::size_t valid, s
     s->streams.push_back(stream);
 }
 
+// Put a memory behind five streams: AR, R, AW, W and B. `places` has place and size of, in this order: AR address, length;
+// R data, response, last; AW address, length; W data, strobes, last; B response.
+void simulation_add_memory(Simulation *s, std::uint8_t *bytes, std::uint64_t base, std::uint64_t size,
+                           const std::size_t *streams, const std::size_t *places, std::size_t beat_bytes) {
+    Memory memory{};
+    memory.bytes = bytes;
+    memory.base = base;
+    memory.size = size;
+    std::size_t *numbers[] = {&memory.ar, &memory.r, &memory.aw, &memory.w, &memory.b};
+    for (std::size_t n = 0; n < 5; ++n) *numbers[n] = streams[n];
+    Place *of[] = {&memory.ar_address, &memory.ar_length, &memory.r_data, &memory.r_response,
+                   &memory.r_last,     &memory.aw_address, &memory.aw_length, &memory.w_data,
+                   &memory.w_strobes,  &memory.w_last,     &memory.b_response};
+    for (std::size_t n = 0; n < 11; ++n) *of[n] = {places[2 * n], places[2 * n + 1]};
+    memory.beat_bytes = beat_bytes;
+    s->memories.push_back(memory);
+}
+
 // In each clock without a beat that waits, pause with this probability, in 2**-32.
 void simulation_pause(Simulation *s, std::size_t stream, std::uint64_t probability, std::uint64_t seed) {
     s->streams[stream].pause_below = probability;
@@ -211,12 +334,9 @@ std::size_t simulation_count(Simulation *s, std::size_t stream, std::size_t *all
 // Hand over, and forget, all accepted beats and their clocks.
 void simulation_take(Simulation *s, std::size_t stream, std::uint8_t *beats, std::uint64_t *clocks) {
     Stream &from = s->streams[stream];
-    const std::size_t bytes = from.clocks.size() * from.beat_bytes();
-    std::memcpy(beats, from.beats.data(), bytes);
+    std::memcpy(beats, from.beats.data(), from.clocks.size() * from.beat_bytes());
     std::memcpy(clocks, from.clocks.data(), from.clocks.size() * sizeof *clocks);
-    from.beats.erase(from.beats.begin(), from.beats.begin() + bytes);
-    from.clocks.clear();
-    from.frames = 0;
+    from.drop_accepted();
 }
 
 // Reset for so many clocks; all beats are forgotten. Outputs must not be valid when it ends.
@@ -224,6 +344,7 @@ void simulation_reset(Simulation *s, std::uint64_t clocks) {
     s->model.aresetn = 0;
     s->broken = KEPT;
     for (std::uint64_t n = 0; n < clocks; ++n) s->tick(true);
+    for (Memory &memory : s->memories) memory.forget();
     s->model.aresetn = 1;
     for (std::size_t n = 0; n < s->streams.size(); ++n) {
         Stream &stream = s->streams[n];

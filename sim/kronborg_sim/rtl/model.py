@@ -60,7 +60,8 @@ class RtlModel:
 
     What is outside the design is in C++: a stream that goes in is fed from a queue, one that comes out is recorded, and
     either side may pause at random. A stream is known by its prefix: ``s_axis``, ``m_axis_record``; each channel of
-    AXI4-Lite is one as well: ``s_axi_aw``, ``s_axi_w``, ``s_axi_b``, ``s_axi_ar``, ``s_axi_r``. In every clock outside
+    AXI4-Lite is one as well: ``s_axi_aw``, ``s_axi_w``, ``s_axi_b``, ``s_axi_ar``, ``s_axi_r``, and so are those of a
+    master of AXI4, behind which :meth:`attach_memory` puts a memory. In every clock outside
     reset the outputs are held to AXI's rules: VALID and payload stay until READY. Inputs without VALID are noise.
 
     A clock's number names the cycle that its rising edge ends; it is counted from the construction.
@@ -121,6 +122,21 @@ class RtlModel:
             RtlError: an output is valid at its end.
         """
         self._simulation.reset(clocks)
+
+    def attach_memory(self, master: str, memory: NDArray[np.uint8], base: int) -> None:
+        """Put a memory behind a master of AXI4; several masters may have the same one.
+
+        It answers each burst in the clock after the address, and may :meth:`pause` as every stream. What the design
+        writes is in the array at once.
+
+        Args:
+            master: prefix of its ports, as ``m_axi``.
+            memory: its bytes, contiguous; kept, and changed.
+            base: address of the first of them. Others are answered with DECERR.
+        """
+        if memory.dtype != np.uint8 or memory.ndim != 1 or not memory.flags.c_contiguous:
+            raise ValueError("a memory is one row of bytes")
+        self._simulation.add_memory(master, memory, base)
 
     def pause(self, stream: str, probability: float, *, seed: int = 1) -> None:
         """Let the other side of a stream pause: no VALID into the design, no READY for what comes out.

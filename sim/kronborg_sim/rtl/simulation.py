@@ -17,11 +17,21 @@ RULES = {
     1: "VALID fell before READY",
     2: "the payload changed while it waited for READY",
     3: "VALID was high in reset",
+    4: "LAST is not with the last beat of its burst",
 }
 """What the harness says of an output that breaks a rule of AXI."""
 
-PAYLOAD = ("data", "user", "last", "addr", "prot", "strb", "resp")
-"""What ports of a payload are called behind their stream's prefix, in AXI4-Stream and in the channels of AXI4-Lite."""
+PAYLOAD = ("data", "user", "last", "addr", "prot", "strb", "resp", "id", "len", "size", "burst", "cache")
+"""What ports of a payload are called behind their stream's prefix, in AXI4-Stream and in the channels of AXI4."""
+
+MEMORY_CHANNELS = {
+    "ar": ("addr", "len"),
+    "r": ("data", "resp", "last"),
+    "aw": ("addr", "len"),
+    "w": ("data", "strb", "last"),
+    "b": ("resp",),
+}
+"""The channels of AXI4, and what a memory has to know of each."""
 
 
 class RtlError(RuntimeError):
@@ -66,6 +76,7 @@ class Simulation:
         self._numbers = {port.name: number for number, port in enumerate(ports)}
         self.ports = {port.name: port for port in ports}
         self.streams: dict[str, Stream] = {}
+        self._memories: list[NDArray[np.uint8]] = []
         self.clocks, self.seconds = 0, 0.0
         sizes = {name: len(self.port(name)) for name in self.ports}
         for name in self.ports:
@@ -87,6 +98,26 @@ class Simulation:
             (ctypes.c_size_t * len(payload))(*payload),
             len(payload),
             fields["last"][1] if "last" in fields else -1,
+        )
+
+    def add_memory(self, master: str, memory: NDArray[np.uint8], base: int) -> None:
+        """Put bytes behind a master of AXI4, at address `base` and up; they are changed as the design writes them."""
+        streams = [self.streams[f"{master}_{channel}"] for channel in MEMORY_CHANNELS]
+        places: list[int] = []
+        for stream, names in zip(streams, MEMORY_CHANNELS.values(), strict=True):
+            fields = stream.beat.fields
+            assert fields is not None
+            for name in names:
+                places += [fields[name][1], fields[name][0].itemsize]
+        self._memories.append(memory)  # the harness has its address only
+        self._library.simulation_add_memory(
+            self._handle,
+            memory.ctypes.data,
+            base,
+            len(memory),
+            (ctypes.c_size_t * len(streams))(*(stream.number for stream in streams)),
+            (ctypes.c_size_t * len(places))(*places),
+            streams[1].ports["data"].bits // 8,
         )
 
     def __del__(self) -> None:
@@ -167,6 +198,7 @@ def _load(path: Path) -> ctypes.CDLL:
         ("port", ctypes.POINTER(ctypes.c_uint8), [handle, size, sizes]),
         ("settle", None, [handle]),
         ("add_stream", None, [handle, ctypes.c_bool, size, size, sizes, size, signed_size]),
+        ("add_memory", None, [handle, handle, count, count, sizes, sizes, size]),
         ("pause", None, [handle, size, count, count]),
         ("send", None, [handle, size, handle, size]),
         ("count", size, [handle, size, sizes]),

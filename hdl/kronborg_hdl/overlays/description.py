@@ -1,0 +1,49 @@
+"""The overlays as the host sees them, on each board. Pure Python; their gateware is in the modules of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..boards.board import Board
+from ..modulation.interpolating_shaper.registers import REGISTERS as INTERPOLATING_SHAPER
+from ..modulation.pulse_shaper.registers import REGISTERS as PULSE_SHAPER
+from ..transmitter.registers import transmitter_pages
+from .overlay import Overlay, core_part, dma_part, interrupts_part
+
+DATA_BITS = 64
+"""Of memory, as DMA engines see it: what the ports of all boards' processors have."""
+
+
+def pulse_shaper_overlay(board: Board) -> Overlay:
+    """Symbols from memory as samples to memory."""
+    return Overlay(
+        "pulse_shaper",
+        (
+            dma_part("dma", data_bits=DATA_BITS, address_bits=board.processor.address_bits),
+            interrupts_part(),
+            core_part("pulse_shaper", PULSE_SHAPER),
+        ),
+        "The pulse shaper between memory and memory, to try a board and its DMA.",
+    )
+
+
+def transmitter_overlay(board: Board, *, predistortion: bool = True) -> Overlay:
+    """The transmitter, its record and its samples."""
+    bits = board.processor.address_bits
+    return Overlay(
+        "transmitter",
+        (
+            dma_part("record", data_bits=DATA_BITS, address_bits=bits),
+            dma_part("samples", data_bits=DATA_BITS, address_bits=bits, sends=False),
+            interrupts_part(),
+            core_part("transmitter", transmitter_pages(shaper=INTERPOLATING_SHAPER, predistortion=predistortion)),
+        ),
+        "The transmitter; its samples go to memory, which stands in for the converter.",
+    )
+
+
+OVERLAYS: dict[str, Callable[[Board], Overlay]] = {
+    "pulse_shaper": pulse_shaper_overlay,
+    "transmitter": transmitter_overlay,
+}
+"""What the host sees of each overlay on a board, by the overlay's name."""
