@@ -137,7 +137,7 @@ def ledger(symbols: int, linewidth_hz: float, pilot_snr_db: float, clock_offset_
     late = replace(receiver, position=receiver.position + round(2 * receiver.step / PHASES))
     off = _floating(late, signal, true_angles[0], turn, rounded=False)[wanted]
     settled = slice(SETTLING_SYMBOLS, symbols - SETTLING_SYMBOLS)
-    matched = _matched(recorded, signal, true_angles[0], np.repeat(turn, HOP), frame)[settled]
+    matched = _matched(recorded, signal, true_angles[0], _between_hops(turn, HOP), frame)[settled]
     phase = recorded.phase - 2 * np.pi * BEAT_HZ / SAMPLE_RATE_HZ * np.arange(len(recorded.phase))
     true_turn = np.exp(1j * np.concatenate([phase, np.zeros(len(padded) - len(phase))]))
     told = _matched(recorded, signal, true_angles[0], true_turn, frame)[settled]
@@ -197,6 +197,12 @@ def _phasors(receiver: Receiver, samples: NDArray[np.int16], turned: Complex) ->
     return np.asarray(smooth / np.maximum(np.abs(smooth), 1e-30), np.complex128)
 
 
+def _between_hops(turn: Complex, count: int) -> Complex:
+    """Phasors of so many samples a hop, on straight lines between the hops' middles."""
+    place = (np.arange(len(turn) * count) + 0.5) / count - 0.5
+    return np.asarray(np.interp(place, np.arange(len(turn)), turn))
+
+
 def _floating(
     receiver: Receiver,
     samples: NDArray[np.int16] | NDArray[np.float64],
@@ -218,7 +224,7 @@ def _floating(
     place = receiver.alignment
     decimated = np.concatenate([np.zeros(place.late), decimated])[: len(decimated)]
     late = np.concatenate([np.zeros(place.hops), turn])[: len(turn)]
-    rotated = decimated * np.conj(np.repeat(late, 2))
+    rotated = decimated * np.conj(_between_hops(late, 2))
     count = int((len(rotated) - TAPS) * 2**FRACTION // receiver.step) - 2
     position = (receiver.position + np.arange(count, dtype=np.int64) * receiver.step) / 2**FRACTION * PHASES
     begin = np.floor(position + 0.5 if rounded else position).astype(np.int64)
