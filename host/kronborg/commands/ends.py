@@ -16,7 +16,6 @@ from ..link.service import End
 from ..link.signatures import SigningKeys
 from ..network.key_store import locked
 from ..postprocessing.budget import Epsilons
-from ..postprocessing.reconciliation import available_codes
 
 WORLD = Scenario()
 
@@ -99,7 +98,7 @@ def open_end(options: argparse.Namespace, name: str) -> Iterator[End]:
     variance = options.modulation_variance
     if variance is None:
         epsilons, fraction = Epsilons.within(options.epsilon), options.estimation_fraction
-        choice = choose_modulation(available_codes(), scenario, int(options.symbols), fraction, epsilons)
+        choice = choose_modulation(scenario, int(options.symbols), fraction, epsilons)
         variance = choice.modulation_variance_snu
     light = open_light(options.light, scenario, variance, options.seed)
     if bool(options.signing_key) != bool(options.peer_key):

@@ -39,8 +39,8 @@ class RunResult:
         detector_efficiency: eta, trusted.
         electronic_noise_snu: v_el per quadrature, trusted.
         snr: signal over noise per quadrature of Bob's symbols.
-        code_rate: rate of the error-correcting code.
-        reconciliation_efficiency: beta, code rate over capacity at that SNR.
+        code_rate: bits per quadrature that error correction leaves beyond what it discloses.
+        reconciliation_efficiency: beta, that rate over capacity at that SNR.
         code_blocks: code blocks tried.
         code_blocks_failed: of these, blocks that were dropped: not decoded or not verified.
         frame_error_rate: code_blocks_failed / code_blocks.

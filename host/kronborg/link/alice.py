@@ -13,11 +13,11 @@ from ..errors import ProtocolError
 from ..network.key_store import KeyBlock, KeyStore
 from ..postprocessing import privacy_amplification, verification
 from ..postprocessing.estimation import NO_PAIRS, Moments
-from ..postprocessing.reconciliation import Code, alice_llr, bob_quadratures, code_named
 from ..postprocessing.reconciliation.farm import Decode, in_process
 from . import messages
 from .key_pool import KeyPool
 from .positions import estimation_mask, quadratures
+from .schemes import Block, Scheme, Word, scheme_named
 
 
 class Alice:
@@ -57,13 +57,12 @@ class Alice:
         """Nothing of an earlier exchange serves twice: no symbol is disclosed and hashed, no block hashed again."""
         self._words = np.zeros((0, 2), np.int16)
         self._kept: NDArray[np.int16] | None = None  # words that were not disclosed, I and Q in turns
-        self._code: Code | None = None
-        self._channel = (0.0, 1.0)
+        self._scheme: Scheme | None = None
         self._tried: set[int] = set()
-        self._messages: dict[int, NDArray[np.float32]] = {}
-        self._decoded: dict[int, NDArray[np.uint8]] = {}
+        self._messages: dict[int, Block] = {}
+        self._decoded: dict[int, Word] = {}
         self._moments: dict[int, Moments] = {}
-        self._verified: dict[int, NDArray[np.uint8]] = {}
+        self._verified: dict[int, NDArray[np.uint8]] = {}  # packed bits
 
     def handle(self, message: messages.Message) -> messages.Message:
         """Answer one message of Bob's. Blocks may be handed in by several threads at once.
@@ -89,27 +88,26 @@ class Alice:
                 self._words = self._words[:0]
                 return messages.EstimationSymbols(disclosed)
             case messages.CodeChoice(name, gain, noise):
-                if self._kept is None or self._code is not None:
+                if self._kept is None or self._scheme is not None:
                     raise ProtocolError("Bob named a code out of turn")
-                self._code, self._channel = code_named(name), (gain, noise)
+                self._scheme = scheme_named(name, gain, noise)
                 return messages.Done()
-            case messages.CodeBlock(index, block, syndrome):
-                return self._decode(index, block, syndrome)
+            case messages.CodeBlock() | messages.SliceBlock():
+                return self._decode(message)
             case messages.Verify(index, hash_key, tag):
-                bits = self._decoded.pop(index, None)
-                if bits is None:
+                word = self._decoded.pop(index, None)
+                if word is None:
                     raise ProtocolError(f"Bob verified block {index}, which is not waiting for it")
-                core = self._chosen().core_bits(bits)
-                equal = hmac.compare_digest(verification.tag(core, hash_key), tag)
+                secret = self._chosen().secret(word)
+                equal = hmac.compare_digest(verification.tag(secret, hash_key), tag)
                 if equal:
-                    self._estimate_from(index, bits)
-                    self._verified[index] = core
+                    self._estimate_from(index, word)
+                    self._verified[index] = np.packbits(secret)
                 return messages.Verified(index, equal)
-            case messages.Reveal(index, packed):
-                length = 0 if self._code is None else self._code.length
-                if index not in self._messages or index in self._decoded or len(packed) != -(-length // 8):
+            case messages.Reveal(index, told):
+                if index not in self._messages or index in self._decoded:
                     raise ProtocolError(f"Bob revealed block {index}, which is not lost")
-                self._estimate_from(index, np.unpackbits(np.frombuffer(packed, np.uint8), count=length))
+                self._estimate_from(index, self._chosen().revealed(self._messages[index], told))
                 return messages.Done()
             case messages.SumsRequest():
                 # In order: the last bit of a sum depends on it.
@@ -132,45 +130,42 @@ class Alice:
             self._pool.settle(last)
         return last
 
-    def _decode(self, index: int, block: NDArray[np.float32], syndrome: bytes) -> messages.Decoded:
-        code = self._code
-        if code is None or index in self._tried or not 0 <= index < self._blocks(code):
+    def _decode(self, block: Block) -> messages.Decoded:
+        scheme, index = self._scheme, block.index
+        if scheme is None or index in self._tried or not 0 <= index < self._blocks(scheme):
             raise ProtocolError(f"Bob sent block {index} out of turn")
         self._tried.add(index)
-        checks = code.length - code.dimension
-        if block.shape != (code.length // 8, 8) or len(syndrome) != -(-checks // 8) or not np.all(np.isfinite(block)):
-            raise ProtocolError(f"block {index} is not one of code {code.name}")
-        x = self._quadratures(index, code.length)
-        wanted = np.unpackbits(np.frombuffer(syndrome, np.uint8), count=checks)
-        decoded = self._decoder(code, alice_llr(x, block, *self._channel), wanted)
+        word = scheme.decode(self._quadratures(index, scheme.length), block, self._decoder)
         self._messages[index] = block
-        if decoded.converged:
-            self._decoded[index] = decoded.bits
-        return messages.Decoded(index, decoded.converged)
+        if word is not None:
+            self._decoded[index] = word
+        return messages.Decoded(index, word is not None)
 
-    def _blocks(self, code: Code) -> int:
-        return 0 if self._kept is None else len(self._kept) // code.length
+    def _blocks(self, scheme: Scheme) -> int:
+        return 0 if self._kept is None else len(self._kept) // scheme.length
 
     def _quadratures(self, index: int, length: int) -> NDArray[np.float64]:
         """Hers of a block, in sqrt(SNU)."""
         assert self._kept is not None
         return quadratures(self._kept[index * length : (index + 1) * length]) * self._snu_per_word
 
-    def _chosen(self) -> Code:
-        if self._code is None:
+    def _chosen(self) -> Scheme:
+        if self._scheme is None:
             raise ProtocolError("Bob has named no code")
-        return self._code
+        return self._scheme
 
-    def _estimate_from(self, index: int, bits: NDArray[np.uint8]) -> None:
-        """Add the sums of a block whose bits are Bob's: with them his message tells what he measured."""
-        x = self._quadratures(index, len(bits))
-        self._moments[index] = Moments.of(x, bob_quadratures(self._messages.pop(index), bits))
+    def _estimate_from(self, index: int, word: Word) -> None:
+        """Add the sums of a block whose word is Bob's: with it his message tells what he measured."""
+        scheme = self._chosen()
+        x = self._quadratures(index, scheme.length)
+        self._moments[index] = Moments.of(x, scheme.quadratures(self._messages.pop(index), word))
 
     def _amplify(self, message: messages.Amplify) -> messages.Done:
         chosen = set(message.blocks)
         if not chosen or len(chosen) != len(message.blocks) or not chosen <= set(self._verified):
             raise ProtocolError("Bob asked for a key from blocks that are not all verified, each once")
-        raw = np.concatenate([self._verified[index] for index in message.blocks])
+        hashed = self._chosen().hashed_bits
+        raw = np.concatenate([np.unpackbits(self._verified[index], count=hashed) for index in message.blocks])
         self._verified.clear()
         seed = message.seed
         if not 0 < message.key_bits < len(raw) or len(seed) != privacy_amplification.seed_bytes(len(raw)):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -15,14 +16,17 @@ from numpy.typing import NDArray
 from ..errors import NoKeyError, ProtocolError
 from ..network.key_store import KeyBlock, KeyStore
 from ..postprocessing import privacy_amplification, verification
-from ..postprocessing.budget import Budget, Epsilons, key_budget
+from ..postprocessing.budget import Budget, Epsilons, key_budget, sliced_key_budget
 from ..postprocessing.calibration import ShotNoise
 from ..postprocessing.dithering import DITHER_STEPS, dither
 from ..postprocessing.estimation import Estimate, Moments, estimate
-from ..postprocessing.reconciliation import Code, Decoder, bob_message, choose_code
+from ..postprocessing.raw_entropy import PairCounts
+from ..postprocessing.reconciliation.slices import DISCLOSED
+from ..postprocessing.security import holevo_bound
 from . import messages
 from .key_pool import KEY_BYTES, KeyPool
 from .positions import complex_symbols, estimation_mask
+from .schemes import EightDimensions, Scheme, Slices, choose_scheme
 
 Answer = TypeVar("Answer")
 Randomness = Callable[[int], bytes]
@@ -40,13 +44,13 @@ class Reconciled:
     """What came of the blocks.
 
     Attributes:
-        code: the code that was used.
+        scheme: how they were corrected.
         verified: numbers of the blocks that are equal at both ends.
         failed: how many did not decode.
         unequal: how many decoded and were then caught by verification.
     """
 
-    code: Code
+    scheme: Scheme
     verified: tuple[int, ...]
     failed: int
     unequal: int
@@ -101,9 +105,12 @@ class Bob:
         self._store = store
         self._randomness = randomness
         self.link = link
-        self._raw: dict[int, NDArray[np.uint8]] = {}
+        self._raw: dict[int, NDArray[np.uint8]] = {}  # packed bits
         self._squares: dict[int, float] = {}
         self.stored: KeyBlock | None = None
+        self._spent = epsilons
+        self._counts: PairCounts | None = None
+        self._lock = Lock()
 
     def _ask(self, message: messages.Message, answer: type[Answer]) -> Answer:
         reply = self._send(message)
@@ -150,7 +157,7 @@ class Bob:
             modulation_variance_snu=self._modulation_variance_snu,
             shot_noise=self._shot_noise,
             detector_efficiency=self._detector_efficiency,
-            epsilon=self._epsilons.estimation,
+            epsilon=self._spent.estimation,
         )
 
     def _note_frames(
@@ -174,14 +181,26 @@ class Bob:
         channel = self.estimated
         noise = channel.noise_variance_snu + (DITHER_STEPS * self._step) ** 2
         self.snr = channel.gain**2 * channel.modulation_variance_snu / noise
-        self._code = choose_code(self.snr)
-        self._blocks = 2 * len(self._kept) // self._code.length
-        if self._blocks == 0:
-            raise NoKeyError(
-                f"no key: {len(self._kept)} symbols are left, and one block of code {self._code.name} takes"
-                f" {self._code.length // 2}; send more symbols"
-            )
-        self._ask(messages.CodeChoice(self._code.name, channel.gain, noise), messages.Done)
+        likely = replace(
+            channel.worst_case,
+            transmittance=min(channel.transmittance, 1.0),
+            excess_noise_snu=max(channel.excess_noise_snu, 0.0),
+        )
+        scheme = choose_scheme(
+            self.snr,
+            channel.gain,
+            noise,
+            symbols=len(self._kept),
+            known=holevo_bound(likely),
+            epsilons=self._epsilons,
+            pairs=self._disclosed.pairs,
+        )
+        self._scheme, self._spent, self._counts = scheme, self._epsilons, None
+        if isinstance(scheme, Slices):
+            self._spent = Epsilons.within(self._epsilons.total, entropy=True)
+            self._counts = PairCounts(scheme.slicer.letters << DISCLOSED)
+        self._blocks = 2 * len(self._kept) // scheme.length
+        self._ask(messages.CodeChoice(scheme.name, channel.gain, scheme.noise_variance_snu), messages.Done)
         return self._blocks
 
     def reconcile(self, advance: Callable[[], None] = lambda: None, threads: int = 2) -> Reconciled:
@@ -206,34 +225,35 @@ class Bob:
             outcomes += [future.result() for future in pending]
         verified = tuple(index for index, (_, equal) in enumerate(outcomes) if equal)
         failed = sum(not converged for converged, _ in outcomes)
-        return Reconciled(self._code, verified, failed, count - failed - len(verified))
+        return Reconciled(self._scheme, verified, failed, count - failed - len(verified))
 
     def _bytes_of_a_block(self) -> tuple[int, int, int]:
         """Random bytes for the noise of Bob's own, for his bits, and for the verification's key."""
-        length = self._code.length
-        return 4 * length, -(-length // 8), verification.KEY_BYTES
+        return 4 * self._scheme.length, self._scheme.uniform_bytes, verification.KEY_BYTES
 
     def _correct(self, index: int, noise: bytes, uniform: bytes, hash_key: bytes) -> tuple[bool, bool]:
-        code = self._code
-        kept = self._kept[index * code.length // 2 : (index + 1) * code.length // 2]
+        scheme = self._scheme
+        kept = self._kept[index * scheme.length // 2 : (index + 1) * scheme.length // 2]
         rounded = np.ascontiguousarray(kept, np.complex128).view(np.float64)
-        quadratures = dither(rounded, self._step, lambda _: noise)
-        self._squares[index] = float(np.dot(quadratures, quadratures))
-        bits = np.unpackbits(np.frombuffer(uniform, np.uint8), count=code.length)
-        syndrome = np.packbits(Decoder(code).syndrome(bits)).tobytes()
-        block = messages.CodeBlock(index, bob_message(quadratures, bits), syndrome)
-        converged = self._ask(block, messages.Decoded).converged
+        encoded = scheme.encode(index, dither(rounded, self._step, lambda _: noise), uniform)
+        self._squares[index] = encoded.squares
+        if self._counts is not None:
+            # Lost blocks too: to leave them out would choose among symbols.
+            counts = self._counts.of(encoded.word)
+            with self._lock:
+                self._counts.add(counts)
+        converged = self._ask(encoded.block, messages.Decoded).converged
         equal = False
         if converged:
-            core = code.core_bits(bits)
+            secret = scheme.secret(encoded.word)
             equal = self._ask(
-                messages.Verify(index, hash_key, verification.tag(core, hash_key)), messages.Verified
+                messages.Verify(index, hash_key, verification.tag(secret, hash_key)), messages.Verified
             ).equal
         if equal:
-            self._raw[index] = core
+            self._raw[index] = np.packbits(secret)
         else:
             # Lost for the key. To leave it out of the estimate would make the channel look better than it was.
-            self._ask(messages.Reveal(index, np.packbits(bits).tobytes()), messages.Done)
+            self._ask(messages.Reveal(index, scheme.reveal(encoded.word)), messages.Done)
         return converged, equal
 
     def conclude(self) -> Estimate:
@@ -246,11 +266,42 @@ class Bob:
         sums = self._ask(messages.SumsRequest(), messages.Sums)
         squares = sum(self._squares[index] for index in sorted(self._squares))
         # Alice has Bob's quadratures in single precision.
-        if sums.pairs != self._blocks * self._code.length or not abs(sums.yy - squares) <= SINGLE * squares:
+        if sums.pairs != self._blocks * self._scheme.length or not abs(sums.yy - squares) <= SINGLE * squares:
             raise ProtocolError("Alice's sums are not those of Bob's symbols")
-        corrected = Moments(sums.pairs, sums.xx, sums.xy, sums.yy).without_noise((DITHER_STEPS * self._step) ** 2)
+        own = (DITHER_STEPS * self._step) ** 2 + self._scheme.own_variance_snu
+        corrected = Moments(sums.pairs, sums.xx, sums.xy, sums.yy).with_own_noise(own)
         self.estimated = self._estimate(self._disclosed + corrected)
         return self.estimated
+
+    def _budget(self, reconciled: Reconciled) -> Budget:
+        scheme, blocks = reconciled.scheme, len(reconciled.verified)
+        tried = blocks + reconciled.failed + reconciled.unequal
+        if isinstance(scheme, Slices):
+            assert self._counts is not None
+            return sliced_key_budget(
+                blocks=blocks,
+                blocks_tried=tried,
+                block_symbols=scheme.length // 2,
+                low_bits=scheme.slicer.low_bits,
+                syndrome_bits=scheme.slicer.syndrome_bits,
+                hashed_bits=scheme.hashed_bits,
+                letters=scheme.slicer.letters,
+                entropy=self._counts.entropy,
+                snr=self.snr,
+                worst_case=self.estimated.worst_case,
+                epsilons=self._spent,
+            )
+        assert isinstance(scheme, EightDimensions)
+        return key_budget(
+            blocks=blocks,
+            blocks_tried=tried,
+            block_bits=scheme.length,
+            syndrome_bits=scheme.code.checks,
+            hashed_bits=scheme.hashed_bits,
+            dither_steps=DITHER_STEPS,
+            worst_case=self.estimated.worst_case,
+            epsilons=self._spent,
+        )
 
     def distil(self, reconciled: Reconciled, pool_bits: int = 0, pool_least: int = 0) -> Budget:
         """Agree on the key's length, hash to it, and store it at both ends.
@@ -263,21 +314,13 @@ class Bob:
         Raises:
             NoKeyError: nothing is left.
         """
-        code, blocks = reconciled.code, reconciled.verified
+        blocks = reconciled.verified
         self.conclude()
-        budget = key_budget(
-            blocks=len(blocks),
-            blocks_tried=len(blocks) + reconciled.failed + reconciled.unequal,
-            block_bits=code.length,
-            syndrome_bits=code.length - code.dimension,
-            hashed_bits=code.core_length,
-            dither_steps=DITHER_STEPS,
-            worst_case=self.estimated.worst_case,
-            epsilons=self._epsilons,
-        )
-        raw = np.concatenate([self._raw.pop(index) for index in blocks])
+        budget = self._budget(reconciled)
+        hashed = reconciled.scheme.hashed_bits
+        raw = np.concatenate([np.unpackbits(self._raw.pop(index), count=hashed) for index in blocks])
         seed = self._randomness(privacy_amplification.seed_bytes(len(raw)))
-        epsilon = self._epsilons.total
+        epsilon = self._spent.total
         fed = min(pool_bits, budget.key_bits // 2) // POOL_STEP * POOL_STEP
         fed = fed if fed >= pool_least else 0
         self._ask(messages.Amplify(self._sequence, blocks, seed, budget.key_bits, fed, epsilon), messages.Done)

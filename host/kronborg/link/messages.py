@@ -85,7 +85,7 @@ class CodeChoice:
     """Bob names the code and his estimate of the channel between her symbols and his dithered ones.
 
     Attributes:
-        code: name of the code.
+        code: name of the code; of slices, `slices/` and the number of letters.
         gain: Bob's quadrature is `gain` times Alice's plus noise, both in sqrt(SNU).
         noise_variance_snu: variance of that noise.
     """
@@ -102,6 +102,21 @@ class CodeBlock:
     index: int
     message: NDArray[np.float32]
     syndrome: bytes
+
+
+@dataclass(frozen=True)
+class SliceBlock:
+    """One block of slices to correct.
+
+    Attributes:
+        index: its number.
+        low_bits: the lowest four bits of Bob's integers, one byte a symbol: the first quadrature's in the upper half.
+        syndromes: of the corrected levels, the lowest first (packed bits, without gaps between levels).
+    """
+
+    index: int
+    low_bits: bytes
+    syndromes: bytes
 
 
 @dataclass(frozen=True)
@@ -131,7 +146,12 @@ class Verified:
 
 @dataclass(frozen=True)
 class Reveal:
-    """Bob's bits (packed) of a block that is lost: no key comes of it, but the channel is estimated from it as well."""
+    """Bob's bits of a block that is lost: no key comes of it, but the channel is estimated from it as well.
+
+    Attributes:
+        index: the block's number.
+        bits: packed; of slices, what is above the low bits, one signed byte a quadrature.
+    """
 
     index: int
     bits: bytes
@@ -200,6 +220,7 @@ Message = (
     | EstimationSymbols
     | CodeChoice
     | CodeBlock
+    | SliceBlock
     | Decoded
     | Verify
     | Verified

@@ -31,7 +31,7 @@ from .alice import Alice
 from .bob import Bob
 from .frame_format import FrameFormat, Preamble
 from .pictures import POINTS, phase_track, power_density, uncompensated
-from .planning import choose_modulation, expected_link
+from .planning import choose_modulation, expected_link, phase_variance
 from .positions import complex_symbols
 from .receive import FrameReceiver, ReceivedFrame, receive, receive_noise, receiver_for
 
@@ -126,11 +126,11 @@ def plan_frame(settings: RunSettings, epsilons: Epsilons) -> FramePlan:
     variance = settings.modulation_variance_snu
     if variance is None:
         variance = choose_modulation(
-            available_codes(),
             settings.scenario,
             settings.frames * FRAME.symbols,
             settings.estimation_fraction,
             epsilons,
+            phase_variance(settings.scenario.linewidth_hz, FRAME.symbol_rate_hz, settings.pilot_snr_db),
         ).modulation_variance_snu
     link = expected_link(settings.scenario, variance)
     return FramePlan(FRAME, variance, settings.pilot_snr_db - 10 * np.log10(link.snr))
@@ -242,10 +242,10 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
     assert bob.stored
     identical = hmac.compare_digest(alice.stored.key, bob.stored.key)
 
-    scenario, code = settings.scenario, reconciled.code
+    scenario, rate = settings.scenario, reconciled.scheme.rate(bob.snr)
     symbols = settings.frames * FRAME.symbols
     blocks = len(reconciled.verified) + reconciled.failed + reconciled.unequal
-    beta = 2 * code.rate / float(np.log2(1 + bob.snr))
+    beta = 2 * rate / float(np.log2(1 + bob.snr))
     link = replace(
         estimated.worst_case,
         transmittance=min(estimated.transmittance, 1.0),
@@ -272,7 +272,7 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
         detector_efficiency=scenario.detector_efficiency,
         electronic_noise_snu=shot_noise.electronic_noise_snu,
         snr=bob.snr,
-        code_rate=code.rate,
+        code_rate=rate,
         reconciliation_efficiency=beta,
         code_blocks=blocks,
         code_blocks_failed=reconciled.failed + reconciled.unequal,

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import ProtocolError
 from . import messages
 
-VERSION = 1
+VERSION = 2
 """Of the protocol. It changes whenever the table below, or what a message means, does."""
 
 MOST_BYTES = 1 << 28
@@ -169,6 +169,7 @@ SCHEMA: dict[int, tuple[type, Fields]] = {
     17: (messages.Done, ()),
     18: (messages.Refused, (("reason", TEXT),)),
     19: (messages.Goodbye, ()),
+    20: (messages.SliceBlock, (("index", U32), ("low_bits", BYTES), ("syndromes", BYTES))),
 }
 """Code, message and fields, in their order."""
 

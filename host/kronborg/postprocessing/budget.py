@@ -1,4 +1,8 @@
-"""The key budget: from uniform code bits to the secret key, with a line for everything that is taken away."""
+"""The key budget: from Bob's raw key to the secret key, with a line for everything that is taken away.
+
+Two raw keys are known: uniform bits that an eight-dimensional message hides (`key_budget`), and slices of Bob's
+quadratures (`sliced_key_budget`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from dataclasses import dataclass, replace
 from ..errors import InputError, NoKeyError
 from . import verification
 from .dithering import leak_per_quadrature
+from .raw_entropy import PairEntropy
 from .security import Link, aep_penalty, hashing_term, holevo_bound
 
 ANSWER_BITS = 2
@@ -30,6 +35,7 @@ class Epsilons:
         smoothing: of the smooth min-entropy.
         hashing: of privacy amplification.
         estimation: the true transmittance, or the true excess noise, lies beyond its worst case; each.
+        entropy: the entropy of Bob's integers lies below its estimate; 0 where there are none.
 
     The key's length depends on the symbols that it is made of, so what smoothing and hashing may fail by is paid once
     for each of LENGTHS lengths (docs/security.md): a single length has `smoothing / LENGTHS` and `hashing / LENGTHS`.
@@ -39,26 +45,29 @@ class Epsilons:
     smoothing: float
     hashing: float
     estimation: float
+    entropy: float = 0.0
 
     @classmethod
-    def within(cls, total: float) -> Epsilons:
-        """Equal shares of a total. Raises InputError outside (1e-30, 1)."""
+    def within(cls, total: float, *, entropy: bool = False) -> Epsilons:
+        """Equal shares of a total, with one for the entropy of integers or without. InputError outside (1e-30, 1)."""
         if not 1e-30 < total < 1:
             raise InputError(f"epsilon = {total:g} is outside (1e-30, 1)")
-        share = total / 5
-        while cls(share, share, share, share).total > total:  # the last bit of a sum
+        share = total / (6 if entropy else 5)
+        while cls(share, share, share, share, share * entropy).total > total:  # the last bit of a sum
             share = math.nextafter(share, 0.0)
-        return cls(share, share, share, share)
+        return cls(share, share, share, share, share * entropy)
 
     @property
     def total(self) -> float:
-        """eps_cor + eps_s + eps_h + 2 eps_pe."""
-        return self.correctness + self.smoothing + self.hashing + 2 * self.estimation
+        """eps_cor + eps_s + eps_h + 2 eps_pe, and eps_ent of slices."""
+        return self.correctness + self.smoothing + self.hashing + 2 * self.estimation + self.entropy
 
     @property
     def lines(self) -> tuple[tuple[str, float], ...]:
         """A label and a probability for each of them; they add up to the total."""
+        entropy = (("entropy of Bob's integers below its estimate", self.entropy),) if self.entropy else ()
         return (
+            *entropy,
             ("correctness (verification)", self.correctness),
             (f"smoothing, all {LENGTHS} lengths", self.smoothing),
             (f"hashing, all {LENGTHS} lengths", self.hashing),
@@ -96,6 +105,11 @@ class Budget:
 def smoothing_penalty(symbols: float, epsilon: float) -> float:
     """Bits that smoothing costs: Delta_aep for 256 letters in each of n / 4 octonions, of four symbols each."""
     return math.sqrt(symbols / 4) * aep_penalty(math.log2(256) / 2, epsilon / LENGTHS)
+
+
+def sliced_smoothing_penalty(symbols: float, letters: int, epsilon: float) -> float:
+    """The same of slices: `letters` values of the secret part of each quadrature, two quadratures a symbol."""
+    return math.sqrt(symbols) * aep_penalty(math.log2(letters), epsilon / LENGTHS)
 
 
 def floor_to_length(bits: int, corrected: int) -> int:
@@ -154,46 +168,139 @@ def key_budget(
         InputError: fewer bits are hashed than the block has information bits.
         NoKeyError: nothing is left; the message says what took it and what would help.
     """
+    if hashed_bits < block_bits - syndrome_bits:
+        raise InputError(
+            f"{hashed_bits} bits of a block do not carry the {block_bits - syndrome_bits} that it informs of"
+        )
+    symbols, uniform, syndromes = blocks * block_bits // 2, blocks * block_bits, blocks * syndrome_bits
+    return _budget(
+        blocks,
+        blocks_tried,
+        hashed_bits,
+        symbols,
+        source=("uniform code bits", uniform),
+        disclosed=(("error-correction syndromes", syndromes),),
+        unknown=(("rounding of Bob's symbols", math.ceil(2 * symbols * leak_per_quadrature(dither_steps))),),
+        smoothing=smoothing_penalty(symbols, epsilons.smoothing),
+        longest=uniform - syndromes,
+        worst_case=worst_case,
+        epsilons=epsilons,
+    )
+
+
+def sliced_key_budget(
+    *,
+    blocks: int,
+    blocks_tried: int,
+    block_symbols: int,
+    low_bits: int,
+    syndrome_bits: int,
+    hashed_bits: int,
+    letters: int,
+    entropy: PairEntropy,
+    snr: float,
+    worst_case: Link,
+    epsilons: Epsilons,
+) -> Budget:
+    """The length of the composable key from verified blocks of slices, collective attacks.
+
+    With n symbols in them,
+
+        l = n H(J) - disclosed - n chi_BE(T_wc, xi_wc) - sqrt(n) Delta_aep + Theta,
+
+    where J are Bob's two integers of a symbol. Their low bits and all syndromes are sent as they are, and each is
+    charged in full: what is left of J once the low bits are public has `letters`**2 values, which is the alphabet of
+    Delta_aep. H(J) is the entropy of what Bob counted, less what chance may have added to it (`raw_entropy`). The key
+    has one of LENGTHS lengths that follow from n and from the SNR of the symbols that were disclosed.
+
+    Args:
+        blocks: verified blocks.
+        blocks_tried: these and the ones that failed.
+        block_symbols: symbols in each.
+        low_bits: disclosed of each as they are.
+        syndrome_bits: disclosed of each.
+        hashed_bits: of each that enter verification and privacy amplification.
+        letters: values of the secret part of an integer.
+        entropy: of the integers of all blocks.
+        snr: per quadrature, of the symbols that were disclosed.
+        worst_case: the channel at its worst.
+        epsilons: the failure probabilities, with one for the entropy.
+
+    Raises:
+        InputError: no probability was set aside for the entropy, or no SNR.
+        NoKeyError: nothing is left; the message says what took it and what would help.
+    """
+    if not epsilons.entropy > 0:
+        raise InputError("a key from slices needs a share of epsilon for the entropy of Bob's integers")
+    if not snr > 0:
+        raise InputError(f"an SNR of {snr:g} is no positive number")
+    symbols = blocks * block_symbols
+    raw = math.floor(symbols * entropy.bits)
+    chance = math.ceil(symbols * entropy.deviation(epsilons.entropy))
+    low, syndromes = blocks * low_bits, blocks * syndrome_bits
+    return _budget(
+        blocks,
+        blocks_tried,
+        hashed_bits,
+        symbols,
+        source=("entropy of Bob's integers, counted", raw),
+        disclosed=(("low bits of the slices", low), ("error-correction syndromes", syndromes)),
+        unknown=(("entropy that chance may have added", chance),),
+        smoothing=sliced_smoothing_penalty(symbols, letters, epsilons.smoothing),
+        longest=math.floor(symbols * math.log2(1 + snr)),
+        worst_case=worst_case,
+        epsilons=epsilons,
+    )
+
+
+def _budget(
+    blocks: int,
+    blocks_tried: int,
+    hashed_bits: int,
+    symbols: int,
+    *,
+    source: tuple[str, int],
+    disclosed: tuple[tuple[str, int], ...],
+    unknown: tuple[tuple[str, int], ...],
+    smoothing: float,
+    longest: int,
+    worst_case: Link,
+    epsilons: Epsilons,
+) -> Budget:
+    """What both raw keys share. `source` is what there is, `disclosed` and `unknown` are terms of one of them."""
     if blocks == 0:
         raise NoKeyError(
             "no key: not one block was corrected; the SNR is below the code's threshold, or the phase was lost"
         )
     if blocks * verification.collision_probability(hashed_bits) > epsilons.correctness:
         raise NoKeyError(f"no key: epsilon is too small for a {verification.TAG_BITS}-bit tag; allow a larger one")
-    if hashed_bits < block_bits - syndrome_bits:
-        raise InputError(
-            f"{hashed_bits} bits of a block do not carry the {block_bits - syndrome_bits} that it informs of"
-        )
-    symbols = blocks * block_bits // 2
-    syndromes, tags = blocks * syndrome_bits, blocks * verification.TAG_BITS
-    chi = holevo_bound(worst_case)
-    subtracted = (
-        ("error-correction syndromes", syndromes),
-        ("verification tags", tags),
+    said = (
+        *disclosed,
+        ("verification tags", blocks * verification.TAG_BITS),
         ("Alice's answers", ANSWER_BITS * blocks_tried),
         ("Alice's sums for the estimation", SUMS_BITS),
+    )
+    chi = holevo_bound(worst_case)
+    subtracted = (
+        *said,
         ("Holevo bound at the worst case", math.ceil(symbols * chi)),
-        (
-            "finite size (smooth min-entropy)",
-            math.ceil(smoothing_penalty(symbols, epsilons.smoothing)),
-        ),
-        ("rounding of Bob's symbols", math.ceil(2 * symbols * leak_per_quadrature(dither_steps))),
+        ("finite size (smooth min-entropy)", math.ceil(smoothing)),
+        *unknown,
         ("hashing and correctness", math.ceil(-hashing_term(epsilons.hashing / LENGTHS, epsilons.correctness))),
     )
-    uniform = blocks * block_bits
-    corrected = uniform - syndromes
-    secret = uniform - sum(bits for _, bits in subtracted)
-    key_bits = floor_to_length(secret, corrected)
+    secret = source[1] - sum(bits for _, bits in subtracted)
+    key_bits = floor_to_length(min(secret, longest), longest)
     if key_bits == 0:
-        raise NoKeyError(_why(corrected / symbols, chi, worst_case.excess_noise_snu, secret))
+        raise NoKeyError(
+            _why((source[1] - sum(bits for _, bits in disclosed)) / symbols, chi, worst_case.excess_noise_snu, secret)
+        )
     lines = (
-        ("uniform code bits", uniform),
+        source,
         *((label, -bits) for label, bits in subtracted),
         ("rounding down to a length", key_bits - secret),
         ("secret key", key_bits),
     )
-    disclosed = syndromes + tags + ANSWER_BITS * blocks_tried + SUMS_BITS
-    return Budget(lines, key_bits, disclosed, epsilons.lines, epsilons.total)
+    return Budget(lines, key_bits, sum(bits for _, bits in said), epsilons.lines, epsilons.total)
 
 
 def _why(corrected: float, chi: float, excess_noise: float, secret: int) -> str:

@@ -29,12 +29,14 @@ class Moments:
         xx: sum of x**2.
         xy: sum of x y.
         yy: sum of y**2.
+        own: sum over y of the variance of noise that Bob added himself: no part of the channel, but of the statistics.
     """
 
     pairs: int
     xx: float
     xy: float
     yy: float
+    own: float = 0.0
 
     @classmethod
     def of(cls, x: NDArray[np.inexact], y: NDArray[np.inexact]) -> Moments:
@@ -55,15 +57,21 @@ class Moments:
         return cls(len(real[0]), *sums)
 
     def __add__(self, other: Moments) -> Moments:
-        return Moments(self.pairs + other.pairs, self.xx + other.xx, self.xy + other.xy, self.yy + other.yy)
+        return Moments(
+            self.pairs + other.pairs,
+            self.xx + other.xx,
+            self.xy + other.xy,
+            self.yy + other.yy,
+            self.own + other.own,
+        )
 
     def scaled(self, x: float, y: float) -> Moments:
         """Those of x and y times these factors: words to sqrt(SNU)."""
-        return Moments(self.pairs, self.xx * x * x, self.xy * x * y, self.yy * y * y)
+        return Moments(self.pairs, self.xx * x * x, self.xy * x * y, self.yy * y * y, self.own * y * y)
 
-    def without_noise(self, variance: float) -> Moments:
-        """Less the noise, of this variance in each y, that Bob added himself."""
-        return replace(self, yy=self.yy - self.pairs * variance)
+    def with_own_noise(self, variance: float) -> Moments:
+        """The same, knowing that each y has noise of this variance that Bob added himself."""
+        return replace(self, own=self.own + self.pairs * variance)
 
 
 NO_PAIRS = Moments(0, 0.0, 0.0, 0.0)
@@ -116,10 +124,11 @@ def estimate(
     """Estimate transmittance and excess noise (Leverrier, Grosshans & Grangier, Phys. Rev. A 81, 062343, 2010).
 
     Over the m' = 2 m real pairs, t = sum(x y) / sum(x**2) and sigma**2 = sum((y - t x)**2) / m'. Their standard
-    deviations are sqrt(sigma**2 / (m' V_A)) and sigma**2 sqrt(2 / m'). Both are read in units of the calibration, whose
-    unit u is known to a relative r: y scales with u**-1/2 and sigma**2 with 1/u, which adds t r / 2 and sigma**2 r in
-    quadrature, for calibration and estimation are independent; its confidence costs no epsilon of its own. (The error
-    of v_el = dark / u partly cancels that of sigma**2; not to count on this errs on the safe side.) The worst case
+    deviations are sqrt(sigma**2 / (m' V_A)) and sigma**2 sqrt(2 / m'), where sigma**2 still has the noise that Bob
+    added himself; it is taken off the estimate only. Both are read in units of the calibration, whose unit u is known
+    to a relative r: y scales with u**-1/2 and sigma**2 with 1/u, which adds t r / 2 and sigma**2 r in quadrature, for
+    calibration and estimation are independent; its confidence costs no epsilon of its own. (The error of v_el = dark /
+    u partly cancels that of sigma**2; not to count on this errs on the safe side.) The worst case
     lies within w = sqrt(2 ln(1/epsilon)) deviations: sigma**2 at its largest, for the Holevo bound grows with it, and
     the transmittance where the Holevo bound is largest between t_min and t_max (:func:`most_known`). The paper takes
     t_min; with the code's rate fixed, what matters is the eavesdropper's information alone, and below some 70 % of
@@ -142,12 +151,13 @@ def estimate(
     if not (all(map(math.isfinite, (moments.xx, moments.xy, moments.yy))) and moments.xx > 0):
         raise InputError("Alice's symbols are all zero, or not finite: there is nothing to estimate from")
     gain = moments.xy / moments.xx
-    noise = (moments.yy - moments.xy**2 / moments.xx) / moments.pairs
+    measured = (moments.yy - moments.xy**2 / moments.xx) / moments.pairs
+    noise = measured - moments.own / moments.pairs
     if not noise > 0:
         raise InputError("sums of no symbols: x y is larger than x and y allow")
     width = chernoff_tail(epsilon)
-    gain_std = math.hypot(math.sqrt(noise / (2 * m * modulation_variance_snu)), gain * shot_noise.relative_std / 2)
-    noise_std = noise * math.hypot(1 / math.sqrt(m), shot_noise.relative_std)
+    gain_std = math.hypot(math.sqrt(measured / (2 * m * modulation_variance_snu)), gain * shot_noise.relative_std / 2)
+    noise_std = measured * math.hypot(1 / math.sqrt(m), shot_noise.relative_std)
     gain_min = gain - width * gain_std
     if gain_min <= 0:
         raise NoKeyError(

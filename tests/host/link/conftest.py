@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kronborg.board import Scenario
-from kronborg.link import alice, bob
+from kronborg.link import schemes
 from kronborg.link.key_pool import KeyPool
 from kronborg.link.service import End
 from kronborg.link.signatures import SigningKeys, make_signing_key
@@ -32,8 +32,8 @@ def short_graph() -> Code:
 @pytest.fixture
 def short_code(short_graph: Code, monkeypatch: pytest.MonkeyPatch) -> Code:
     """Both ends use it, whatever the SNR."""
-    monkeypatch.setattr(bob, "choose_code", lambda snr: short_graph)
-    monkeypatch.setattr(alice, "code_named", lambda name: short_graph)
+    monkeypatch.setattr(schemes, "choose_code", lambda snr: short_graph)
+    monkeypatch.setattr(schemes, "code_of", lambda name: short_graph)
     return short_graph
 
 

@@ -206,7 +206,7 @@ def test_what_both_say_holds_neither_raw_key_nor_key(tmp_path: Path) -> None:
     ends.bob.estimate(0.2)
     ends.bob.choose_code()
     reconciled = ends.bob.reconcile()
-    raw = np.concatenate(list(ends.bob._raw.values()))
+    raw = np.unpackbits(np.concatenate(list(ends.bob._raw.values())))
     ends.bob.distil(reconciled)
     _, (key,) = keys(tmp_path)
     public = b"".join(
@@ -288,7 +288,7 @@ def test_bob_adds_noise_of_one_word_before_his_symbols_meet_the_bits(tmp_path: P
     kept = ends.bob._kept[: CODE.length // 2]
     block = next(m for m in ends.said if isinstance(m, messages.CodeBlock) and m.index == 0)
     bits = np.zeros(CODE.length, np.uint8)
-    bits[: CODE.core_length] = ends.bob._raw[0]
+    bits[: CODE.core_length] = np.unpackbits(ends.bob._raw[0], count=CODE.core_length)
     core = CODE.core_length // 8
     noise = bob_quadratures(block.message[:core], bits[: 8 * core]) - kept.view(np.float64)[: 8 * core]
     assert np.std(noise) == pytest.approx(word, rel=0.01)

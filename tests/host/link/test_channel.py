@@ -203,7 +203,7 @@ def test_another_version_and_another_protocol_are_named(ends: Ends, monkeypatch:
     ends.alice.send(messages.Done())
     monkeypatch.undo()
     ends.pass_on()
-    with pytest.raises(ProtocolError, match="version 9 of the protocol and this one 1: install the same"):
+    with pytest.raises(ProtocolError, match="version 9 of the protocol and this one 2: install the same"):
         ends.bob.receive()
     ends.to_bob.sendall(b"GET / HTTP/1.1\r\n\r\n  ")
     with pytest.raises(ProtocolError, match="is that a Kronborg link"):

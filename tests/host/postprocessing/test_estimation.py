@@ -174,8 +174,18 @@ def test_noise_of_bobs_own_is_taken_off():
     rng = np.random.default_rng(16)
     x, y = exchange(rng, 200_000)
     noisy = y + 0.3 * (rng.normal(size=len(y)) + 1j * rng.normal(size=len(y)))
-    plain, cleaned = Moments.of(x, y), Moments.of(x, noisy).without_noise(0.09)
-    assert cleaned.yy == pytest.approx(plain.yy, rel=3e-3)
+    plain, cleaned = Moments.of(x, y), Moments.of(x, noisy).with_own_noise(0.09)
+    assert cleaned.yy - cleaned.own == pytest.approx(plain.yy, rel=3e-3)
+    estimates = [
+        estimate(m, modulation_variance_snu=4.0, shot_noise=EXACT, detector_efficiency=0.6, epsilon=1e-10)
+        for m in (plain, cleaned, cleaned + cleaned)
+    ]
+    noises = [found.noise_variance_snu for found in estimates]
+    assert noises[1] == pytest.approx(noises[0], rel=5e-3)
+    assert noises[2] == pytest.approx(noises[1])
+    # Its fluctuations stay: the estimate is no better for what is known of it.
+    spread = [found.excess_noise_std_snu * found.gain**2 for found in estimates]
+    assert spread[1] / spread[0] == pytest.approx((noises[0] + 0.09) / noises[0], rel=5e-3)
 
 
 def test_sums_that_no_symbols_have_are_refused():

@@ -1,9 +1,9 @@
 """Sliced reconciliation for high SNR: multilevel coding with multistage decoding, where eight dimensions do not reach.
 
-Bob divides his quadrature y = t x + z by a step and rounds down: an integer j, which is his raw key. The lowest bits
-of j are worth nothing to Alice and are disclosed. The next three are corrected one after the other, each with a
-syndrome of its own code (Wachsmann, Fischer & Huber 1999; Van Assche, Cardinal & Cerf 2004). What is above them Alice
-finds by rounding.
+Bob divides his quadrature y = t x + z by a step and rounds down: an integer j. Its lowest bits are worth nothing to
+Alice and are disclosed; what is above them, one of `letters` values, is his raw key. The next three bits are corrected
+one after the other, each with a syndrome of its own code (Wachsmann, Fischer & Huber 1999; Van Assche, Cardinal & Cerf
+2004). What is above those Alice finds by rounding.
 
 Once the lower bits are known, bit i is the parity of a point on a lattice of spacing s_i = 2**i steps, seen through
 Gaussian noise. So its log-likelihood ratio is a function of Alice's place modulo 2 s_i and of s_i / sigma alone,
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from .codes import Code, code_named
 from .decoder import Decoder
+from .farm import Decode
 
 DISCLOSED = 4
 """Lowest bits of the integer, which are sent as they are."""
@@ -38,9 +39,20 @@ STEP = SPACING / 2**DISCLOSED
 LEVEL_CODES = ("met-0.016/3872", "ldpc-0.53/0", "ldpc-0.985/0")
 """Code of each corrected level, lowest first."""
 
+FEWEST_LETTERS = 16
+MOST_LETTERS = 128
 TABLE_POINTS = 4096
 _EFFECTIVE_NOISE = math.sqrt(1 + STEP**2 / 12)
 """A bin's probability is the Gaussian's mean over its width: its middle, with that much more noise."""
+
+
+def letters_for(snr: float) -> int:
+    """Values of the secret part of the integer that hold eight deviations of Bob's quadrature on both sides.
+
+    A power of two from FEWEST_LETTERS to MOST_LETTERS. What lies beyond, Bob takes to the outermost value.
+    """
+    wanted = 16 * math.sqrt(1 + snr) / SPACING if math.isfinite(snr) else math.inf
+    return min(max(1 << math.ceil(math.log2(wanted)), FEWEST_LETTERS), MOST_LETTERS) if wanted < 1e9 else MOST_LETTERS
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,14 @@ class Corrected:
 
     def __repr__(self) -> str:
         return f"Corrected(converged={self.converged}, iterations={self.iterations})"  # the integers are secret
+
+
+def step_variance(sigma: float) -> float:
+    """Variance that rounding to the middle of a bin adds, for noise of this deviation.
+
+    It adds up as if it were independent (Sheppard 1898): with noise ten steps wide, up to one part in exp(2000).
+    """
+    return (STEP * sigma) ** 2 / 12
 
 
 def level_codes() -> tuple[Code, ...]:
@@ -110,17 +130,42 @@ class Slicer:
 
     Args:
         native: True for the native decoder, False for numpy, None for the native one if it is there.
+        letters: values of the secret part of an integer, a power of two from FEWEST_LETTERS to MOST_LETTERS.
+
+    Raises:
+        InputError: another number of letters.
     """
 
-    def __init__(self, native: bool | None = None) -> None:
+    def __init__(self, native: bool | None = None, letters: int = MOST_LETTERS) -> None:
+        if letters.bit_count() != 1 or not FEWEST_LETTERS <= letters <= MOST_LETTERS:
+            raise InputError(
+                f"slices have a power of two from {FEWEST_LETTERS} to {MOST_LETTERS} letters, not {letters}"
+            )
         self._decoders = [Decoder(code, native) for code in level_codes()]
+        self.letters = letters
         self.length = self._decoders[0].code.length
         """Quadratures of a block."""
 
     @property
+    def low_bits(self) -> int:
+        """Disclosed of a block as they are."""
+        return DISCLOSED * self.length
+
+    @property
+    def syndrome_bits(self) -> int:
+        """Of a block, all levels."""
+        return sum(decoder.code.checks for decoder in self._decoders)
+
+    @property
     def disclosed_bits(self) -> int:
         """Of a block: the low bits and all syndromes."""
-        return DISCLOSED * self.length + sum(decoder.code.checks for decoder in self._decoders)
+        return self.low_bits + self.syndrome_bits
+
+    @property
+    def hashed_bits(self) -> int:
+        """Of a block, what `secret_bits` gives."""
+        coded = sum(decoder.code.core_length for decoder in self._decoders)
+        return coded + self.length * ((self.letters.bit_length() - 1) - len(self._decoders))
 
     @property
     def name(self) -> str:
@@ -146,7 +191,8 @@ class Slicer:
             InputError: another length, a quadrature that is no number, or no noise.
         """
         places = self._places(y, sigma)
-        integers = np.floor(places).astype(np.int32)
+        outermost = self.letters << DISCLOSED - 1
+        integers = np.clip(np.floor(places), -outermost, outermost - 1).astype(np.int32)
         low = (integers & ((1 << DISCLOSED) - 1)).astype(np.uint8)
         syndromes = tuple(
             decoder.syndrome(((integers >> (DISCLOSED + level)) & 1).astype(np.uint8))
@@ -154,13 +200,16 @@ class Slicer:
         )
         return integers, SliceMessage(low, syndromes)
 
-    def alice(self, expected: NDArray[np.floating], message: SliceMessage, sigma: float) -> Corrected:
+    def alice(
+        self, expected: NDArray[np.floating], message: SliceMessage, sigma: float, decode: Decode | None = None
+    ) -> Corrected:
         """Alice's version of Bob's integers.
 
         Args:
             expected: her quadratures times the gain of the channel, t x, shape (length,).
             message: Bob's.
             sigma: as Bob's.
+            decode: decodes a level elsewhere, such as on a farm; None for this slicer's own decoders.
 
         Raises:
             InputError: another length, a quadrature that is no number, or no noise.
@@ -169,7 +218,7 @@ class Slicer:
         known, spacing, iterations = message.low_bits.astype(np.int32), SPACING / _EFFECTIVE_NOISE, []
         for level, (decoder, syndrome) in enumerate(zip(self._decoders, message.syndromes, strict=True)):
             llr = level_llr(spacing, (places - known) / (1 << (DISCLOSED + level)))
-            decoded = decoder.decode(llr, syndrome)
+            decoded = decode(decoder.code, llr, syndrome) if decode else decoder.decode(llr, syndrome)
             iterations.append(decoded.iterations)
             if not decoded.converged:
                 return Corrected(known, False, tuple(iterations))
@@ -178,6 +227,22 @@ class Slicer:
         above = DISCLOSED + len(self._decoders)
         known += np.rint((places - known) / (1 << above)).astype(np.int32) << above
         return Corrected(known, True, tuple(iterations))
+
+    def secret_bits(self, integers: NDArray[np.int32]) -> NDArray[np.uint8]:
+        """What privacy amplification needs of a block: bits that determine it, once Bob's message is known.
+
+        Of a level whose code has leaves the core bits; of each other level, and above, all bits. Shape (hashed_bits,).
+        """
+        levels = [
+            decoder.code.core_bits(((integers >> (DISCLOSED + level)) & 1).astype(np.uint8))
+            for level, decoder in enumerate(self._decoders)
+        ]
+        above = range(DISCLOSED + len(self._decoders), DISCLOSED + self.letters.bit_length() - 1)
+        return np.concatenate([*levels, *(((integers >> bit) & 1).astype(np.uint8) for bit in above)])
+
+    def middles(self, integers: NDArray[np.int32], sigma: float) -> NDArray[np.float64]:
+        """The middle of each integer's bin: Bob's quadrature, but for a uniform error (`step_variance`)."""
+        return (integers + 0.5) * (STEP * sigma)
 
     def _places(self, quadratures: NDArray[np.floating], sigma: float) -> NDArray[np.float64]:
         if quadratures.shape != (self.length,):

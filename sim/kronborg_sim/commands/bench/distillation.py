@@ -20,7 +20,6 @@ from kronborg.link.bob import Bob
 from kronborg.link.planning import choose_modulation, expected_link
 from kronborg.network.key_store import KeyStore
 from kronborg.postprocessing.budget import Epsilons
-from kronborg.postprocessing.reconciliation import available_codes
 from kronborg.postprocessing.security import asymptotic_rate
 
 from ...devices.drawn_light import DrawnLight
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     symbols, seed = whole(options.symbols, 1, 10**9, "symbols"), whole(options.seed, 0, 2**63, "as seed")
     scenario = Scenario(distance_km=options.distance, excess_noise_snu=options.excess_noise)
     epsilons, fraction = Epsilons.within(options.epsilon), options.estimation_fraction
-    variance = choose_modulation(available_codes(), scenario, symbols, fraction, epsilons).modulation_variance_snu
+    variance = choose_modulation(scenario, symbols, fraction, epsilons).modulation_variance_snu
     light = DrawnLight(scenario, variance, seed)
     frames = -(-symbols // light.frame_symbols)
     begun, process = time.perf_counter(), time.process_time()
@@ -88,14 +87,14 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     wall, seconds = time.perf_counter() - begun, time.process_time() - process
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20
     blocks = len(reconciled.verified) + reconciled.failed + reconciled.unequal
-    beta = 2 * reconciled.code.rate / float(np.log2(1 + bob.snr))
+    beta = 2 * reconciled.scheme.rate(bob.snr) / float(np.log2(1 + bob.snr))
     total = frames * light.frame_symbols
     figures = {
         "symbols": total,
         "distance_km": scenario.distance_km,
         "modulation_variance_snu": variance,
         "snr": bob.snr,
-        "code": reconciled.code.name,
+        "code": reconciled.scheme.name,
         "reconciliation_efficiency": beta,
         "code_blocks": blocks,
         "frame_error_rate": 1 - len(reconciled.verified) / blocks,
@@ -119,7 +118,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
         ("symbols", f"{grouped(total)} over {scenario.distance_km:g} km, V_A = {variance:.3g} SNU, seed {seed}"),
         (
             "code",
-            f"{reconciled.code.name}, efficiency {100 * beta:.1f} %, {blocks - len(reconciled.verified)} of"
+            f"{reconciled.scheme.name}, efficiency {100 * beta:.1f} %, {blocks - len(reconciled.verified)} of"
             f" {blocks} blocks lost",
         ),
         *((label, f" {grouped(bits)} bit") for label, bits in budget.lines),
