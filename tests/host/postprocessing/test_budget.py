@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kronborg.errors import InputError, NoKeyError
-from kronborg.postprocessing.budget import LENGTHS, SUMS_BITS, Epsilons, floor_to_length, key_budget
+from kronborg.postprocessing.budget import (
+    LENGTHS,
+    SUMS_BITS,
+    Epsilons,
+    floor_to_length,
+    key_budget,
+    sliced_key_budget,
+)
+from kronborg.postprocessing.raw_entropy import PairEntropy
 from kronborg.postprocessing.security import (
     Link,
     aep_penalty,
@@ -153,3 +161,58 @@ def test_no_key_says_what_took_it(changes, reason):
 def test_bits_that_cannot_carry_a_block_are_refused():
     with pytest.raises(InputError, match="do not carry"):
         budget(hashed_bits=41_999)
+
+
+SLICED = {
+    "blocks_tried": 9,
+    "blocks": 8,
+    "block_symbols": 1_280_000,
+    "low_bits": 10_240_000,
+    "syndrome_bits": 3_754_240,
+    "hashed_bits": 7_761_920,
+    "letters": 16,
+    "entropy": PairEntropy(9 * 1_280_000, 11.88),
+    "snr": 1.2,
+    "worst_case": Link(5, 10**-0.2, 0.005, 0.8, 0.05),
+    "epsilons": Epsilons.within(1e-9, entropy=True),
+}
+
+
+def test_of_slices_all_that_was_sent_is_charged_and_the_alphabet_is_what_was_not():
+    found = sliced_key_budget(**SLICED)
+    lines = dict(found.lines)
+    symbols = 8 * 1_280_000
+    assert sum(bits for _, bits in found.lines[:-1]) == found.key_bits > 0
+    assert lines["entropy of Bob's integers, counted"] == math.floor(symbols * 11.88)
+    assert lines["low bits of the slices"] == -8 * symbols
+    assert lines["error-correction syndromes"] == -8 * 3_754_240
+    share = 1e-9 / 6
+    chance = (math.log2(9 * 1_280_000) + math.log2(math.e)) * math.sqrt(math.log(1 / share) / (18 * 1_280_000))
+    assert lines["entropy that chance may have added"] == -math.ceil(symbols * chance)
+    assert lines["finite size (smooth min-entropy)"] == -math.ceil(
+        4 * math.log2(16 + 2) * math.sqrt(symbols) * math.sqrt(math.log2(2 / (share / 128) ** 2))
+    )
+    lengths = {math.floor(math.floor(symbols * math.log2(2.2)) * 2 ** (-step / 16)) for step in range(LENGTHS)}
+    assert found.key_bits in lengths
+    assert found.epsilon == pytest.approx(1e-9)
+    assert len(found.epsilons) == 6
+
+
+def test_a_key_from_slices_is_never_longer_than_the_information_that_the_disclosed_symbols_showed():
+    found = sliced_key_budget(**(SLICED | {"entropy": PairEntropy(9 * 1_280_000, 14.0)}))
+    assert found.key_bits == math.floor(8 * 1_280_000 * math.log2(2.2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "reason"),
+    [
+        ({"blocks": 0}, NoKeyError, "not one block"),
+        ({"entropy": PairEntropy(9 * 1_280_000, 11.0)}, NoKeyError, "an eavesdropper knows"),
+        ({"entropy": PairEntropy(9 * 1_280_000, 11.68)}, NoKeyError, "send more symbols"),
+        ({"epsilons": Epsilons.within(1e-9)}, InputError, "share of epsilon"),
+        ({"snr": math.nan}, InputError, "no positive number"),
+    ],
+)
+def test_where_slices_leave_nothing_there_is_no_key(changes, error, reason):
+    with pytest.raises(error, match=reason):
+        sliced_key_budget(**(SLICED | changes))
