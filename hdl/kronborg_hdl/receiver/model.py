@@ -93,11 +93,13 @@ class Received:
     Attributes:
         words: symbols, int16, shape (n, 2), I then Q.
         pilot: of each hop the smoothed phasor, int32, shape (m, 2).
+        turn: and the unit phasor, int16, likewise.
         saturated: words that did not fit, anywhere in the chain.
     """
 
     words: NDArray[np.int16] = field(repr=False)
     pilot: NDArray[np.int32] = field(repr=False)
+    turn: NDArray[np.int16] = field(repr=False)
     saturated: int
 
 
@@ -155,4 +157,4 @@ class Receiver:
         resampled = self.resampler.process(rotated.samples, begin)
         filtered = self.symbol_filter.process(resampled.samples)
         saturated += mixed.saturated + rotated.saturated + resampled.saturated + filtered.saturated
-        return Received(filtered.words, pilot, saturated)
+        return Received(filtered.words, pilot, turn, saturated)

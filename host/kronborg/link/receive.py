@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kronborg_hdl.compensation.mixer.model import HALVINGS, Mixer, MixerState
 from kronborg_hdl.compensation.phase_smoother.model import PhaseSmoother, exponential, fitted_smoother
+from kronborg_hdl.compensation.rotator.model import power_gain
 from kronborg_hdl.decimation.resampler import kernel as kernels
 from kronborg_hdl.decimation.resampler.model import FRACTION, Resampler
 from kronborg_hdl.decimation.symbol_filter.model import UNIT_SHIFT, SymbolFilter
@@ -35,8 +36,8 @@ class ReceivedFrame:
     """One frame, received.
 
     Attributes:
-        words: payload symbols as complex numbers in words, one static phase removed if the preamble tells it, their
-            mean removed; complex128, shape (n,).
+        words: payload symbols as complex numbers in words, with the unit of noise that was not turned; one static phase
+            removed if the preamble tells it, their mean removed; complex128, shape (n,).
         acquisition: where and at which frequencies the frame was found.
         smoother: of the pilot's phase.
         saturated: samples at the converter's limits, and words that did not fit anywhere in the chain.
@@ -237,6 +238,9 @@ def receive(
         )
     payload = words[preamble:]
     payload = payload - payload.mean()  # the pilot's residue, if it folds to zero frequency
+    hop = chain.receiver.mixer.hop
+    hops = received.turn[max(int(found.frame_start), 0) // hop : int(end) // hop]
+    payload = payload / np.sqrt(power_gain(hops))
     if preamble:
         gain = np.vdot(zadoff_chu(frame.preamble.root, frame.preamble.length), words[:preamble])
         payload = payload * (np.conj(gain) / abs(gain))
@@ -258,7 +262,8 @@ def _pilot(
 def receive_noise(samples: NDArray[np.int16], receiver: Receiver) -> NDArray[np.int16]:
     """What vacuum or electronic noise looks like behind the signal's own chain: whole windows, int16, shape (n, 2).
 
-    The phasor of the pilot's oscillator turns it as it turns the signal; noise has no phase that it could lose.
+    It is not turned: noise has no phase that it could lose, and no pilot. Phasors made of noise would point anywhere,
+    and what lies between them on straight lines is shorter than one.
 
     Raises:
         InputError: the capture is shorter than a symbol's window, or reaches the ends of the converter's range.
@@ -267,7 +272,7 @@ def receive_noise(samples: NDArray[np.int16], receiver: Receiver) -> NDArray[np.
         raise InputError(
             f"{clipped} samples of a noise recording are at the converter's limits: lower the gain before it"
         )
-    words = receiver.process(samples).words
+    words = receiver.process(samples, compensate=False).words
     symbols = int(len(samples) / receiver.samples_per_symbol)
     if symbols <= 2 * SETTLING_SYMBOLS:
         raise InputError(

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kronborg_hdl.compensation.rotator.model import MOST_DELAY, REACH, START, Rotator
+from kronborg_hdl.compensation.rotator.model import MOST_DELAY, REACH, START, Rotator, power_gain
 from kronborg_hdl.dsp.formats import BASEBAND
 
 
@@ -107,3 +107,14 @@ def test_refuses_a_delay_beyond_its_reach(delay: int) -> None:
 def test_refuses_what_its_streams_cannot_carry(samples: np.ndarray, phasors: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Rotator().process(samples, phasors)
+
+
+def test_says_what_power_noise_keeps_when_phasors_that_walk_turn_it() -> None:
+    rng = np.random.default_rng(4)
+    angle = np.cumsum(rng.normal(0, 0.2, 20_000))
+    phasors = np.round(32767 * np.stack([np.cos(angle), np.sin(angle)], axis=-1)).astype(np.int16)
+    noise = np.round(rng.normal(0, 20_000, (2 * len(phasors), 2))).astype(np.int32)
+    turned = Rotator().process(noise, phasors).samples[2:].astype(float)
+    measured = np.mean(turned**2) / np.mean(noise[2 : 2 + len(turned)].astype(float) ** 2)
+    assert power_gain(phasors) == pytest.approx(1 - 3 / 16 * 0.2**2, abs=5e-4)
+    assert power_gain(phasors) == pytest.approx(measured, abs=5e-4)

@@ -6,7 +6,8 @@ phasor in between is the straight line's,
     v[2 k] = round( (3 u_k + u_(k-1)) / 4 ),    v[2 k + 1] = round( (3 u_k + u_(k+1)) / 4 ),
 
 so that a strong pilot in the samples is not modulated by steps from hop to hop: those would reach into the signal's
-band. A phase step d makes v shorter by 3 / 32 d**2. With z a sample
+band. Where the phase steps by d from hop to hop v is shorter than one, and takes 3/16 d**2 of the power of signal and
+noise alike: :func:`power_gain` says how much, for a noise that was measured unturned. With z a sample
 
     y[n] = saturate( round( z[n] conj(v[n - 2 delay]) / 2**15 ) ),
 
@@ -117,6 +118,17 @@ class Rotator:
         own = 3 * phasors[1:-1]
         # Four words over four fit a word again.
         return np.stack([own + phasors[:-2] + 2, own + phasors[2:] + 2], axis=1) >> 2
+
+
+def power_gain(phasors: NDArray[np.int16]) -> float:
+    """What the power of circular noise is multiplied by when these phasors turn it.
+
+    Args:
+        phasors: of a stretch of hops, unit phasors, int16, shape (n, 2), two or more.
+    """
+    own, following = phasors[:-1].astype(np.float64), phasors[1:].astype(np.float64)
+    squares = 9 * np.sum(own**2) + np.sum(following**2) + 6 * np.sum(own * following)
+    return float(squares / (16 * SAMPLE.scale**2 * len(own)))
 
 
 def _check(name: str, words: NDArray[np.signedinteger], of: type[np.signedinteger]) -> None:
