@@ -16,7 +16,7 @@ from ..postprocessing.estimation import NO_PAIRS, Moments
 from ..postprocessing.reconciliation.farm import Decode, in_process
 from . import messages
 from .key_pool import KeyPool
-from .positions import estimation_mask, quadratures
+from .positions import Exchanged, quadratures
 from .schemes import Block, Scheme, Word, scheme_named
 
 
@@ -55,8 +55,7 @@ class Alice:
 
     def _forget(self) -> None:
         """Nothing of an earlier exchange serves twice: no symbol is disclosed and hashed, no block hashed again."""
-        self._words = np.zeros((0, 2), np.int16)
-        self._kept: NDArray[np.int16] | None = None  # words that were not disclosed, I and Q in turns
+        self._exchanged: Exchanged | None = None
         self._scheme: Scheme | None = None
         self._tried: set[int] = set()
         self._messages: dict[int, Block] = {}
@@ -77,18 +76,15 @@ class Alice:
                 if unknown or not frames or len(set(frames)) != len(frames):
                     raise ProtocolError(f"Bob announced {len(frames)} frames, not all of them Alice's")
                 self.settle(last_block)
-                self._words = np.concatenate([self._symbols[frame] for frame in frames])
+                self._exchanged = Exchanged(self._symbols, frames)
                 return messages.Done()
             case messages.EstimationRequest(seed, count):
-                if not 0 < count < len(self._words):  # none are left after the first request
+                exchanged = self._exchanged
+                if exchanged is None or exchanged.kept or not 0 < count < exchanged.total:
                     raise ProtocolError(f"Bob asked for {count} symbols out of turn")
-                mask = estimation_mask(seed, len(self._words), count)
-                disclosed = self._words[mask]
-                self._kept = self._words[~mask].reshape(-1)
-                self._words = self._words[:0]
-                return messages.EstimationSymbols(disclosed)
+                return messages.EstimationSymbols(exchanged.disclose(seed, count)[0])
             case messages.CodeChoice(name, gain, noise):
-                if self._kept is None or self._scheme is not None:
+                if self._exchanged is None or not self._exchanged.kept or self._scheme is not None:
                     raise ProtocolError("Bob named a code out of turn")
                 self._scheme = scheme_named(name, gain, noise)
                 return messages.Done()
@@ -142,12 +138,13 @@ class Alice:
         return messages.Decoded(index, word is not None)
 
     def _blocks(self, scheme: Scheme) -> int:
-        return 0 if self._kept is None else len(self._kept) // scheme.length
+        return 0 if self._exchanged is None else 2 * self._exchanged.kept // scheme.length
 
     def _quadratures(self, index: int, length: int) -> NDArray[np.float64]:
         """Hers of a block, in sqrt(SNU)."""
-        assert self._kept is not None
-        return quadratures(self._kept[index * length : (index + 1) * length]) * self._snu_per_word
+        assert self._exchanged is not None
+        words = self._exchanged.part(index * length // 2, (index + 1) * length // 2)
+        return quadratures(words) * self._snu_per_word
 
     def _chosen(self) -> Scheme:
         if self._scheme is None:
@@ -164,21 +161,20 @@ class Alice:
         chosen = set(message.blocks)
         if not chosen or len(chosen) != len(message.blocks) or not chosen <= set(self._verified):
             raise ProtocolError("Bob asked for a key from blocks that are not all verified, each once")
-        hashed = self._chosen().hashed_bits
-        raw = np.concatenate([np.unpackbits(self._verified[index], count=hashed) for index in message.blocks])
+        bits = self._chosen().hashed_bits * len(message.blocks)
+        raw = np.concatenate([self._verified.pop(index) for index in message.blocks])
         self._verified.clear()
         seed = message.seed
-        if not 0 < message.key_bits < len(raw) or len(seed) != privacy_amplification.seed_bytes(len(raw)):
-            raise ProtocolError(f"a key of {message.key_bits} bits cannot be made of {len(raw)} with that seed")
+        if not 0 < message.key_bits < bits or len(seed) != privacy_amplification.seed_bytes(bits):
+            raise ProtocolError(f"a key of {message.key_bits} bits cannot be made of {bits} with that seed")
         fed = message.pool_bits
         if not 0 <= fed < message.key_bits or (fed and self._pool is None) or fed % 8:
             raise ProtocolError(f"{fed} bits of a key of {message.key_bits} cannot go to the pool")
-        key = privacy_amplification.hash_bits(raw, seed, message.key_bits)
+        key = privacy_amplification.hash_packed(raw, bits, seed, message.key_bits)
         if self._pool is not None:
-            self._pool.feed(message.sequence, np.packbits(key[:fed]).tobytes())
-        rest = key[fed:]
+            self._pool.feed(message.sequence, key[: fed // 8])
+        block = KeyBlock(self.link, message.sequence, message.key_bits - fed, message.epsilon, key[fed // 8 :])
         with KeyStore(self._store) as store:
-            block = KeyBlock(self.link, message.sequence, len(rest), message.epsilon, np.packbits(rest).tobytes())
             store.add(block, pending=True)
         self.stored = block
         return messages.Done()

@@ -25,7 +25,7 @@ from ..postprocessing.reconciliation.slices import DISCLOSED
 from ..postprocessing.security import holevo_bound
 from . import messages
 from .key_pool import KEY_BYTES, KeyPool
-from .positions import complex_symbols, estimation_mask
+from .positions import Exchanged, complex_symbols
 from .schemes import EightDimensions, Scheme, Slices, choose_scheme
 
 Answer = TypeVar("Answer")
@@ -129,24 +129,21 @@ class Bob:
         with KeyStore(self._store) as store:
             self._sequence = store.last_ready(self.link) + 1
         self._ask(messages.FramesReceived(self.frames, self._sequence - 1), messages.Done)
-        self._received = np.concatenate([self._symbols[frame] for frame in self.frames])
+        self._received = Exchanged(self._symbols, self.frames)
 
     def estimate(self, fraction: float) -> Estimate:
         """Disclose a random fraction of the symbols to learn the SNR, and whether the channel can give a key at all.
 
         What the key's length rests on comes later, from all symbols (:meth:`conclude`); a small fraction is enough.
         """
-        count = int(fraction * len(self._received))
+        count = int(fraction * self._received.total)
         request = messages.EstimationRequest(self._randomness(32), count)
         words = self._ask(request, messages.EstimationSymbols).words
-        mask = estimation_mask(request.seed, len(self._received), count)
         sent = complex_symbols(words) * self._snu_per_word
-        disclosed = self._received[mask]
+        disclosed, counts = self._received.disclose(request.seed, count)
         self._disclosed = Moments.of(sent, disclosed)
         self.estimated = self._estimate(self._disclosed)
-        self._note_frames(sent, disclosed, mask)
-        self._kept = self._received[~mask]
-        del self._received
+        self._note_frames(sent, disclosed, counts)
         # One step is one word of the receiver.
         self._step = 1 / float(np.sqrt(self._shot_noise.unit))
         return self.estimated
@@ -161,16 +158,15 @@ class Bob:
         )
 
     def _note_frames(
-        self, sent: NDArray[np.complex128], received: NDArray[np.complexfloating], mask: NDArray[np.bool_]
+        self, sent: NDArray[np.complex128], received: NDArray[np.complexfloating], counts: NDArray[np.int64]
     ) -> None:
         """Excess noise of each frame on its own, for a look at how steady the link is."""
-        lengths = [len(self._symbols[frame]) for frame in self.frames]
-        frame = np.repeat(np.arange(len(lengths)), lengths)[mask]
-        channel, count = self.estimated, np.bincount(frame, minlength=len(lengths))
+        frame = np.repeat(np.arange(len(counts)), counts)
+        channel = self.estimated
         residual = np.abs(received - channel.gain * sent) ** 2
-        noise = np.bincount(frame, residual, minlength=len(lengths)) / np.maximum(count, 1) / 2
+        noise = np.bincount(frame, residual, minlength=len(counts)) / np.maximum(counts, 1) / 2
         self.frame_excess_noise_snu = (noise - 1 - self._shot_noise.electronic_noise_snu) / channel.gain**2
-        self.frame_excess_noise_std_snu = noise / np.sqrt(np.maximum(count, 1)) / channel.gain**2
+        self.frame_excess_noise_std_snu = noise / np.sqrt(np.maximum(counts, 1)) / channel.gain**2
 
     def choose_code(self) -> int:
         """Choose the code for the measured SNR and tell Alice; returns how many blocks there are to correct.
@@ -190,7 +186,7 @@ class Bob:
             self.snr,
             channel.gain,
             noise,
-            symbols=len(self._kept),
+            symbols=self._received.kept,
             known=holevo_bound(likely),
             epsilons=self._epsilons,
             pairs=self._disclosed.pairs,
@@ -199,7 +195,7 @@ class Bob:
         if isinstance(scheme, Slices):
             self._spent = Epsilons.within(self._epsilons.total, entropy=True)
             self._counts = PairCounts(scheme.slicer.letters << DISCLOSED)
-        self._blocks = 2 * len(self._kept) // scheme.length
+        self._blocks = 2 * self._received.kept // scheme.length
         self._ask(messages.CodeChoice(scheme.name, channel.gain, scheme.noise_variance_snu), messages.Done)
         return self._blocks
 
@@ -233,7 +229,7 @@ class Bob:
 
     def _correct(self, index: int, noise: bytes, uniform: bytes, hash_key: bytes) -> tuple[bool, bool]:
         scheme = self._scheme
-        kept = self._kept[index * scheme.length // 2 : (index + 1) * scheme.length // 2]
+        kept = self._received.part(index * scheme.length // 2, (index + 1) * scheme.length // 2)
         rounded = np.ascontiguousarray(kept, np.complex128).view(np.float64)
         encoded = scheme.encode(index, dither(rounded, self._step, lambda _: noise), uniform)
         self._squares[index] = encoded.squares
@@ -317,18 +313,17 @@ class Bob:
         blocks = reconciled.verified
         self.conclude()
         budget = self._budget(reconciled)
-        hashed = reconciled.scheme.hashed_bits
-        raw = np.concatenate([np.unpackbits(self._raw.pop(index), count=hashed) for index in blocks])
-        seed = self._randomness(privacy_amplification.seed_bytes(len(raw)))
+        bits = reconciled.scheme.hashed_bits * len(blocks)
+        raw = np.concatenate([self._raw.pop(index) for index in blocks])
+        seed = self._randomness(privacy_amplification.seed_bytes(bits))
         epsilon = self._spent.total
         fed = min(pool_bits, budget.key_bits // 2) // POOL_STEP * POOL_STEP
         fed = fed if fed >= pool_least else 0
         self._ask(messages.Amplify(self._sequence, blocks, seed, budget.key_bits, fed, epsilon), messages.Done)
-        key = privacy_amplification.hash_bits(raw, seed, budget.key_bits)
+        key = privacy_amplification.hash_packed(raw, bits, seed, budget.key_bits)
         if self._pool is not None:
-            self._pool.feed(self._sequence, np.packbits(key[:fed]).tobytes())
-        rest = key[fed:]
-        block = KeyBlock(self.link, self._sequence, len(rest), epsilon, np.packbits(rest).tobytes())
+            self._pool.feed(self._sequence, key[: fed // 8])
+        block = KeyBlock(self.link, self._sequence, budget.key_bits - fed, epsilon, key[fed // 8 :])
         with KeyStore(self._store) as store:
             store.add(block)
         self.stored = block

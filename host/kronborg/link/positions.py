@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,63 @@ def estimation_mask(seed: bytes, symbols: int, count: int) -> NDArray[np.bool_]:
     within = np.concatenate([piece[piece >> high == bin_] for piece in lots()])
     wanted = count - int(up_to[bin_] - np.asarray(counts)[bin_]) - 1
     last = np.partition(within, wanted)[wanted]
-    return np.concatenate([piece <= last for piece in lots()])
+    mask, begin = np.empty(symbols, bool), 0
+    for piece in lots():
+        np.less_equal(piece, last, out=mask[begin : begin + len(piece)])
+        begin += len(piece)
+    return mask
+
+
+class Exchanged:
+    """One end's symbols, frame after frame; once some are disclosed, the others in their order.
+
+    Frames are looked up whenever they are needed and never put together: a mapping that makes them on demand keeps the
+    memory of a run bounded. Threads may share it.
+
+    Args:
+        symbols: frame number to symbols, an array whose first axis counts them.
+        frames: which of them, in order.
+    """
+
+    def __init__(self, symbols: Mapping[int, NDArray[Any]], frames: Sequence[int]) -> None:
+        self._symbols, self._frames = symbols, tuple(frames)
+        self._ends = np.cumsum([0, *(len(symbols[frame]) for frame in self._frames)])
+        self.total = int(self._ends[-1])
+        """Symbols of all frames."""
+        self._hidden: NDArray[np.uint8] | None = None  # packed: which are not disclosed
+        self._kept_ends = np.zeros(1, np.int64)
+
+    def disclose(self, seed: bytes, count: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """The symbols at `count` positions (`estimation_mask`), in order, and how many of them each frame has."""
+        mask = estimation_mask(seed, self.total, count)
+        parts = [self._symbols[frame][mask[a:b]] for frame, a, b in self._spans()]
+        counts = np.array([len(part) for part in parts], np.int64)
+        self._kept_ends = self._ends - np.cumsum([0, *counts])
+        self._hidden = np.packbits(~mask)
+        return np.concatenate(parts), counts
+
+    @property
+    def kept(self) -> int:
+        """Symbols that were not disclosed; none before any are."""
+        return int(self._kept_ends[-1])
+
+    def part(self, begin: int, end: int) -> NDArray[Any]:
+        """Of those, numbers `begin` to before `end`."""
+        assert self._hidden is not None
+        parts = []
+        first = int(np.searchsorted(self._kept_ends, begin, "right")) - 1
+        for index in range(first, len(self._frames)):
+            start = int(self._kept_ends[index])
+            if start >= end:
+                break
+            a, b = int(self._ends[index]), int(self._ends[index + 1])
+            bits = np.unpackbits(self._hidden[a // 8 : -(-b // 8)])[a % 8 :][: b - a].view(bool)
+            parts.append(self._symbols[self._frames[index]][bits][max(begin - start, 0) : end - start])
+        return np.concatenate(parts)
+
+    def _spans(self) -> Iterator[tuple[int, int, int]]:
+        for index, frame in enumerate(self._frames):
+            yield frame, int(self._ends[index]), int(self._ends[index + 1])
 
 
 def quadratures(words: NDArray[np.int16]) -> NDArray[np.float64]:

@@ -67,7 +67,7 @@ class Scheme(Protocol):
         name: what `messages.CodeChoice` calls it.
         noise_variance_snu: what it tells, of Bob's quadrature beyond Alice's.
         length: quadratures of a block.
-        hashed_bits: of a block.
+        hashed_bits: of a block; whole bytes.
         own_variance_snu: of the noise, without the dither, that is in what Alice knows of Bob's quadratures and not in
             the quadratures.
         uniform_bytes: random bytes that Bob needs for a block.

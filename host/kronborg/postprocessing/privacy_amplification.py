@@ -63,39 +63,69 @@ def hash_bits(bits: NDArray[np.uint8], seed: bytes, key_bits: int, *, level: int
         ArithmeticError: numpy's sums came out too far from an integer; no key is returned.
         MemoryError: the native library got none.
     """
-    n = len(bits)
-    if not 1 <= key_bits <= n:
-        raise ValueError(f"cannot hash {n} bits to {key_bits}")
+    packed = hash_packed(np.packbits(bits), len(bits), seed, key_bits, level=level)
+    return np.unpackbits(np.frombuffer(packed, np.uint8), count=key_bits)
+
+
+def hash_packed(packed: NDArray[np.uint8], n: int, seed: bytes, key_bits: int, *, level: int | None = None) -> bytes:
+    """The same of packed bits, eight to a byte, the first one highest: what a block of 1e9 bits fits into memory as.
+
+    Args:
+        packed: uint8, shape (ceil(n / 8),).
+        n: how many bits they are.
+        seed, key_bits, level: as above.
+
+    Returns:
+        The key, packed; what the last byte has beyond it is zero.
+
+    Raises:
+        ValueError, ArithmeticError, MemoryError: as above.
+    """
+    if not 1 <= key_bits <= n or packed.shape != (-(-n // 8),):
+        raise ValueError(f"cannot hash {n} bits, in {packed.size} bytes, to {key_bits}")
     if len(seed) != seed_bytes(n):
         raise ValueError(f"hashing {n} bits takes a seed of {seed_bytes(n)} bytes, not {len(seed)}")
     if level is None:
         level = native_levels() - 1
     if not -1 <= level < native_levels():
         raise ValueError(f"the native library has {native_levels()} levels, and level {level} is none of them")
-    if key_bits == n:
-        return bits.copy()
-    rest = bits[key_bits:]
-    return np.bitwise_xor(
-        bits[:key_bits],
-        _toeplitz_numpy(seed, rest, key_bits) if level < 0 else _toeplitz_native(seed, rest, key_bits, level),
-    )
+    key = packed[: -(-key_bits // 8)].copy()
+    if key_bits < n:
+        key ^= (
+            np.packbits(_toeplitz_numpy(seed, np.unpackbits(packed, count=n)[key_bits:], key_bits))
+            if level < 0
+            else _toeplitz_native(seed, _from(packed, key_bits), n - key_bits, key_bits, level)
+        )
+    if key_bits % 8:
+        key[-1] &= 256 - (1 << 8 - key_bits % 8)
+    return key.tobytes()
 
 
-def _toeplitz_native(seed: bytes, bits: NDArray[np.uint8], rows: int, level: int) -> NDArray[np.uint8]:
+def _from(packed: NDArray[np.uint8], begin: int) -> NDArray[np.uint8]:
+    """Packed bits without the first ones."""
+    rest, shift = packed[begin // 8 :], begin % 8
+    if not shift:
+        return np.ascontiguousarray(rest)
+    shifted = rest << np.uint8(shift)
+    shifted[:-1] |= rest[1:] >> np.uint8(8 - shift)
+    return shifted
+
+
+def _toeplitz_native(seed: bytes, packed: NDArray[np.uint8], n: int, rows: int, level: int) -> NDArray[np.uint8]:
     library = _library()
     assert library is not None
-    packed, product = np.packbits(bits), np.empty(-(-rows // 8), np.uint8)
+    product = np.empty(-(-rows // 8), np.uint8)
     outcome = library.kronborg_toeplitz(
         seed,
         ctypes.c_void_p(packed.ctypes.data),
         ctypes.c_int64(rows),
-        ctypes.c_int64(len(bits)),
+        ctypes.c_int64(n),
         ctypes.c_int(level),
         ctypes.c_void_p(product.ctypes.data),
     )
     if outcome < 0:
-        raise MemoryError(f"no memory to hash {rows + len(bits)} bits")
-    return np.unpackbits(product, count=rows)
+        raise MemoryError(f"no memory to hash {rows + n} bits")
+    return product
 
 
 def _toeplitz_numpy(seed: bytes, bits: NDArray[np.uint8], rows: int) -> NDArray[np.uint8]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,39 @@ WORDS_PER_SNU_ROOT = 1000.0
 
 _UNIT_STD = 1e-5
 """Of the shot-noise unit, relatively: a calibration over 1e10 symbols."""
+
+
+Frame = TypeVar("Frame", bound=NDArray[np.generic])
+
+
+class Drawn(Mapping[int, Frame]):
+    """Frames that are drawn whenever they are looked up, each time the same.
+
+    Args:
+        frames: their numbers.
+        draw: makes one.
+    """
+
+    def __init__(self, frames: range, draw: Callable[[int], Frame]) -> None:
+        self._frames, self._draw = frames, draw
+
+    def __getitem__(self, frame: int) -> Frame:
+        """Draw one. Raises KeyError where there is no such frame."""
+        if frame not in self._frames:
+            raise KeyError(frame)
+        return self._draw(frame)
+
+    def __contains__(self, frame: object) -> bool:
+        """Without drawing it."""
+        return frame in self._frames
+
+    def __iter__(self) -> Iterator[int]:
+        """Numbers of the frames."""
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        """How many frames."""
+        return len(self._frames)
 
 
 class DrawnLight:
@@ -62,13 +97,13 @@ class DrawnLight:
         drawn = rng.standard_normal((self.frame_symbols, 2), np.float32)
         return np.rint(drawn * DEVIATION).astype(np.int16)
 
-    def emit(self, first: int, count: int) -> dict[int, NDArray[np.int16]]:
-        """Alice's words of these frames."""
-        return {frame: self._words(frame) for frame in range(first, first + count)}
+    def emit(self, first: int, count: int) -> Mapping[int, NDArray[np.int16]]:
+        """Alice's words of these frames, drawn whenever one is looked up: no run is too long for the memory."""
+        return Drawn(range(first, first + count), self._words)
 
-    def receive(self, first: int, count: int) -> dict[int, NDArray[np.complexfloating]]:
-        """Bob's symbols of these frames, complex64, in sqrt(SNU)."""
-        return {frame: self._received(frame) for frame in range(first, first + count)}
+    def receive(self, first: int, count: int) -> Mapping[int, NDArray[np.complexfloating]]:
+        """Bob's symbols of these frames, complex64, in sqrt(SNU), likewise."""
+        return Drawn(range(first, first + count), self._received)
 
     def _received(self, frame: int) -> NDArray[np.complex64]:
         tapped = self._tapped_from is not None and frame >= self._tapped_from

@@ -285,7 +285,7 @@ def test_bob_adds_noise_of_one_word_before_his_symbols_meet_the_bits(tmp_path: P
     ends.bob.choose_code()
     ends.bob.reconcile()
     word = 1 / np.sqrt(SHOT_NOISE.unit)
-    kept = ends.bob._kept[: CODE.length // 2]
+    kept = ends.bob._received.part(0, CODE.length // 2)
     block = next(m for m in ends.said if isinstance(m, messages.CodeBlock) and m.index == 0)
     bits = np.zeros(CODE.length, np.uint8)
     bits[: CODE.core_length] = np.unpackbits(ends.bob._raw[0], count=CODE.core_length)

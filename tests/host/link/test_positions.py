@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kronborg.link import positions
-from kronborg.link.positions import complex_symbols, estimation_mask, quadratures
+from kronborg.link.positions import Exchanged, complex_symbols, estimation_mask, quadratures
 
 
 @given(st.binary(min_size=1, max_size=32), st.integers(1, 2000), st.data())
@@ -45,3 +45,27 @@ def test_the_lowest_lots_are_chosen_whatever_the_pieces(
         assert mask.dtype == bool
         np.testing.assert_array_equal(mask, expected)
     assert expected.sum() == count
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=8),
+    st.binary(min_size=1, max_size=8),
+    st.data(),
+)
+def test_what_is_disclosed_and_what_is_kept_are_the_symbols_in_their_order(
+    lengths: list[int], seed: bytes, data: st.DataObject
+) -> None:
+    frames = {7 * i: np.arange(1000 * i, 1000 * i + length) for i, length in enumerate(lengths)}
+    whole = np.concatenate(list(frames.values()))
+    count = data.draw(st.integers(0, len(whole)))
+    exchanged = Exchanged(frames, list(frames))
+    assert (exchanged.total, exchanged.kept) == (len(whole), 0)
+    disclosed, counts = exchanged.disclose(seed, count)
+    mask = estimation_mask(seed, len(whole), count)
+    assert disclosed.tolist() == whole[mask].tolist()
+    assert counts.tolist() == [np.isin(frame, disclosed).sum() for frame in frames.values()]
+    assert exchanged.kept == len(whole) - count
+    if exchanged.kept:
+        begin = data.draw(st.integers(0, exchanged.kept - 1))
+        end = data.draw(st.integers(begin + 1, exchanged.kept))
+        assert exchanged.part(begin, end).tolist() == whole[~mask][begin:end].tolist()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kronborg.postprocessing import privacy_amplification
-from kronborg.postprocessing.privacy_amplification import hash_bits, native_levels, seed_bytes
+from kronborg.postprocessing.privacy_amplification import hash_bits, hash_packed, native_levels, seed_bytes
 
 LEVELS = range(-1, native_levels())
 
@@ -155,3 +155,20 @@ def test_lengths_that_do_not_fit_are_refused(n, m, seed):
 def test_a_level_that_is_not_there_is_refused(level):
     with pytest.raises(ValueError, match="level"):
         hash_bits(np.zeros(10, np.uint8), bytes(2), 5, level=level)
+
+
+@pytest.mark.parametrize("key_bits", [1, 7, 8, 13, 64, 255, 999, 1000, 1001])
+@pytest.mark.parametrize("level", LEVELS)
+def test_packed_bits_give_the_packed_key(level: int, key_bits: int) -> None:
+    rng = np.random.default_rng(key_bits)
+    for n in (1001, 2003):
+        bits = rng.integers(0, 2, n, dtype=np.uint8)
+        seed = rng.bytes(seed_bytes(n))
+        key = hash_packed(np.packbits(bits), n, seed, key_bits, level=level)
+        assert key == np.packbits(_by_definition(bits, seed, key_bits)).tobytes()
+
+
+def _by_definition(bits: np.ndarray, seed: bytes, m: int) -> np.ndarray:
+    matrix, rest = np.unpackbits(np.frombuffer(seed, np.uint8)), bits[m:]
+    k = len(rest)
+    return np.array([bits[i] ^ (np.dot(matrix[i : i + k][::-1].astype(int), rest) & 1) for i in range(m)], np.uint8)
