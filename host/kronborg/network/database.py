@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import InputError
 
-VERSION = 1
+VERSION = 2
 """Of the tables. A store of another version is refused, not guessed at."""
 
 TABLES = """
@@ -48,7 +48,9 @@ CREATE TABLE IF NOT EXISTS reservation (
     master TEXT NOT NULL,
     slaves TEXT NOT NULL,
     segments TEXT NOT NULL,
-    expires REAL NOT NULL
+    expires REAL NOT NULL,
+    extension TEXT NOT NULL DEFAULT '{}',
+    fate TEXT CHECK (fate IN ('delivered', 'expired', 'voided'))
 );
 CREATE INDEX IF NOT EXISTS reservation_by_state ON reservation (state, expires);
 CREATE TABLE IF NOT EXISTS delivery_key (
@@ -67,6 +69,37 @@ CREATE TABLE IF NOT EXISTS delivery (
     sae TEXT NOT NULL,
     at REAL NOT NULL,
     PRIMARY KEY (key_id, sae)
+);
+CREATE TABLE IF NOT EXISTS frame (
+    id TEXT NOT NULL PRIMARY KEY,
+    link TEXT NOT NULL,
+    pool INTEGER NOT NULL,
+    way TEXT NOT NULL CHECK (way IN ('out', 'in')),
+    kind INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'voiding', 'closed')),
+    segments TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    tag BLOB NOT NULL,
+    body BLOB,
+    expires REAL NOT NULL,
+    CHECK ((body IS NOT NULL) = (state = 'open'))
+);
+CREATE INDEX IF NOT EXISTS frame_by_state ON frame (state, link, expires);
+CREATE TABLE IF NOT EXISTS leg (
+    reservation TEXT NOT NULL REFERENCES reservation (id),
+    kme TEXT NOT NULL,
+    paths TEXT NOT NULL,
+    confirmed INTEGER NOT NULL CHECK (confirmed IN (0, 1)),
+    PRIMARY KEY (reservation, kme)
+);
+CREATE TABLE IF NOT EXISTS share (
+    reservation TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    manifest BLOB NOT NULL,
+    bits BLOB NOT NULL,
+    sum INTEGER NOT NULL,
+    expires REAL NOT NULL,
+    PRIMARY KEY (reservation, number)
 );
 CREATE TABLE IF NOT EXISTS account (
     link TEXT NOT NULL,

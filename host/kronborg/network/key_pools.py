@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .database import StoreError
 from .material import Conflict, Material, Segment
@@ -51,6 +52,7 @@ class Reservation:
         master: the SAE that asked.
         slaves: the SAEs at the receiving end that are entitled, each once.
         lifetime_seconds: how long the slaves may take to fetch them.
+        extension: what is said of the keys to SAEs.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Reservation:
     master: str
     slaves: tuple[str, ...]
     lifetime_seconds: float
+    extension: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -71,17 +74,20 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Key:
-    """A key on its way out."""
+    """A key on its way out, and what is said of it."""
 
     id: str
     bits: bytes = field(repr=False)
+    extension: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _joined(segments: Sequence[Segment]) -> str:
+def joined(segments: Sequence[Segment]) -> str:
+    """Segments as a row holds them."""
     return json.dumps([[each.sequence, each.start, each.length] for each in segments])
 
 
-def _split(text: str) -> tuple[Segment, ...]:
+def split(text: str) -> tuple[Segment, ...]:
+    """Segments of a row."""
     return tuple(Segment(*each) for each in json.loads(text))
 
 
@@ -102,6 +108,7 @@ class KeyPools(Material):
         slaves: Sequence[str],
         now: float,
         lifetime_seconds: float,
+        extension: Mapping[str, Any] | None = None,
     ) -> Reservation:
         """Move the oldest material of a pool into new keys, all or none.
 
@@ -114,24 +121,38 @@ class KeyPools(Material):
                 raise NotEnoughKey(ready // key_bytes)
             segments = tuple(self._oldest(link, pool, size))
             made = Reservation(
-                id, link, pool, tuple(key_ids), key_bytes, segments, master, tuple(slaves), lifetime_seconds
+                id,
+                link,
+                pool,
+                tuple(key_ids),
+                key_bytes,
+                segments,
+                master,
+                tuple(slaves),
+                lifetime_seconds,
+                extension or {},
             )
             self._open(made, "master", now)
             return made
 
     def _open(self, made: Reservation, role: str, now: float) -> None:
-        bits = self._take(made.link, made.pool, made.segments)
+        self._enter(made, role, now, self._take(made.link, made.pool, made.segments))
+        self._book(made.link, made.pool, ready=-made.size, reserved=made.size)
+
+    def _enter(self, made: Reservation, role: str, now: float, bits: bytes) -> None:
+        """Make the rows of keys whose bits are at hand."""
         self.database.rows(
-            "INSERT INTO reservation (id, link, pool, role, state, master, slaves, segments, expires)"
-            " VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?)",
+            "INSERT INTO reservation (id, link, pool, role, state, master, slaves, segments, expires, extension)"
+            " VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?)",
             made.id,
             made.link,
             made.pool,
             role,
             made.master,
             json.dumps(made.slaves),
-            _joined(made.segments),
+            joined(made.segments),
             now + made.lifetime_seconds,
+            json.dumps(dict(made.extension)),
         )
         pieces = [bits[at : at + made.key_bytes] for at in range(0, len(bits), made.key_bytes)]
         self.database.each(
@@ -142,7 +163,6 @@ class KeyPools(Material):
                 for place, (name, piece) in enumerate(zip(made.key_ids, pieces, strict=True))
             ],
         )
-        self._book(made.link, made.pool, ready=-made.size, reserved=made.size)
 
     def deliver_to_master(self, reservation: str, now: float) -> list[Key]:
         """Hand a reservation's keys to the SAE that asked, once; nothing of them stays here.
@@ -169,10 +189,14 @@ class KeyPools(Material):
 
     def _keys(self, reservation: str) -> list[Key]:
         rows = self.database.rows(
-            "SELECT id, bits, sum FROM delivery_key WHERE reservation = ? AND state <> 'erased' ORDER BY place",
+            "SELECT k.id, k.bits, k.sum, r.extension FROM delivery_key k JOIN reservation r ON r.id = k.reservation"
+            " WHERE k.reservation = ? AND k.state <> 'erased' ORDER BY k.place",
             reservation,
         )
-        return [Key(name, self._sound(bytes(bits), checksum, f"key {name}")) for name, bits, checksum in rows]
+        return [
+            Key(name, self._sound(bytes(bits), checksum, f"key {name}"), json.loads(extension))
+            for name, bits, checksum, extension in rows
+        ]
 
     def _erase(self, reservation: str, link: str, pool: int, item: str, state: str) -> None:
         """Erase what is left of a reservation, and book it: what somebody has had is delivered, whatever `item`."""
@@ -187,7 +211,7 @@ class KeyPools(Material):
             "UPDATE delivery_key SET state = 'erased', bits = NULL WHERE reservation = ? AND state <> 'erased'",
             reservation,
         )
-        self.database.rows("UPDATE reservation SET state = ? WHERE id = ?", state, reservation)
+        self.database.rows("UPDATE reservation SET state = ?, fate = ? WHERE id = ?", state, item, reservation)
 
     def release(self, reservation: str) -> None:
         """Put a reservation's material back into the pool: the other end certainly never heard of it."""
@@ -200,7 +224,7 @@ class KeyPools(Material):
                 raise KeysNotFound("the reservation is not open any more")
             ((link, pool, text),) = found
             bits = b"".join(key.bits for key in self._keys(reservation))
-            for segment in _split(text):
+            for segment in split(text):
                 self._put(link, pool, segment.sequence, segment.start, bits[: segment.length])
                 self._book(link, pool, reserved=-segment.length, ready=segment.length)
                 bits = bits[segment.length :]
@@ -231,10 +255,10 @@ class KeyPools(Material):
             link,
             most,
         )
-        return [(name, pool, _split(text)) for name, pool, text in rows]
+        return [(name, pool, split(text)) for name, pool, text in rows]
 
-    def close(self, reservations: Sequence[str]) -> None:
-        """Note that the other end has voided these."""
+    def close(self, reservations: Sequence[str], used: Sequence[str] = ()) -> None:
+        """Note that the other end has voided these; `used` are those that it had acted upon."""
         self.database.each(
             "UPDATE reservation SET state = 'closed' WHERE id = ? AND state = 'voiding'",
             [(name,) for name in reservations],
@@ -253,11 +277,11 @@ class KeyPools(Material):
                 "SELECT role, state, segments, master, slaves FROM reservation WHERE id = ?", made.id
             )
             if before:
-                same = ("slave", "open", _joined(made.segments), made.master, json.dumps(made.slaves))
+                same = ("slave", "open", joined(made.segments), made.master, json.dumps(made.slaves))
                 if before[0] != same:
                     raise Conflict("the reservation is known and closed, or is another one")
                 return
-            self._pool_confirmed(made)
+            self._pool_blocks(made.link, made.segments)
             taken = self.database.rows(
                 f"SELECT COUNT(*) FROM delivery_key WHERE id IN ({', '.join('?' * len(made.key_ids))})", *made.key_ids
             )
@@ -265,17 +289,17 @@ class KeyPools(Material):
                 raise Conflict("a key's name is taken")
             self._open(made, "slave", now)
 
-    def _pool_confirmed(self, made: Reservation) -> None:
+    def _pool_blocks(self, link: str, segments: Sequence[Segment]) -> None:
         """Pool blocks that the other end takes from already: it found them equal, and its answer was lost."""
-        for sequence in {segment.sequence for segment in made.segments}:
+        for sequence in {segment.sequence for segment in segments}:
             rows = self.database.rows(
                 "SELECT key, bits FROM block WHERE link = ? AND sequence = ? AND state = 'ready'"
                 " AND challenge IS NOT NULL",
-                made.link,
+                link,
                 sequence,
             )
             for key, bits in rows:
-                self._pool(made.link, sequence, bytes(key), bits)
+                self._pool(link, sequence, bytes(key), bits)
 
     def deliver_to_slave(self, key_ids: Sequence[str], *, master: str, slave: str, now: float) -> list[Key]:
         """Hand keys to an entitled SAE, all or none, each once.
@@ -287,7 +311,10 @@ class KeyPools(Material):
         wanted = list(dict.fromkeys(key_ids))
         with self.database.transaction():
             rows = self._entitled(wanted, master, slave, now)
-            keys = {name: self._sound(bytes(bits), checksum, f"key {name}") for name, bits, checksum, *_ in rows}
+            keys = {
+                row[0]: Key(row[0], self._sound(bytes(row[1]), row[2], f"key {row[0]}"), json.loads(row[7]))
+                for row in rows
+            }
             self.database.each(
                 "INSERT INTO delivery (key_id, sae, at) VALUES (?, ?, ?)", [(name, slave, now) for name in wanted]
             )
@@ -297,20 +324,20 @@ class KeyPools(Material):
                 "UPDATE delivery_key SET state = 'erased', bits = NULL WHERE id = ?", [(row[0],) for row in last]
             )
             gone: dict[tuple[str, int], int] = {}
-            for _, bits, _, _, _, link, pool in last:
+            for _, bits, _, _, _, link, pool, _ in last:
                 gone[link, pool] = gone.get((link, pool), 0) + len(bits)
             for (link, pool), size in gone.items():
                 self._book(link, pool, reserved=-size, delivered=size)
-            return [Key(name, keys[name]) for name in wanted]
+            return [keys[name] for name in wanted]
 
     def _entitled(
         self, wanted: list[str], master: str, slave: str, now: float
-    ) -> list[tuple[str, bytes, int, str, int, str, int]]:
+    ) -> list[tuple[str, bytes, int, str, int, str, int, str]]:
         marks = ", ".join("?" * len(wanted))
         rows = self.database.rows(
             "SELECT k.id, k.bits, k.sum, r.slaves,"
             " (SELECT COUNT(*) FROM delivery d WHERE d.key_id = k.id), r.link, r.pool,"
-            " (SELECT COUNT(*) FROM delivery d WHERE d.key_id = k.id AND d.sae = ?)"
+            " r.extension, (SELECT COUNT(*) FROM delivery d WHERE d.key_id = k.id AND d.sae = ?)"
             " FROM delivery_key k JOIN reservation r ON r.id = k.reservation"
             f" WHERE k.id IN ({marks}) AND k.state <> 'erased'"
             " AND r.role = 'slave' AND r.state = 'open' AND r.master = ? AND r.expires > ?",
@@ -323,18 +350,22 @@ class KeyPools(Material):
             raise KeysNotFound("one or more keys specified are not found on KME")
         if any(slave not in json.loads(row[3]) for row in rows):
             raise NotEntitled("one or more keys are for other SAEs")
-        if any(row[7] for row in rows):
+        if any(row[8] for row in rows):
             raise KeysNotFound("one or more keys specified are not found on KME")
-        return [row[:7] for row in rows]
+        return [row[:8] for row in rows]
 
-    def void(self, reservation: str, link: str, pool: int, segments: Sequence[Segment], now: float) -> None:
-        """Erase what the other end will never deliver; where it is unknown here, see that it stays so."""
+    def void(self, reservation: str, link: str, pool: int, segments: Sequence[Segment], now: float) -> bool:
+        """Erase what the other end will never deliver; where it is unknown here, see that it stays so.
+
+        Returns: whether that came too late, because it was a message that has been acted upon.
+        """
         with self.database.transaction():
             known = self.database.rows("SELECT role, state FROM reservation WHERE id = ?", reservation)
             if known:
                 if known[0] == ("slave", "open"):
                     self._erase(reservation, link, pool, "voided", "closed")
-                return
+                return False
+            self._pool_blocks(link, segments)
             try:
                 with self.database.transaction():
                     bits = self._take(link, pool, segments)
@@ -342,13 +373,14 @@ class KeyPools(Material):
             except Conflict:
                 pass  # a block that is not pooled, or is void: there is nothing to erase
             self.database.rows(
-                "INSERT INTO reservation (id, link, pool, role, state, master, slaves, segments, expires)"
-                " VALUES (?, ?, ?, 'slave', 'closed', '', '[]', '[]', ?)",
+                "INSERT INTO reservation (id, link, pool, role, state, master, slaves, segments, expires, fate)"
+                " VALUES (?, ?, ?, 'slave', 'closed', '', '[]', '[]', ?, 'voided')",
                 reservation,
                 link,
                 pool,
                 now,
             )
+            return False
 
     # --- time
 

@@ -2,7 +2,7 @@
 
 Each link has two pools, one a direction. Material has an address, (link, block, byte), that is the same at both ends.
 `account` keeps the sums of what became of it, and :meth:`Material.check` holds them against the rows: each byte that
-ever entered a pool is ready, reserved, delivered, expired or voided.
+ever entered a pool is ready, reserved, delivered, expired, voided or relayed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .database import Database, StoreDamaged, StoreError
 CHUNK_BYTES = 4096
 """Rows in which a pool's material lies: a key costs one of them to be written again, not a block."""
 
-ITEMS = ("pooled", "ready", "reserved", "delivered", "expired", "voided")
-"""Of the account, in bytes. `pooled` is what ever entered, and the sum of the others."""
+ITEMS = ("pooled", "ready", "reserved", "delivered", "expired", "voided", "relayed")
+"""Of the account, in bytes. `pooled` is what ever entered, and the sum of the others; `relayed` went into frames."""
 
 
 class Conflict(StoreError):

@@ -13,13 +13,15 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from kronborg.errors import KronborgError
 from kronborg.network.identity import Identity
 
-from .pair import KMES, Pair
+from .pair import Pair
+from .web import Web
 
+P = TypeVar("P", Pair, Web)
 START_SECONDS = 60.0
 REQUEST_SECONDS = 10.0
 
@@ -35,7 +37,7 @@ class Refusal(KronborgError):
 class Sae:
     """An application with its certificate and one kept-alive connection to its KME. One thread at a time."""
 
-    def __init__(self, pair: Pair, name: str, kme: str) -> None:
+    def __init__(self, pair: Pair | Web, name: str, kme: str) -> None:
         address = pair.address(kme)
         self.name = name
         self._connection = http.client.HTTPSConnection(
@@ -60,9 +62,9 @@ class Sae:
         """Get status. Raises Refusal, OSError and HTTPException, as all of them."""
         return self._ask("GET", f"{slave}/status")
 
-    def get_keys(self, slave: str, number: int = 1, size: int = 256) -> dict[str, bytes]:
-        """Get key: bits by key ID."""
-        return _keys(self._ask("POST", f"{slave}/enc_keys", {"number": number, "size": size}))
+    def get_keys(self, slave: str, number: int = 1, size: int = 256, **more: Any) -> dict[str, bytes]:
+        """Get key, with further members of the request: bits by key ID."""
+        return _keys(self._ask("POST", f"{slave}/enc_keys", {"number": number, "size": size, **more}))
 
     def get_keys_with_ids(self, master: str, ids: list[str]) -> dict[str, bytes]:
         """Get key with key IDs."""
@@ -77,17 +79,17 @@ def _keys(answer: dict[str, Any]) -> dict[str, bytes]:
     return {key["key_ID"]: base64.b64decode(key["key"]) for key in answer["keys"]}
 
 
-class Processes:
-    """The KMEs of a pair, each a `kronborg kme`. Use as a context manager: it ends them."""
+class Processes(Generic[P]):
+    """KMEs, each a `kronborg kme`. Use as a context manager: it ends them."""
 
-    def __init__(self, pair: Pair) -> None:
-        self.pair = pair
+    def __init__(self, pair: P) -> None:
+        self.pair: P = pair
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> Processes:
-        for name in KMES:
+    def __enter__(self) -> Processes[P]:
+        for name in self.pair.files:
             self.begin(name)
-        for name in KMES:
+        for name in self.pair.files:
             self.wait(name)
         return self
 
@@ -115,11 +117,13 @@ class Processes:
 
     def wait(self, name: str) -> None:
         """Wait until a KME answers. Raises KronborgError if it ends instead."""
-        sae = Sae(self.pair, *next(each for each in (("alice", "kme-a"), ("bob", "kme-b")) if each[1] == name))
-        slave, end = {"kme-a": "bob", "kme-b": "alice"}[name], time.monotonic() + START_SECONDS
+        saes = {where: sae for sae, where in self.pair.config(name).saes.items()}
+        slave = next(sae for where, sae in saes.items() if where != name)
+        sae, end = Sae(self.pair, saes[name], name), time.monotonic() + START_SECONDS
         while True:
             try:
-                sae.status(slave)
+                with suppress(Refusal):
+                    sae.status(slave)
                 sae.close()
                 return
             except (OSError, http.client.HTTPException, ValueError):
@@ -150,6 +154,7 @@ class Processes:
         """
         ends = [Sae(self.pair, "alice", "kme-a"), Sae(self.pair, "bob", "kme-b")]
         before = [_stored(each) for each in ends]
+        assert isinstance(self.pair, Pair)
         self.pair.fill([block] * -(-2 * total // (block - 18)))
         end = time.monotonic() + START_SECONDS
         wanted = [min(stored + total // 32, most) for stored, most in before]

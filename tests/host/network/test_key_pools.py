@@ -56,6 +56,7 @@ def test_both_ends_make_the_same_keys_of_the_same_place(any_ends: list[Database]
             "delivered": 132,
             "expired": 0,
             "voided": 0,
+            "relayed": 0,
         }
 
 

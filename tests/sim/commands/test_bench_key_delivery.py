@@ -31,8 +31,16 @@ def test_bench_crash_finds_nothing_wrong(bench: Bench) -> None:
     assert (figures["kills"], figures["delivered_twice"], figures["mismatched"], figures["unaccounted"]) == (2, 0, 0, 0)
 
 
+def test_bench_relay_measures_how_long_a_key_takes(bench: Bench) -> None:
+    finished = bench("relay", "--hops", "2", "--keys", "10", "--number", "3", "--plain")
+    assert finished.code == 0, finished.err
+    assert (finished.figures["hops"], finished.figures["keys"]) == (2, 30)
+    assert 0 < finished.figures["median_ms"] <= finished.figures["p99_ms"]
+
+
 @pytest.mark.parametrize(
-    "arguments", [["kme", "--clients", "0"], ["crash", "--kills", "0.5"], ["fuzz", "--minutes", "0"]]
+    "arguments",
+    [["relay", "--hops", "0"], ["kme", "--clients", "0"], ["crash", "--kills", "0.5"], ["fuzz", "--minutes", "0"]],
 )
 def test_numbers_out_of_range_are_wrong_input(bench: Bench, arguments: list[str]) -> None:
     finished = bench(*arguments, "--plain")

@@ -189,15 +189,23 @@ class Channel:
                 else:
                     future.set_exception(failure or PeerRefuses(f"KME {self.link.peer} has not the same material"))
 
-    async def void(self, reservations: Sequence[tuple[str, int, tuple[Segment, ...]]]) -> list[str]:
-        """Tell what will never be delivered; returns the names that the other end has voided. Raises as `reserve`."""
+    async def void(self, reservations: Sequence[tuple[str, int, tuple[Segment, ...]]]) -> tuple[list[str], list[str]]:
+        """Tell what will never be delivered. Raises as `reserve`.
+
+        Returns: the names that the other end has settled, and those among them that it had acted upon before.
+        """
         body = {
             "reservations": [
                 {"id": name, "pool": pool, "segments": segments_to_json(segments)}
                 for name, pool, segments in reservations
             ]
         }
-        return sorted(_names((await self._post("voids", body)).get("voided")))
+        answer = await self._post("voids", body)
+        return sorted(_names(answer.get("voided"))), sorted(_names(answer.get("used")))
+
+    async def tell(self, adverts: Sequence[dict[str, Any]]) -> None:
+        """Tell what nodes say of their links. Raises as `reserve`."""
+        await self._post("adverts", {"adverts": list(adverts)})
 
     async def compare(self, challenges: dict[int, bytes]) -> dict[int, bool]:
         """Whether blocks are the same at the other end; those that are not there yet are left out. Raises likewise."""

@@ -75,6 +75,49 @@ class Link:
 
 
 @dataclass(frozen=True)
+class RelaySettings:
+    """Relay over trusted nodes.
+
+    Attributes:
+        paths: 2 for two paths that share no node, wherever the network has them, or 1.
+        max_hops: links of a path.
+        avoid: KMEs that no path of ours may lead through.
+        timeout_seconds: for so long other ways are tried before a request is refused.
+    """
+
+    paths: int = 2
+    max_hops: int = 16
+    avoid: tuple[str, ...] = ()
+    timeout_seconds: float = 6.0
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What keys between two SAEs have to be.
+
+    Attributes:
+        saes: the two, either of which may be master; "*" is any.
+        route_type: `direct`, `indirect` or `any`.
+        least_paths: of keys that are relayed; 2 refuses where there is but one.
+        max_hops: links of a path; 0 for what the relay's settings say.
+        avoid: KMEs that no path may lead through.
+    """
+
+    saes: tuple[str, str] = ("*", "*")
+    route_type: str = "any"
+    least_paths: int = 1
+    max_hops: int = 0
+    avoid: tuple[str, ...] = ()
+
+    def fits(self, one: str, other: str) -> bool:
+        """Whether it is for these two SAEs."""
+        return any(
+            all(mine in ("*", theirs) for mine, theirs in zip(self.saes, pair, strict=True))
+            for pair in ((one, other), (other, one))
+        )
+
+
+@dataclass(frozen=True)
 class KmeConfig:
     """All of it; paths are absolute or relative to the file's folder.
 
@@ -91,6 +134,8 @@ class KmeConfig:
         links: by name.
         saes: ID of the KME of each SAE.
         request_seconds: a request that is not complete by then is cut off.
+        relay: over trusted nodes; None for direct links alone.
+        policies: of pairs of SAEs; the first that fits counts.
     """
 
     id: str
@@ -107,11 +152,17 @@ class KmeConfig:
     links: Mapping[str, Link]
     saes: Mapping[str, str]
     request_seconds: float = 10.0
+    relay: RelaySettings | None = None
+    policies: tuple[Policy, ...] = ()
     file: Path = field(default=Path("kme.toml"), compare=False)
 
     def link_to(self, kme: str) -> Link | None:
         """The link to another KME, if there is one."""
         return next((link for link in self.links.values() if link.peer == kme), None)
+
+    def policy_of(self, one: str, other: str) -> Policy:
+        """What keys between two SAEs have to be."""
+        return next((policy for policy in self.policies if policy.fits(one, other)), Policy())
 
 
 class _Table:
@@ -133,7 +184,13 @@ class _Table:
         if kind is float and type(value) is int:
             value = float(value)
         if type(value) is not kind:
-            names = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
+            names = {
+                str: "text in quotes",
+                int: "a whole number",
+                float: "a number",
+                bool: "true or false",
+                list: "a list",
+            }
             raise self.wrong(key, f"is not {names[kind]}")
         return value
 
@@ -147,6 +204,18 @@ class _Table:
         value = self.take(key, str)
         if not is_id(value):
             raise self.wrong(key, f"{value!r} is no ID: 1 to 64 letters, digits and . _ ~ -")
+        return value
+
+    def ids(self, key: str, *, any_too: bool = False) -> tuple[str, ...]:
+        values: list[object] = self.take(key, list, [])
+        if not all(is_id(value) or (any_too and value == "*") for value in values):
+            raise self.wrong(key, "is not a list of IDs")
+        return tuple(str(value) for value in values)
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        value = self.take(key, str, choices[0])
+        if value not in choices:
+            raise self.wrong(key, f"{value!r} is none of {', '.join(choices)}")
         return value
 
     def path(self, key: str, default: str | None = None) -> Path:
@@ -200,6 +269,8 @@ def read_config(file: Path) -> KmeConfig:
         keys=_keys(file, document),
         links=_links(file, document, own),
         saes=_saes(file, document),
+        relay=_relay(file, document) if "relay" in document else None,
+        policies=_policies(file, document),
         file=file,
     )
     kme.end()
@@ -207,8 +278,8 @@ def read_config(file: Path) -> KmeConfig:
         raise InputError(f"{file}: {name} is not known here")
     reached = {own} | {link.peer for link in config.links.values()}
     for sae, where in config.saes.items():
-        if where not in reached:
-            raise InputError(f"{file}: [[sae]] {sae} kme: no link leads to {where}")
+        if where not in reached and config.relay is None:
+            raise InputError(f"{file}: [[sae]] {sae} kme: no link leads to {where}, and there is no [relay]")
     return config
 
 
@@ -267,6 +338,37 @@ def _links(file: Path, document: dict[str, Any], own: str) -> dict[str, Link]:
         table.end()
         links[link.name] = link
     return links
+
+
+def _relay(file: Path, document: dict[str, Any]) -> RelaySettings:
+    table, default = _Table(file, "[relay]", document.pop("relay")), RelaySettings()
+    settings = RelaySettings(
+        paths=table.number("paths", default.paths, 1, 2),
+        max_hops=table.number("max_hops", default.max_hops, 1, 63),
+        avoid=table.ids("avoid"),
+        timeout_seconds=table.number("timeout_seconds", default.timeout_seconds, 0.1, 600.0),
+    )
+    table.end()
+    return settings
+
+
+def _policies(file: Path, document: dict[str, Any]) -> tuple[Policy, ...]:
+    policies = []
+    for table in _tables(file, document, "policy"):
+        saes = table.ids("saes", any_too=True)
+        if len(saes) != 2:
+            raise table.wrong("saes", 'names two SAEs, or "*" for any')
+        policies.append(
+            Policy(
+                (saes[0], saes[1]),
+                table.choice("route_type", ("any", "direct", "indirect")),
+                table.number("paths", 1, 1, 2),
+                table.number("max_hops", 0, 0, 63),
+                table.ids("avoid"),
+            )
+        )
+        table.end()
+    return tuple(policies)
 
 
 def _saes(file: Path, document: dict[str, Any]) -> dict[str, str]:

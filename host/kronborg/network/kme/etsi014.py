@@ -117,9 +117,8 @@ class Etsi014:
 
 def _container(delivered: Delivered) -> dict[str, Any]:
     """Key container (table 11)."""
-    extension = dict(delivered.extension)
     keys = [
-        {"key_ID": key.id, "key": base64.b64encode(key.bits).decode(), "key_extension": extension}
+        {"key_ID": key.id, "key": base64.b64encode(key.bits).decode(), "key_extension": dict(key.extension)}
         for key in delivered.keys
     ]
     return {"keys": keys}

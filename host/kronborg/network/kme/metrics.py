@@ -52,6 +52,22 @@ class Metrics:
         self.peer_up = Gauge(
             "kronborg_kme_peer_up", "whether the link's other KME answers", ["link"], registry=self.registry
         )
+        self.frames = Counter(
+            "kronborg_kme_relay_frames",
+            "frames by what came of them: accepted, repeated, later, absent, or why they were refused",
+            ["link", "direction", "outcome"],
+            registry=self.registry,
+        )
+        self.held_up = Counter(
+            "kronborg_kme_relay_held_up", "keys that had to go another way, or did not arrive", registry=self.registry
+        )
+        self.indirect = Counter(
+            "kronborg_kme_relay_instead_of_direct",
+            "requests that went over trusted nodes because the direct link could not serve them",
+            ["link"],
+            registry=self.registry,
+        )
+        self.nodes = Gauge("kronborg_kme_relay_nodes", "nodes that are heard of", registry=self.registry)
         self.store_sound = Gauge(
             "kronborg_kme_store_sound", "whether the store passes its checks", registry=self.registry
         )

@@ -13,6 +13,7 @@ from ..block_check import CHALLENGE_BYTES
 from ..identity import ID_PATTERN
 from ..key_pools import Reservation
 from ..material import Segment
+from ..relay.routing import Advert, LinkState
 from .http import Interface
 from .metrics import Metrics
 from .service import KeyService
@@ -73,6 +74,36 @@ class Challenges(Strict):
     challenges: Annotated[list[ChallengeItem], Field(max_length=64)]
 
 
+class Frames(Strict):
+    """Body of `frames`."""
+
+    frames: Annotated[list[str], Field(max_length=16)]
+
+
+class LinkItem(Strict):
+    """What a node says of a link."""
+
+    peer: ID
+    up: bool
+    stored_bytes: Whole
+    simulated: bool
+
+
+class AdvertItem(Strict):
+    """A node's word."""
+
+    node: ID
+    sequence: Whole
+    links: Annotated[list[LinkItem], Field(max_length=256)]
+    notice: Annotated[str, Field(max_length=16_384)]
+
+
+class Adverts(Strict):
+    """Body of `adverts`."""
+
+    adverts: Annotated[list[AdvertItem], Field(max_length=1024)]
+
+
 class PeerApi:
     """The interface's endpoints."""
 
@@ -83,6 +114,9 @@ class PeerApi:
         interface.add("reservations", "POST", PATH + "/reservations", self.reservations)
         interface.add("voids", "POST", PATH + "/voids", self.voids)
         interface.add("blocks", "POST", PATH + "/blocks", self.blocks)
+        if service.relay is not None:
+            interface.add("frames", "POST", PATH + "/frames", self.frames)
+            interface.add("adverts", "POST", PATH + "/adverts", self.adverts)
         self.app: FastAPI = interface.app
 
     async def reservations(self, caller: str, request: Request) -> dict[str, Any]:
@@ -110,7 +144,8 @@ class PeerApi:
         link = self._service.link_of(caller, request.path_params["link"])
         items = parse(Voids, await body_of(request)).reservations
         voided = [(each.id, each.pool, _segments(each.segments)) for each in items]
-        return {"voided": await self._service.void(link, voided)}
+        settled, used = await self._service.void(link, voided)
+        return {"voided": settled, "used": used}
 
     async def blocks(self, caller: str, request: Request) -> dict[str, Any]:
         """Say whether blocks are the same here."""
@@ -119,16 +154,47 @@ class PeerApi:
         answers = await self._service.compare(link, {each.sequence: _challenge(each.challenge) for each in items})
         return {"answers": [{"sequence": sequence, "same": same} for sequence, same in answers.items()]}
 
+    async def frames(self, caller: str, request: Request) -> dict[str, Any]:
+        """Take frames of relayed keys."""
+        assert self._service.relay is not None
+        link = self._service.link_of(caller, request.path_params["link"])
+        bodies = [_bytes(each) for each in parse(Frames, await body_of(request)).frames]
+        return {"outcomes": await self._service.relay.frames(link, bodies)}
+
+    async def adverts(self, caller: str, request: Request) -> dict[str, Any]:
+        """Hear what nodes say of their links."""
+        assert self._service.relay is not None
+        link = self._service.link_of(caller, request.path_params["link"])
+        items = parse(Adverts, await body_of(request)).adverts
+        self._service.relay.hear(
+            link,
+            [
+                Advert(
+                    each.node,
+                    each.sequence,
+                    tuple(LinkState(at.peer, at.up, at.stored_bytes, at.simulated) for at in each.links),
+                    each.notice,
+                )
+                for each in items
+            ],
+        )
+        return {}
+
 
 def _segments(places: list[list[int]]) -> tuple[Segment, ...]:
     return tuple(Segment(*place) for place in places)
 
 
-def _challenge(text: str) -> bytes:
+def _bytes(text: str) -> bytes:
+    """What base64 stands for; nothing, which is refused, where it is none."""
     try:
-        asked = base64.b64decode(text, validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        asked = b""
+        return b""
+
+
+def _challenge(text: str) -> bytes:
+    asked = _bytes(text)
     if len(asked) != CHALLENGE_BYTES:
         raise Refused(400, "a challenge is malformed")
     return asked

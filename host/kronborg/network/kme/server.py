@@ -20,7 +20,10 @@ from prometheus_client import start_http_server
 from ...errors import InputError
 from ..certificates import identity_of, load
 from ..identity import Identity
-from ..key_pools import KeyPools
+from ..relay.manifest import KeysManifest
+from ..relay.service import Relay
+from ..relay.store import Node, RelayStore
+from ..relay.transport import HttpsTransport
 from .channel import Channel
 from .config import Address, KmeConfig
 from .etsi014 import Etsi014
@@ -72,7 +75,8 @@ class Kme:
         database = config.store.open()
         self._held.callback(database.close)
         database.claim()
-        pools = KeyPools(database)
+        neighbours = {link.peer: name for name, link in config.links.items()}
+        pools = RelayStore(database, Node(config.id, neighbours, self._takes))
         pools.check()
         self._audit = AuditLog(config.audit_log)
         self._held.callback(self._audit.close)
@@ -84,8 +88,17 @@ class Kme:
         self._held.callback(self._worker.close)
         self._channels = {name: Channel(link, self._credentials) for name, link in config.links.items()}
         self.service = KeyService(config, pools, self._worker, self._channels, self._audit, self.metrics)
+        if config.relay is not None:
+            transport = HttpsTransport(config.links, self._credentials)
+            self.service.relay = Relay(config, pools, self.service.store, self._channels, transport, self.metrics)
         if config.metrics_listen:
             self._serve_metrics(config.metrics_listen)
+
+    def _takes(self, manifest: KeysManifest) -> bool:
+        """Whether relayed keys are for SAEs here, and their master's KME is the one that sent them."""
+        return self.config.saes.get(manifest.master) == manifest.path[0] and all(
+            self.config.saes.get(slave) == self.config.id for slave in manifest.slaves
+        )
 
     def _own_certificate(self) -> None:
         """See that the certificate names this KME, and note when it ends."""
@@ -184,6 +197,8 @@ class Kme:
                 server.should_exit = True
             await asyncio.gather(*serving)
             await asyncio.gather(*house, return_exceptions=True)
+            if self.service.relay is not None:
+                await self.service.relay.close()
             for channel in self._channels.values():
                 await channel.close()
         finally:

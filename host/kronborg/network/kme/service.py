@@ -9,17 +9,22 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..database import StoreDamaged, StoreError
-from ..key_pools import Key, KeyPools, KeysNotFound, NotEnoughKey, NotEntitled, Reservation
+from ..key_pools import Key, KeysNotFound, NotEnoughKey, NotEntitled, Reservation
 from ..material import ITEMS, Conflict, Segment
+from ..relay.store import RelayStore, account_of
 from .channel import Channel, PeerAbsent, PeerRefuses, PeerSilent
 from .config import KmeConfig, Link
 from .log import LOGGER, AuditLog, event
 from .metrics import Metrics
+from .terms import NO_KEY, NOT_MET, ORIGIN, ROUTE_TYPE, Terms, terms_of
 from .wire import Refused
 from .worker import Worker
+
+if TYPE_CHECKING:
+    from ..relay.service import Relay
 
 T = TypeVar("T")
 POLL_SECONDS = 0.5
@@ -27,13 +32,8 @@ POLL_SECONDS = 0.5
 PURGE_SECONDS = 30.0
 BLOCKS_AT_ONCE = 4
 
-NO_KEY = "insufficient key material"
-SIZE = "size shall be a multiple of 8"
-NOT_SUPPORTED = "not all extension_mandatory parameters are supported"
-NOT_MET = "not all extension_mandatory request options could be met"
-NOT_HANDLED = "not all extension_optional request options handled"
 NOT_FOUND = "one or more keys specified are not found on KME"
-ROUTE_TYPE = "kronborg_route_type"
+SIZE = "size shall be a multiple of 8"
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,9 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Delivered:
-    """Keys on their way to an SAE, and what is said of all of them."""
+    """Keys on their way to an SAE; each says what is said of it."""
 
     keys: Sequence[Key]
-    extension: Mapping[str, Any]
 
 
 class KeyService:
@@ -65,12 +64,15 @@ class KeyService:
         channels: the way to the other end of each link, by the link's name.
         audit: notes deliveries.
         metrics: counts.
+
+    Attributes:
+        relay: over trusted nodes, where the configuration has it; set by whoever makes both.
     """
 
     def __init__(
         self,
         config: KmeConfig,
-        pools: KeyPools,
+        pools: RelayStore,
         worker: Worker,
         channels: Mapping[str, Channel],
         audit: AuditLog,
@@ -78,10 +80,11 @@ class KeyService:
     ) -> None:
         self.config, self.metrics = config, metrics
         self._pools, self._worker, self._channels, self._audit = pools, worker, channels, audit
+        self.relay: Relay | None = None
         self._damaged = False
         metrics.store_sound.set(1)
 
-    async def _store(self, work: Callable[[], T], *, alone: bool = False) -> T:
+    async def store(self, work: Callable[[], T], *, alone: bool = False) -> T:
         """Work on the store. Raises Refused 503 where it cannot be done; a damaged store is not touched again."""
         if self._damaged:
             raise Refused(503, "the key store is damaged: ask the operator")
@@ -104,28 +107,35 @@ class KeyService:
         """Whether this KME serves the SAE."""
         return self.config.saes.get(sae) == self.config.id
 
-    def _route(self, master: str, slave: str) -> Link:
-        """The link to the slave's KME. Raises Refused."""
+    def _kme_of(self, master: str, slave: str) -> str:
+        """The KME of a slave SAE. Raises Refused."""
         if slave == master:
             raise Refused(400, "an SAE shares no key with itself")
         where = self.config.saes.get(slave)
         if where is None:
             raise Refused(400, "the SAE is not known in this network")
-        link = self.config.link_to(where)
-        if link is None:
+        if where == self.config.id or (self.relay is None and self.config.link_to(where) is None):
             raise Refused(400, "no link leads to this SAE's KME")
-        return link
+        return where
 
     def _own_pool(self, link: Link) -> int:
         return 0 if self.config.id < link.peer else 1
 
     async def status(self, master: str, slave: str) -> dict[str, Any]:
         """Status (table 9) between the caller and a slave SAE. Raises Refused."""
-        link, keys = self._route(master, slave), self.config.keys
-        ready = await self._store(lambda: self._pools.available(link.name, self._own_pool(link)))
+        kme, keys = self._kme_of(master, slave), self.config.keys
+        terms = terms_of(self.config, master, [slave], (), ())
+        link, ready, extension = self.config.link_to(kme), 0, dict[str, Any]()
+        if link is not None and terms.route_type != "indirect":
+            name, pool = link.name, self._own_pool(link)
+            ready = await self.store(lambda: self._pools.available(name, pool))
+            extension = {"kronborg_peer_up": self._channels[name].up, **_origin(link)}
+        elif self.relay is not None:
+            ready = self.relay.stored_bytes(kme, terms)
+            extension = {"kronborg_peer_up": ready > 0, ROUTE_TYPE: "indirect"}
         return {
             "source_KME_ID": self.config.id,
-            "target_KME_ID": link.peer,
+            "target_KME_ID": kme,
             "master_SAE_ID": master,
             "slave_SAE_ID": slave,
             "key_size": keys.default_size,
@@ -135,7 +145,7 @@ class KeyService:
             "max_key_size": keys.max_size,
             "min_key_size": keys.min_size,
             "max_SAE_ID_count": keys.max_additional_saes,
-            "status_extension": {"kronborg_peer_up": self._channels[link.name].up, **_origin(link)},
+            "status_extension": extension,
         }
 
     async def keys_for_master(self, master: str, slave: str, wanted: Wanted) -> Delivered:
@@ -144,34 +154,72 @@ class KeyService:
         Raises:
             Refused: with the standard's code and message.
         """
-        link = self._route(master, slave)
         number, size = self._amount(wanted)
-        slaves = self._slaves(master, slave, wanted.additional, link)
-        self._extensions(wanted)
+        slaves = self._slaves(master, slave, wanted.additional)
+        terms = terms_of(self.config, master, [slave, *wanted.additional], wanted.mandatory, wanted.optional)
+        way, id = await self._make(master, slaves, number, size // 8, terms)
+        try:
+            keys = await self.store(lambda: self._pools.deliver_to_master(id, time.time()))
+        except KeysNotFound:
+            raise Refused(503, "the keys were voided before they could be delivered") from None
+        await self._note("master", master, [slave, *wanted.additional], way, keys)
+        return Delivered(keys)
+
+    async def _make(
+        self, master: str, slaves: Mapping[str, Sequence[str]], number: int, key_bytes: int, terms: Terms
+    ) -> tuple[str, str]:
+        """Have keys ready at both ends: over the direct link where there is one, else over trusted nodes.
+
+        Returns: the link, or the account of relayed keys, and the reservation.
+        """
+        link = self.config.link_to(next(iter(slaves)))
+        if link is None or len(slaves) > 1 or terms.route_type == "indirect":
+            return await self._make_relayed(master, slaves, number, key_bytes, terms)
+        origin = _origin(link)[ORIGIN]
+        if terms.origin in ("", origin):
+            try:
+                return link.name, await self._make_direct(link, master, slaves[link.peer], number, key_bytes)
+            except Refused as error:
+                if self.relay is None or terms.route_type == "direct" or terms.origin or error.status != 503:
+                    raise
+                # Never silently: the keys say so, the log does, and an SAE or a policy can rule it out.
+                event(logging.WARNING, "relayed, for the direct link cannot serve", link=link.name, reason=str(error))
+                self.metrics.indirect.labels(link.name).inc()
+                try:
+                    around = replace(terms, route_type="indirect")
+                    return await self._make_relayed(master, slaves, number, key_bytes, around)
+                except Refused:
+                    raise error from None
+        return await self._make_relayed(master, slaves, number, key_bytes, terms)
+
+    async def _make_relayed(
+        self, master: str, slaves: Mapping[str, Sequence[str]], number: int, key_bytes: int, terms: Terms
+    ) -> tuple[str, str]:
+        if self.relay is None:
+            raise Refused(400, NOT_MET, [{ROUTE_TYPE: "this key's route is direct"}])
+        return account_of(self.config.id), await self.relay.make(master, slaves, number, key_bytes, terms)
+
+    async def _make_direct(self, link: Link, master: str, slaves: Sequence[str], number: int, key_bytes: int) -> str:
         id, names = str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(number)]
         try:
-            made = await self._store(
+            made = await self.store(
                 lambda: self._pools.reserve(
                     link.name,
                     self._own_pool(link),
                     id=id,
                     key_ids=names,
-                    key_bytes=size // 8,
+                    key_bytes=key_bytes,
                     master=master,
                     slaves=slaves,
                     now=time.time(),
                     lifetime_seconds=self.config.keys.lifetime_seconds,
+                    extension=_origin(link),
                 )
             )
         except NotEnoughKey as error:
             raise Refused(503, NO_KEY, [{"available": error.available}]) from None
         await self._agree(link, made)
-        try:
-            keys = await self._store(lambda: self._pools.deliver_to_master(id, time.time()))
-        except KeysNotFound:
-            raise Refused(503, "the keys were voided before they could be delivered") from None
-        await self._note("master", master, slaves, link.name, keys)
-        return Delivered(keys, _origin(link))
+        return id
 
     def _amount(self, wanted: Wanted) -> tuple[int, int]:
         keys = self.config.keys
@@ -185,44 +233,32 @@ class KeyService:
             raise Refused(400, "size is out of range", [{"size": f"{keys.min_size} to {keys.max_size}"}])
         return number, size
 
-    def _slaves(self, master: str, slave: str, additional: Sequence[str], link: Link) -> list[str]:
+    def _slaves(self, master: str, slave: str, additional: Sequence[str]) -> dict[str, list[str]]:
+        """All slave SAEs by their KMEs. Raises Refused."""
         most = self.config.keys.max_additional_saes
         if len(additional) > most:
             raise Refused(400, "too many additional_slave_SAE_IDs", [{"max_SAE_ID_count": most}])
         slaves = [slave, *additional]
         if len(set(slaves)) != len(slaves):
             raise Refused(400, "an SAE is named twice")
-        for each in additional:
-            if self._route(master, each) != link:
-                raise Refused(400, "an additional slave SAE is served by another KME than the slave SAE")
-        return slaves
-
-    def _extensions(self, wanted: Wanted) -> None:
-        """See that what is mandatory can be had: direct links are the only routes there are."""
-        mandatory = [pair for each in wanted.mandatory for pair in each.items()]
-        unknown = [name for name, _ in mandatory if name != ROUTE_TYPE]
-        if unknown:
-            details = [{"extension_mandatory_unsupported": f"{name[:64]} is not supported"} for name in unknown[:16]]
-            raise Refused(400, NOT_SUPPORTED, details)
-        if any(value not in ("direct", "any") for _, value in mandatory):
-            raise Refused(400, NOT_MET, [{ROUTE_TYPE: "this key's route is direct"}])
-        optional = [pair for each in wanted.optional for pair in each.items()]
-        unhandled = [name for name, value in optional if name != ROUTE_TYPE or value not in ("direct", "any")]
-        if unhandled and self.config.keys.unhandled_optional == "refuse":
-            details = [{"extension_optional_unhandled": f"{name[:64]} is not handled"} for name in unhandled[:16]]
-            raise Refused(400, NOT_HANDLED, details)
+        by_kme: dict[str, list[str]] = {}
+        for each in slaves:
+            by_kme.setdefault(self._kme_of(master, each), []).append(each)
+        if len(by_kme) > 1 and self.relay is None:
+            raise Refused(400, "an additional slave SAE is served by another KME than the slave SAE")
+        return by_kme
 
     async def _agree(self, link: Link, made: Reservation) -> None:
         """Have the other end set the keys aside. Raises Refused 503, with nothing left behind that could be used."""
         try:
             await self._channels[link.name].reserve(made)
         except PeerAbsent:
-            await self._store(lambda: self._pools.release(made.id))
+            await self.store(lambda: self._pools.release(made.id))
             raise Refused(503, "the KME of the slave SAE cannot be reached") from None
         except (PeerSilent, PeerRefuses) as error:
             event(logging.WARNING, "reservation voided", link=link.name, reason=type(error).__name__)
             self.metrics.voided.labels(link.name).inc()
-            await self._store(lambda: self._pools.abandon(made.id))
+            await self.store(lambda: self._pools.abandon(made.id))
             raise Refused(503, "the KME of the slave SAE did not confirm the keys") from None
 
     async def keys_for_slave(self, slave: str, master: str, key_ids: Sequence[str]) -> Delivered:
@@ -234,7 +270,7 @@ class KeyService:
         if not 1 <= len(key_ids) <= self.config.keys.max_per_request:
             raise Refused(400, "the number of key_IDs is out of range", [{"key_IDs": self.config.keys.max_per_request}])
         try:
-            keys = await self._store(
+            keys = await self.store(
                 lambda: self._pools.deliver_to_slave(key_ids, master=master, slave=slave, now=time.time())
             )
         except KeysNotFound:
@@ -244,7 +280,7 @@ class KeyService:
             raise Refused(401, "the SAE is not one that these keys are for") from None
         link = self.config.link_to(self.config.saes.get(master, ""))
         await self._note("slave", slave, [master], link.name if link else "", keys)
-        return Delivered(keys, _origin(link) if link else {})
+        return Delivered(keys)
 
     async def _note(self, role: str, sae: str, peers: Sequence[str], link: str, keys: Sequence[Key]) -> None:
         try:
@@ -272,11 +308,12 @@ class KeyService:
             for made in reservations:
                 if self._acceptable(link, made):
                     with suppress(Conflict):
-                        self._pools.accept(replace(made, lifetime_seconds=min(made.lifetime_seconds, longest)), now)
+                        lifetime = min(made.lifetime_seconds, longest)
+                        self._pools.accept(replace(made, lifetime_seconds=lifetime, extension=_origin(link)), now)
                         accepted.append(made.id)
             return accepted
 
-        accepted = await self._store(work)
+        accepted = await self.store(work)
         for made in reservations:
             if made.id not in accepted:
                 event(logging.WARNING, "reservation refused", link=link.name, reservation=made.id)
@@ -291,17 +328,15 @@ class KeyService:
             and sum(each.length for each in made.segments) == made.size > 0
         )
 
-    async def void(self, link: Link, voided: Sequence[tuple[str, int, Sequence[Segment]]]) -> list[str]:
-        """Erase what the other end will never deliver; returns the names."""
-        now = time.time()
-
-        def work() -> None:
-            for name, pool, segments in voided:
-                if pool == 1 - self._own_pool(link):
-                    self._pools.void(name, link.name, pool, segments, now)
-
-        await self._store(work)
-        return [name for name, pool, _ in voided if pool == 1 - self._own_pool(link)]
+    async def void(
+        self, link: Link, voided: Sequence[tuple[str, int, Sequence[Segment]]]
+    ) -> tuple[list[str], list[str]]:
+        """Erase what the other end will never deliver; returns the names, and those that had been acted upon."""
+        now, mine = time.time(), [each for each in voided if each[1] == 1 - self._own_pool(link)]
+        used: list[str] = await self.store(
+            lambda: [each[0] for each in mine if self._pools.void(each[0], link.name, *each[1:], now)]
+        )
+        return [name for name, *_ in mine], used
 
     async def compare(self, link: Link, challenges: Mapping[int, bytes]) -> dict[int, bool | None]:
         """Answer the other end's questions about blocks."""
@@ -311,7 +346,7 @@ class KeyService:
         def work() -> dict[int, bool | None]:
             return {sequence: self._pools.compare(link.name, sequence, asked) for sequence, asked in challenges.items()}
 
-        answers = await self._store(work)
+        answers = await self.store(work)
         for same in answers.values():
             self._count_block(link, same)
         return answers
@@ -326,13 +361,16 @@ class KeyService:
 
     async def recover(self) -> None:
         """Abandon what a process that died left open."""
-        left = await self._store(self._pools.abandon_open)
+        left = await self.store(self._pools.abandon_open)
         if left:
             event(logging.WARNING, "reservations of the last run voided", number=left)
 
     async def keep_house(self) -> None:
         """Look after links and store until cancelled."""
-        await asyncio.gather(*(self._keep(link) for link in self.config.links.values()), self._keep_store())
+        work = [self._keep(link) for link in self.config.links.values()]
+        if self.relay is not None:
+            work.append(self.relay.keep())
+        await asyncio.gather(*work, self._keep_store())
 
     async def _keep(self, link: Link) -> None:
         while True:
@@ -361,11 +399,11 @@ class KeyService:
 
     async def _look_after(self, link: Link) -> None:
         channel, pools = self._channels[link.name], self._pools
-        voided = await self._store(lambda: pools.to_void(link.name))
+        voided = await self.store(lambda: pools.to_void(link.name))
         # An empty message asks whether anybody is there.
-        done = await channel.void(voided)
+        done, used = await channel.void(voided)
         if done:
-            await self._store(lambda: pools.close(done))
+            await self.store(lambda: pools.close(done, used))
         if self._own_pool(link) != 0:
             return
 
@@ -375,7 +413,7 @@ class KeyService:
             }
             return {sequence: challenge for sequence, challenge in asked.items() if challenge is not None}
 
-        challenges = await self._store(ask)
+        challenges = await self.store(ask)
         if not challenges:
             return
         answers = await channel.compare(challenges)
@@ -384,14 +422,14 @@ class KeyService:
             for sequence, same in answers.items():
                 pools.settle_check(link.name, sequence, same)
 
-        await self._store(settle)
+        await self.store(settle)
         for same in answers.values():
             self._count_block(link, same)
 
     async def _tidy(self, *, purge: bool) -> None:
         now, pools = time.time(), self._pools
         places = [(link, pool) for link in self.config.links.values() for pool in (0, 1)]
-        expired, accounts = await self._store(
+        expired, accounts = await self.store(
             lambda: (pools.expire(now), [pools.account(link.name, pool) for link, pool in places])
         )
         if expired:
@@ -401,10 +439,10 @@ class KeyService:
             for item in ITEMS:
                 self.metrics.pool.labels(link.name, direction, item).set(account[item])
         if purge:
-            await self._store(lambda: pools.forget(now - self.config.keys.keep_names_seconds))
-            await self._store(pools.database.purge, alone=True)
+            await self.store(lambda: pools.forget(now - self.config.keys.keep_names_seconds))
+            await self.store(pools.database.purge, alone=True)
 
 
 def _origin(link: Link) -> dict[str, Any]:
     """What is said of keys of a direct link."""
-    return {"kronborg_origin": "simulated" if link.simulated else "qkd-direct", ROUTE_TYPE: "direct"}
+    return {ORIGIN: "simulated" if link.simulated else "qkd-direct", ROUTE_TYPE: "direct"}

@@ -29,6 +29,7 @@ from . import (
     proofs,
     receiver,
     reconciliation,
+    relay,
     rtl,
 )
 
@@ -46,6 +47,7 @@ BENCHES = {
     "receiver": receiver,
     "distillation": distillation,
     "kme": kme,
+    "relay": relay,
     "crash": crash,
     "fuzz": fuzz,
 }

@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
 class Load:
     """SAEs that fetch keys without a pause, and remember each."""
 
-    def __init__(self, kmes: Processes) -> None:
+    def __init__(self, kmes: Processes[Pair]) -> None:
         self._kmes = kmes
         self._ending = threading.Event()
         self._lock = threading.Lock()

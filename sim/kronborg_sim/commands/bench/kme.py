@@ -18,6 +18,7 @@ from kronborg.errors import KronborgError
 from .outcome import Outcome, whole
 
 if TYPE_CHECKING:
+    from ...network.pair import Pair
     from ...network.processes import Processes, Sae
 
 KEY_BYTES = 32
@@ -100,7 +101,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     return Outcome(figures, table)
 
 
-def _couple(kmes: Processes) -> tuple[Sae, Sae]:
+def _couple(kmes: Processes[Pair]) -> tuple[Sae, Sae]:
     from ...network.processes import Sae
 
     return Sae(kmes.pair, "alice", "kme-a"), Sae(kmes.pair, "bob", "kme-b")
@@ -137,7 +138,7 @@ def _pair_of_requests(master: Sae, slave: Sae, number: int) -> tuple[float, floa
     return between - began, time.perf_counter() - between
 
 
-def _closed(kmes: Processes, clients: int, seconds: float, number: int) -> list[float]:
+def _closed(kmes: Processes[Pair], clients: int, seconds: float, number: int) -> list[float]:
     """Each client asks again as soon as it is answered."""
 
     def work(_: int) -> list[float]:
@@ -153,7 +154,7 @@ def _closed(kmes: Processes, clients: int, seconds: float, number: int) -> list[
     return _together(clients, work)
 
 
-def _open(kmes: Processes, clients: int, seconds: float, rate: float) -> list[float]:
+def _open(kmes: Processes[Pair], clients: int, seconds: float, rate: float) -> list[float]:
     """Requests begin when they are due, whether or not those before are answered, as far as there are clients."""
 
     def work(number: int) -> list[float]:

@@ -15,12 +15,13 @@ import pytest
 from kronborg.network.identity import Identity
 from kronborg.network.kme.server import Kme
 from kronborg_sim.network.pair import KMES, Pair, make_pair
+from kronborg_sim.network.web import Web
 
 
 class Running:
     """KMEs that run, and clients of them."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair | Web) -> None:
         self.pair = pair
         self.kmes: dict[str, Kme] = {}
         self._threads: dict[str, threading.Thread] = {}
@@ -69,6 +70,7 @@ class Running:
         """Add a block and wait until both ends have it in their pools."""
         both = (("alice", "bob", "kme-a"), ("bob", "alice", "kme-b"))
         before = [self.stored(*each) for each in both]
+        assert isinstance(self.pair, Pair)
         self.pair.fill([size])
         wait_for(lambda: all(self.stored(*each) > old for each, old in zip(both, before, strict=True)))
 

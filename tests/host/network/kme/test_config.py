@@ -68,7 +68,15 @@ WRONG = {
     ('name = "cph-odense"', 'name = "simulated"'): "[[link]] 1 simulated: is false, and the link's name says otherwise",
     ("[[link]]", "[link]"): "link comes several times: write [[link]]",
     ("[[sae]]", '[[sae]]\nid = "alice"\nkme = "kme-a"\n[[sae]]'): "[[sae]] 2 id: alice comes twice",
-    ('kme = "kme-a"', 'kme = "kme-z"'): "[[sae]] alice kme: no link leads to kme-z",
+    ('kme = "kme-a"', 'kme = "kme-z"'): "[[sae]] alice kme: no link leads to kme-z, and there is no [relay]",
+    ("[store]", "[relay]\npaths = 3\n[store]"): "[relay] paths: 3 is outside 1 to 2",
+    ("[store]", "[relay]\navoid = [7]\n[store]"): "[relay] avoid: is not a list of IDs",
+    ("[store]", "[relay]\nhurry = 1\n[store]"): "[relay] hurry: is not known here",
+    ("[store]", '[[policy]]\nsaes = ["alice"]\n[store]'): "[[policy]] 1 saes: names two SAEs",
+    (
+        "[store]",
+        '[[policy]]\nsaes = ["*", "*"]\nroute_type = "fast"\n[store]',
+    ): "[[policy]] 1 route_type: 'fast' is none of",
     ("[store]", "[colour]\n[store]"): "colour is not known here",
     ("[store]", "[store"): "(at line",
 }

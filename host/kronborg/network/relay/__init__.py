@@ -1,0 +1,1 @@
+"""Keys over trusted nodes: frames, routes, the store's half and the half that talks."""
