@@ -31,7 +31,8 @@ class Light:
 
     Attributes:
         signal_snu: variance of the signal per quadrature, at the detector.
-        pilot_snr_db: of each pilot, over shot and electronic noise in the symbol-rate bandwidth.
+        pilot_snr_db: of the first pilot, over shot and electronic noise in the symbol-rate bandwidth.
+        pilot_step_db: how much weaker every further pilot is than the one before it.
         preamble_snu: power of a chip per quadrature, at the detector.
         beat_frequency_hz, beat_drift_hz_per_s, linewidth_hz: of the two lasers, see :class:`.optics.lasers.LaserPair`.
         clock_offset_ppm: how much faster the converter's clock runs than Alice's.
@@ -40,6 +41,7 @@ class Light:
 
     signal_snu: float = 0.5
     pilot_snr_db: float = 20.0
+    pilot_step_db: float = 0.0
     preamble_snu: float = 20.0
     beat_frequency_hz: float = 20e6
     beat_drift_hz_per_s: float = 0.0
@@ -97,8 +99,12 @@ def record(frame: FrameFormat, light: Light, sample_rate_hz: float, rng: np.rand
     time = np.arange(length) - payload_begins
     signal *= np.sqrt(light.signal_snu) * np.exp(2j * np.pi * frame.frequency_shift_hz / sample_rate_hz * time)
     amplitude = np.sqrt(2 * (1 + RfHeterodyne().electronic_noise_snu) * 10 ** (light.pilot_snr_db / 10) / m)
-    for frequency_hz in frame.pilot_frequencies_hz:
-        tone = amplitude * np.exp(2j * np.pi * frequency_hz / sample_rate_hz * time)
+    for number, frequency_hz in enumerate(frame.pilot_frequencies_hz):
+        tone = (
+            amplitude
+            * 10 ** (-number * light.pilot_step_db / 20)
+            * np.exp(2j * np.pi * frequency_hz / sample_rate_hz * time)
+        )
         signal += np.where((time >= 0) & (time < frame.symbols * m), tone, 0)
     chips = zadoff_chu(frame.preamble.root, frame.preamble.length)
     sent = np.zeros(length // step, np.complex128)

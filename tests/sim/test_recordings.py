@@ -39,3 +39,16 @@ def test_the_frame_lies_where_it_is_said_to(offset_ppm: float) -> None:
 def test_rates_that_are_no_multiples_are_refused() -> None:
     with pytest.raises(ValueError, match="no whole multiple"):
         record(FRAME, LIGHT, 0.9e9, np.random.default_rng(1))
+
+
+def test_every_further_pilot_is_weaker_by_the_step() -> None:
+    light = replace(LIGHT, linewidth_hz=0.0, pilot_snr_db=40.0, pilot_step_db=6.0)
+    recorded = record(FRAME, light, RATE_HZ, np.random.default_rng(3))
+    time = np.arange(100_000, 150_000) / RATE_HZ
+    first, second = (
+        abs(
+            np.mean(recorded.current[100_000:150_000] * np.exp(-2j * np.pi * (light.beat_frequency_hz + offset) * time))
+        )
+        for offset in FRAME.pilot_frequencies_hz
+    )
+    assert 20 * np.log10(first / second) == pytest.approx(6.0, abs=0.1)

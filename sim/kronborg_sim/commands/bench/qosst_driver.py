@@ -1,10 +1,11 @@
-"""Receive recordings with QOSST's own receiver: run by the interpreter of an environment that has ``qosst``.
+"""Receive a recording with QOSST's own receiver: run by the interpreter of an environment that has ``qosst``.
 
     python qosst_driver.py REQUEST.json
 
-The request names a recording (``samples``, .npy), where symbols go (``symbols``, .npy), and under ``parameters`` the
-arguments of the receiver. What it answers, in JSON on standard output: ``cpu_seconds``, and ``error`` if it gave up.
-It imports nothing of Kronborg, and Kronborg nothing of it.
+The request names a recording (``samples``, .npy) and a list of what is ``wanted`` of it: where symbols go
+(``symbols``, .npy), and under ``parameters`` the arguments of the receiver. What it answers, in JSON on standard
+output, is a list in the same order: ``cpu_seconds``, ``lengths`` of the pieces whose symbols follow each other in the
+file, and ``error`` if it gave up. It imports nothing of Kronborg, and Kronborg nothing of it.
 """
 
 import json
@@ -22,18 +23,23 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     request = json.loads(Path(sys.argv[1]).read_text())
     samples = np.load(request["samples"])
-    parameters = dict(request["parameters"])
-    parameters["pilots_frequencies"] = np.array(parameters["pilots_frequencies"])
-    began, error = time.process_time(), ""
-    try:
-        frames, _, _ = dsp_bob_params(samples, **parameters)
-        if frames is None or not len(frames):
-            error = "no frame found"
-        else:
-            np.save(request["symbols"], np.concatenate([np.asarray(frame).ravel() for frame in frames]))
-    except Exception as failure:  # whatever it says is the outcome of the comparison
-        error = f"{type(failure).__name__}: {failure}"
-    print(json.dumps({"cpu_seconds": time.process_time() - began, "error": error}))
+    answers = []
+    for wanted in request["wanted"]:
+        parameters = dict(wanted["parameters"])
+        parameters["pilots_frequencies"] = np.array(parameters["pilots_frequencies"])
+        began, error, lengths = time.process_time(), "", []
+        try:
+            pieces, _, _ = dsp_bob_params(samples, **parameters)
+            if pieces is None or not len(pieces):
+                error = "no frame found"
+            else:
+                pieces = [np.asarray(piece).ravel() for piece in pieces]
+                lengths = [len(piece) for piece in pieces]
+                np.save(wanted["symbols"], np.concatenate(pieces))
+        except Exception as failure:  # whatever it says is the outcome of the comparison
+            error = f"{type(failure).__name__}: {failure}"
+        answers.append({"cpu_seconds": time.process_time() - began, "lengths": lengths, "error": error})
+    print(json.dumps(answers))
 
 
 if __name__ == "__main__":
