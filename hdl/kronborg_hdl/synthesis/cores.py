@@ -17,6 +17,7 @@ from ..compensation.unit_phasor.core import UnitPhasor
 from ..decimation.half_band.core import HalfBandDecimator
 from ..decimation.half_band.model import WIDE
 from ..decimation.matched_filter.core import MatchedFilter
+from ..decimation.resampler.core import Resampler
 from ..decimation.symbol_filter.core import SymbolFilter
 from ..dsp.formats import BASEBAND, SAMPLE
 from ..dsp.rates import LANES
@@ -118,6 +119,7 @@ CORES = {
     "predistortion": Entry(Predistortion, LANES, "xczu48dr"),
     "pulse_shaper": Entry(PulseShaper, LANES, "xc7z020"),
     "receiver": Entry(_receiver, LANES, None),
+    "resampler": Entry(lambda lanes: Resampler(words_per_clock=lanes), LANES, "xc7z020"),
     "rotator": Entry(lambda lanes: Rotator(samples_per_clock=lanes), LANES, "xczu48dr"),
     "shift_and_pilots": Entry(ShiftAndPilots, LANES, "xc7z020"),
     "symbol_filter": Entry(lambda lanes: SymbolFilter(words_per_clock=lanes), LANES, "xczu48dr"),

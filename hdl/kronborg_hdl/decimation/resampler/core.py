@@ -48,7 +48,7 @@ class Resampler(wiring.Component):
 
     Throughput: a beat in and a beat out per clock. A step below one gives more outputs than samples: samples then wait
     in a FIFO of `depth` beats. When it is full `i` waits, which sets STATUS.waited and is counted: a converter cannot.
-    A command takes the place of up to four beats, and orders that are ahead make good for it.
+    A command that comes 16 beats before it acts, or earlier, takes no time; one that comes later, up to five clocks.
 
     Latency: :attr:`latency` clocks from the beat with an output's last sample.
 
@@ -97,8 +97,8 @@ class Resampler(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from the acceptance of an output's last sample to the output at ``o`` when nothing waits."""
-        # FIFO; window; `_steps`; skid buffer.
-        return 2 + self._steps + 1
+        # FIFO, in which a word stands for two clocks; window; `_steps`; skid buffer.
+        return 2 + 1 + self._steps + 1
 
     @property
     def _steps(self) -> int:

@@ -16,6 +16,8 @@ from .model import DROPPED, FRACTION, HALF, JUMP_BITS, JUMP_FRACTION, MAXIMUM_ST
 COMMANDS = 4
 """Commands that wait for their output; more of them wait at the port."""
 NUMBER_BITS = 32
+FAR_BEATS = 16
+"""A command that acts so many beats later or more is made ready without orders waiting for it."""
 INDEX_BITS = 8
 """Of a position's whole samples: what two outputs and a jump are apart fits half of it."""
 
@@ -25,7 +27,9 @@ class Orders(wiring.Component):
 
     Positions are kept modulo 2**8 samples: only their differences count. A command is made ready while others are
     under way: its jump is held to minus one step, and added to what the position then advances by, so that the loop of
-    the position is one adder. Orders wait until it is ready. (`load` while one waits: its jump keeps to the old step.)
+    the position is one adder. Orders wait for one that is to act soon, and for no other: while they wait no sample is
+    taken, and a converter that never pauses would leave no clock to make good for it. (`load` while one waits: its jump
+    keeps to the old step.)
 
     Args:
         words_per_clock: outputs and samples per clock W.
@@ -118,7 +122,7 @@ class Orders(wiring.Component):
 
     def _command(self, m: Module, step: Value) -> tuple[Signal, Value, Value, Value, Value, Value]:
         """The next command: whether it is ready, its output, its step, its jump, what the position then advances by
-        in one beat, and whether it is still to be made ready."""
+        in one beat, and whether orders must wait for it."""
         m.submodules.commands = commands = SyncFIFOBuffered(width=len(Value.cast(self.retime.payload)), depth=COMMANDS)
         command = data.View(RETIME, commands.r_data).words
         ready, stage = Signal(), Signal(2)
@@ -127,6 +131,14 @@ class Orders(wiring.Component):
         wanted, net = Signal(signed(jump_bits)), Signal(signed(jump_bits + 1))
         jump, further = Signal(signed(jump_bits)), Signal(signed(INDEX_BITS + FRACTION))
         in_range = Signal()
+        # Of the oldest command, a clock after it came there: whether it is far.
+        seen, popped, far, near = Signal(), Signal(), Signal(), Signal()
+        ahead = (command.at - self.number)[:NUMBER_BITS]
+        m.d.sync += [
+            seen.eq(commands.r_rdy & ~commands.r_en),
+            popped.eq(commands.r_en),
+            far.eq(~ahead[-1] & ahead[exact_log2(FAR_BEATS * self.words_per_clock) :].any()),
+        ]
         m.d.comb += [
             self.retime.ready.eq(commands.w_rdy),
             commands.w_en.eq(self.retime.valid),
@@ -134,8 +146,9 @@ class Orders(wiring.Component):
         ]
         with m.If(self.load):
             m.d.sync += stage.eq(0)
-        with m.Elif((stage == 0) & self.run & commands.r_rdy & ~ready):
+        with m.Elif((stage == 0) & self.run & seen & ~ready):
             m.d.sync += [
+                near.eq(~far),
                 at.eq(command.at),
                 pace.eq(command.step),
                 wanted.eq(command.jump << (FRACTION - JUMP_FRACTION)),
@@ -149,7 +162,8 @@ class Orders(wiring.Component):
         with m.Elif(stage == 2):
             m.d.sync += further.eq(jump + (pace << exact_log2(self.words_per_clock))), stage.eq(0), ready.eq(1)
             m.d.comb += commands.r_en.eq(1)
-        waits = (stage != 0) | (commands.r_rdy & ~ready)
+        # One that just came behind another may have to act with the next beat.
+        waits = ((stage != 0) & near) | (commands.r_rdy & ~ready & Mux(seen, ~far, popped))
         return ready, at, pace, jump, further, waits
 
 

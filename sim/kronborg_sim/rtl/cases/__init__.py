@@ -9,7 +9,7 @@ import numpy as np
 
 from .case import Case, Size
 from .compensation import converter_input, mixer, pilot_tracker, rotator
-from .decimation import half_band, matched_filter, symbol_filter
+from .decimation import half_band, matched_filter, resampler, symbol_filter
 from .frames import frame_controller, symbol_record
 from .modulation import alphabet, entropy, gaussian, interpolating_shaper, predistortion, pulse_shaper, shift_and_pilots
 from .receiver import receiver, tap
@@ -33,6 +33,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "predistortion": predistortion,
     "pulse_shaper": pulse_shaper,
     "receiver": receiver,
+    "resampler": resampler,
     "rotator": rotator,
     "shift_and_pilots": shift_and_pilots,
     "symbol_filter": symbol_filter,

@@ -8,11 +8,16 @@ from kronborg_hdl.decimation.half_band.core import HalfBandDecimator
 from kronborg_hdl.decimation.half_band.model import WIDE
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter as MatchedFilterCore
 from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
+from kronborg_hdl.decimation.resampler.core import Resampler as ResamplerCore
+from kronborg_hdl.decimation.resampler.kernel import KERNELS
+from kronborg_hdl.decimation.resampler.model import FRACTION, UNIT_STEP, Resampler, Retime
+from kronborg_hdl.decimation.resampler.model import start as start_resampler
 from kronborg_hdl.decimation.symbol_filter.core import SymbolFilter as SymbolFilterCore
 from kronborg_hdl.decimation.symbol_filter.model import DISTINCT_TAPS, SAMPLES_PER_SYMBOL, TAP, SymbolFilter
 from kronborg_hdl.decimation.symbol_filter.model import REACH as SYMBOL_REACH
 from kronborg_hdl.dsp.formats import BASEBAND
 
+from ...benches.received_symbols import command_words
 from ..model import RtlModel
 from .case import Case, Counts, Frames, Size, Words
 from .shared import apply, frame_by_frame, frames_of, load_taps, random_complex_words, random_words
@@ -63,6 +68,51 @@ def matched_filter(size: Size, rng: np.random.Generator) -> Case:
         rate_of="s_axis",
         samples_per_beat=lanes,
         samples_per_symbol=m,
+    )
+
+
+def resampler(size: Size, rng: np.random.Generator) -> Case:
+    """The resampler from 2.5 samples a symbol, 100 ppm off, with commands that come in time; some words saturate."""
+    core = ResamplerCore(words_per_clock=size.lanes)
+    kernel, step = 0, round(1.25 * (1 - 1e-4) * UNIT_STEP)
+    settings = Resampler(KERNELS[kernel], core.words_per_clock)
+
+    def configure(model: RtlModel) -> None:
+        model.write("step_low", word=step % UNIT_STEP)
+        model.write("step_high", word=step >> FRACTION)
+        model.write("kernel", number=kernel)
+        apply(model)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        outputs = SAMPLES_PER_SYMBOL * symbols
+        beats = -(-outputs * 5 // 4 // size.lanes) + 8
+        # Far enough from the begin that the first one has come; in pairs, for beats next to each other.
+        near = 2 * rng.integers(20 * size.lanes, max(20 * size.lanes + 1, symbols), 20)
+        at = np.sort(np.concatenate([near, near + size.lanes]))
+        jumps = rng.integers(-(2**27), 2**27, len(at)).tolist()
+        steps = (step + rng.integers(-(2**19), 2**19, len(at))).tolist()
+        commands = [Retime(*words) for words in zip(at.tolist(), jumps, steps, strict=True)]
+        samples = rng.integers(BASEBAND.minimum, BASEBAND.maximum + 1, (beats * size.lanes, 2))
+        return {"s_axis": [samples.astype(np.int32)], "s_axis_retime": [command_words(commands)]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        words = stimulus["s_axis_retime"][0].tolist()
+        commands = [Retime(at, jump - (jump >> 31 << 32), low | high << FRACTION) for at, jump, low, high in words]
+        resampled = settings.process(stimulus["s_axis"][0], start_resampler(step), commands)
+        return {"m_axis": [resampled.samples]}, {
+            ("saturations", "count"): resampled.saturated,
+            ("late_commands", "count"): resampled.late,
+            ("refused_commands", "count"): resampled.refused,
+        }
+
+    return Case(
+        core,
+        configure,
+        stimulus,
+        response,
+        rate_of="s_axis",
+        samples_per_beat=size.lanes,
+        samples_per_symbol=SAMPLES_PER_SYMBOL * 5 / 4,
     )
 
 
