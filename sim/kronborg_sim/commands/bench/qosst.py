@@ -27,7 +27,8 @@ PEERS = {"qosst": "qosst==0.10.0"}
 """Name, and what is installed in an environment of its own."""
 DRIVER = Path(__file__).with_name("qosst_driver.py")
 AS_DOCUMENTED = "as documented"
-"""The frame's own parameters, and the defaults of its configuration for all else."""
+"""The frame's own parameters, and the defaults of its configuration for all else but the subframes, without which its
+general mode ends in an error."""
 CHIP_RATE = 1 - 1e-3
 """Share of the true chip rate that the peer is told. It cuts its samples a chip to a whole number, so a clock measured
 a shade too slow takes a fifth of the preamble away. It finds the preamble by power: the rate does no harm."""
@@ -58,9 +59,11 @@ def settings(frame: FrameFormat, light: Light, sample_rate_hz: float) -> dict[st
         "zc_root": frame.preamble.root,
         "zc_rate": frame.preamble.rate_hz,
         "excl": [[0.0, 100e3]],
+        "process_subframes": True,
+        "subframe_length": min(50_000, frame.symbols),
     }
     general = plain | {"zc_rate": frame.preamble.rate_hz * CHIP_RATE}
-    measured = general | {"process_subframes": True, "subframe_length": min(5000, frame.symbols)}
+    measured = general | {"subframe_length": min(5000, frame.symbols)}
     tried = {
         AS_DOCUMENTED: plain,
         "clock measured, 5000 symbols": measured,
@@ -69,7 +72,7 @@ def settings(frame: FrameFormat, light: Light, sample_rate_hz: float) -> dict[st
         "clock nominal, 5000 symbols": measured | {"abort_clock_recovery": CLOCK_IS_NOMINAL},
     }
     if light.clock_offset_ppm == 0:
-        nominal = general | {"abort_clock_recovery": CLOCK_IS_NOMINAL}
+        nominal = general | {"abort_clock_recovery": CLOCK_IS_NOMINAL, "subframe_length": frame.symbols}
         first, second = (frequency + light.beat_frequency_hz for frequency in frame.pilot_frequencies_hz)
         tried |= {
             "clock nominal": nominal,
@@ -84,7 +87,6 @@ def settings(frame: FrameFormat, light: Light, sample_rate_hz: float) -> dict[st
                 "num_pilots": 1,
                 "pilots_frequencies": [first],
                 "excl": [[0.0, 100e3], [second - SEARCH_GUARD_HZ, second + SEARCH_GUARD_HZ]],
-                "process_subframes": True,
                 # In samples, in this mode.
                 "subframe_length": 5000 * round(sample_rate_hz / frame.symbol_rate_hz),
             },
