@@ -140,7 +140,7 @@ class Receiver:
 
         Args:
             samples: int16, shape (n,) of a real receiver, (n, 2) of one with I and Q.
-            compensate: take the pilot's phase off; without, to see what it does.
+            compensate: take the pilot's phase off; not of noise alone, or to see what it does.
 
         Raises:
             ValueError: samples of another type or shape.
@@ -150,9 +150,9 @@ class Receiver:
         padded = np.concatenate([samples, np.zeros((silence, *samples.shape[1:]), samples.dtype)])
         mixed = self.mixer.process(padded, MixerState(beat=self.beat))
         pilot = self.smoother.process(mixed.pilots[0])
-        turn = unit_phasor(pilot if compensate else np.zeros_like(pilot))
+        turn = unit_phasor(pilot)
         decimated, saturated = decimate(mixed.signal, self.mixer.halvings)
-        rotated = Rotator(self.alignment.hops).process(decimated, turn)
+        rotated = Rotator(self.alignment.hops, compensate).process(decimated, turn)
         begin = ResamplerState(np.zeros((HISTORY, 2), np.int32), (HISTORY << FRACTION) + self.position, self.step)
         resampled = self.resampler.process(rotated.samples, begin)
         filtered = self.symbol_filter.process(resampled.samples)

@@ -66,14 +66,14 @@ class Bench(SkinBench):
         received = [np.frombuffer(bytes((await self.sink.recv()).tdata), "<i4") for _ in range(count // SAMPLES)]
         return np.concatenate(received).reshape(-1, 2)
 
-    async def expect(self, delay: int, hops: int, seed: int, *, spare: int = 0) -> int:
+    async def expect(self, delay: int, hops: int, seed: int, *, spare: int = 0, turns: bool = True) -> int:
         """Streams equal the model's, and nothing more comes; returns how many words saturated.
 
         `hops` of phasors, and of samples so many more.
         """
         rng = np.random.default_rng(seed)
         samples, phasors = random_samples(rng, hops + spare), random_phasors(rng, hops)
-        expected = Rotator(delay).process(samples, phasors)
+        expected = Rotator(delay, turns).process(samples, phasors)
         self.send_samples(samples)
         self.send_phasors(phasors)
         np.testing.assert_array_equal(await self.receive_samples(len(expected.samples)), expected.samples)
@@ -123,6 +123,18 @@ async def a_delay_waits_for_apply(dut: Any) -> None:
     await bench.reset()
     await bench.write("delay", hops=5)
     await bench.expect(0, 64, seed=4)
+
+
+@bench_test
+async def noise_alone_is_not_turned(dut: Any) -> None:
+    """After apply, whatever the phasors are; and turned again after the next one."""
+    bench = Bench(dut)
+    await bench.reset()
+    await bench.write("mode", noise=1)
+    await bench.write("control", apply=1)
+    await bench.expect(0, 64, seed=11, turns=False)
+    await bench.reset()
+    await bench.expect(0, 64, seed=12)
 
 
 @bench_test

@@ -6,7 +6,7 @@ from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.compensation.rotator.core import Rotator
 from kronborg_sim.benches.runner import run_bench
 
-TESTS_IN_THE_BENCH = 16
+TESTS_IN_THE_BENCH = 17
 
 
 @pytest.mark.parametrize("samples_per_clock", [1, 4])

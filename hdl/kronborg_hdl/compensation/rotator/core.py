@@ -130,6 +130,9 @@ class Rotator(wiring.Component):
                 m.d.sync += second.eq(~second)
 
         chosen = self._choose_phasors(m, pipeline, alone | with_phasor)
+        noise = Signal()
+        with m.If(port.control.apply.start):
+            m.d.sync += noise.eq(port.mode.noise)
         later = pipeline.history(second, 2)[-1]
         overflows: list[Value] = []
         for place in range(self.samples_per_clock):
@@ -140,7 +143,8 @@ class Rotator(wiring.Component):
             else:
                 other = behind if place % SAMPLES_PER_HOP else before
             between = {
-                rail: pipeline.register((3 * own[rail] + other[rail] + 2) >> 2, word_shape(SAMPLE)) for rail in RAILS
+                rail: pipeline.register(Mux(noise, still, (3 * own[rail] + other[rail] + 2) >> 2), word_shape(SAMPLE))
+                for rail, still in zip(RAILS, (SAMPLE.maximum, 0), strict=True)
             }
             word = waiting.words[place]
             z = {rail: pipeline.history(word[rail], 3)[-1] for rail in RAILS}

@@ -71,12 +71,15 @@ class Rotator:
 
     Attributes:
         delay: hops by which the samples are late, -MOST_DELAY to MOST_DELAY.
+        turns: without, every phasor is 32767 + 0i: for noise alone, of which phasors would be made too, and those are
+            far from each other.
 
     Raises:
         ValueError: a delay out of range.
     """
 
     delay: int = 0
+    turns: bool = True
 
     def __post_init__(self) -> None:
         if abs(self.delay) > MOST_DELAY:
@@ -102,6 +105,8 @@ class Rotator:
         hops = max(0, min(len(samples) // SAMPLES_PER_HOP, len(phasors) - 2 * REACH))
         count = hops * SAMPLES_PER_HOP
         u = self._between(phasors[REACH - self.delay - 1 :][: hops + 2].astype(np.int64))
+        if not self.turns:
+            u = np.broadcast_to(np.array([SAMPLE.maximum, 0], np.int64), u.shape)
         z = samples[:count].astype(np.int64).reshape(hops, SAMPLES_PER_HOP, 2)
         # Two products of 18 and 16 bits: 34 bits hold their sum.
         turned = np.empty_like(z)

@@ -1,6 +1,6 @@
 """Registers of the rotator.
 
-The host writes the delay, then CONTROL.apply: it holds from the next beat on.
+The host writes delay and mode, then CONTROL.apply: they hold from the next beat on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REGISTERS = RegisterMap(
                 Field("depth", 8, DEPTH_BITS, Access.READ, "Beats that wait for their phasors.", unit="beat"),
             ),
             control=(
-                Field("apply", 0, 1, Access.COMMAND, "Use the delay as written, from the next beat on."),
+                Field("apply", 0, 1, Access.COMMAND, "Use delay and mode as written, from the next beat on."),
                 Field("clear_counters", 1, 1, Access.COMMAND, "Set all counters to zero."),
             ),
             status=(Field("saturated", 0, 1, Access.STICKY, "A word was clipped."),),
@@ -39,6 +39,20 @@ REGISTERS = RegisterMap(
             0x18,
             "Counter; stays at its largest value.",
             (Field("count", 0, COUNTER_BITS, Access.READ, "Words that were clipped.", unit="word"),),
+        ),
+        Register(
+            "mode",
+            0x1C,
+            "What the samples are.",
+            (
+                Field(
+                    "noise",
+                    0,
+                    1,
+                    Access.READ_WRITE,
+                    "Noise alone, for a calibration: it is not turned, but goes the same way.",
+                ),
+            ),
         ),
     ),
 )
