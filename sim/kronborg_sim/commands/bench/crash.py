@@ -9,9 +9,10 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kronborg.console.progress import RunProgress
 from kronborg.console.units import grouped
@@ -21,6 +22,7 @@ from .outcome import Outcome, whole
 if TYPE_CHECKING:
     from ...network.pair import Pair
     from ...network.processes import Processes
+    from ...network.web import Web
 
 EXTRA = "network"
 KEY_BYTES = 32
@@ -28,6 +30,9 @@ LIFETIME_SECONDS = 2
 LOW_BYTES, REFILL_BYTES = 1 << 17, 1 << 19
 COUPLES = (("alice", "kme-a", "bob", "kme-b"), ("bob", "kme-b", "alice", "kme-a"), ("carol", "kme-a", "dave", "kme-b"))
 """Masters and slaves: there are masters at both ends."""
+RING = (("a", "b"), ("b", "c"), ("c", "d"), ("d", "a"))
+RING_COUPLES = tuple((f"sae-{one}", one, f"sae-{other}", other) for one, other in ("ac", "ca", "db", "ab"))
+"""Over either of two nodes, over both, and over a direct link."""
 PAUSE_SECONDS = 0.05
 """After a refusal."""
 LONGEST_LIFE = 0.6
@@ -38,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the bench's arguments."""
     parser.add_argument("--kills", type=float, default=200, metavar="N", help="(default 200)")
     parser.add_argument("--seed", type=float, default=1, metavar="N", help="of the moments (default 1)")
+    parser.add_argument("--relay", action="store_true", help="a ring of four KMEs whose keys go over others")
 
 
 def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
@@ -51,17 +57,23 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     # They bring the extra `network`, which no other bench needs.
     from ...network.pair import make_pair
     from ...network.processes import Processes
+    from ...network.web import make_web
 
-    draw = random.Random(seed)
+    draw, keys = random.Random(seed), f"lifetime_seconds = {LIFETIME_SECONDS}"
     with tempfile.TemporaryDirectory() as folder:
-        pair = make_pair(Path(folder), keys=f"lifetime_seconds = {LIFETIME_SECONDS}")
-        with Processes(pair) as kmes:
-            kmes.fill(REFILL_BYTES)
-            load = Load(kmes)
+        pair: Pair | Web = (
+            make_web(Path(folder), RING, keys=keys, relay="timeout_seconds = 2.0")
+            if options.relay
+            else make_pair(Path(folder), keys=keys)
+        )
+        _fill(pair)
+        processes: Any = Processes  # of either
+        with processes(pair) as kmes:
+            load = Load(kmes, RING_COUPLES if options.relay else COUPLES)
             with progress.stage("kills", kills) as stage:
                 for _ in range(kills):
                     time.sleep(draw.uniform(0, LONGEST_LIFE))
-                    names = draw.choice([["kme-a"], ["kme-b"], ["kme-a", "kme-b"]])
+                    names = draw.sample(sorted(pair.files), draw.choice([1, 1, 2]))
                     for name in names:
                         kmes.kill(name)
                     time.sleep(draw.uniform(0, LONGEST_LIFE / 2))
@@ -79,14 +91,14 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
 class Load:
     """SAEs that fetch keys without a pause, and remember each."""
 
-    def __init__(self, kmes: Processes[Pair]) -> None:
+    def __init__(self, kmes: Processes[Any], couples: Sequence[tuple[str, str, str, str]]) -> None:
         self._kmes = kmes
         self._ending = threading.Event()
         self._lock = threading.Lock()
         self.to_masters: list[tuple[str, bytes]] = []
         self.to_slaves: list[tuple[str, bytes]] = []
         self.refused: Counter[str] = Counter()
-        self._threads = [threading.Thread(target=self._fetch, args=each) for each in COUPLES for _ in range(2)]
+        self._threads = [threading.Thread(target=self._fetch, args=each) for each in couples for _ in range(2)]
         for thread in self._threads:
             thread.start()
 
@@ -120,9 +132,13 @@ class Load:
 
     def refill(self) -> None:
         """Add blocks where the pools run low; it is part of the load."""
-        low = min(_accounts(self._kmes.pair, kme)[pool]["ready"] for kme in ("kme-a", "kme-b") for pool in (0, 1))
-        if low < LOW_BYTES:
-            self._kmes.pair.fill([2 * REFILL_BYTES])
+        from ...network.accounts import accounts, links_of
+
+        network = self._kmes.pair
+        for link, ends in links_of(network).items():
+            low = min(account["ready"] for kme in ends for account in accounts(network, kme, link))
+            if low < LOW_BYTES:
+                _fill(network, link)
 
     def end(self) -> None:
         """Stop fetching."""
@@ -130,14 +146,16 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def outcome(self, pair: Pair, kills: int, seed: int, unsettled: str) -> Outcome:
-        """Count, once both KMEs have ended."""
+    def outcome(self, pair: Pair | Web, kills: int, seed: int, unsettled: str) -> Outcome:
+        """Count, once all KMEs have ended."""
+        from ...network.accounts import unaccounted as find_unaccounted
+
         masters, slaves = Counter(self.to_masters), Counter(self.to_slaves)
         bits_of_masters = Counter(bits for _, bits in self.to_masters)
         twice = sum(number - 1 for counted in (masters, slaves, bits_of_masters) for number in counted.values())
         told = dict(self.to_masters)
         mismatched = sum(told.get(name) != bits for name, bits in slaves)
-        unaccounted = _unaccounted(pair, len(masters), len(slaves))
+        unaccounted = find_unaccounted(pair, [name for name, _ in masters], [name for name, _ in slaves], KEY_BYTES)
         figures = {
             "kills": kills,
             "delivered_twice": twice,
@@ -161,55 +179,23 @@ class Load:
         return Outcome(figures, table, fault or ("" if masters and slaves else "no key was delivered at all"))
 
 
-def _accounts(pair: Pair, kme: str) -> list[dict[str, int]]:
-    from kronborg.network.key_pools import KeyPools
+def _fill(network: Pair | Web, link: str = "") -> None:
+    """Add a block to one link, or to all."""
+    from ...network.web import Web, link_name
 
-    from ...network.pair import LINK
-
-    database = pair.config(kme).store.open()
-    try:
-        return [KeyPools(database).account(LINK, pool) for pool in (0, 1)]
-    finally:
-        database.close()
+    if isinstance(network, Web):
+        network.fill(2 * REFILL_BYTES, [ends for ends in network.links if link in ("", link_name(ends))])
+    else:
+        network.fill([2 * REFILL_BYTES])
 
 
-def _settle(pair: Pair) -> str:
-    """Wait until what was void or expired is noted at both ends; says what is not."""
-    end = time.monotonic() + 30 + LIFETIME_SECONDS
+def _settle(network: Pair | Web) -> str:
+    """Wait until what was void or expired is noted at all ends; says what is not."""
+    from ...network.accounts import settled
+
+    end = time.monotonic() + 60 + LIFETIME_SECONDS
     while time.monotonic() < end:
-        ends = [_accounts(pair, kme) for kme in ("kme-a", "kme-b")]
-        pending = any(account["reserved"] for accounts in ends for account in accounts)
-        if not pending and all(ends[0][pool]["ready"] == ends[1][pool]["ready"] for pool in (0, 1)):
+        if settled(network):
             return ""
-        time.sleep(0.2)
+        time.sleep(0.5)
     return "the ends do not agree on what is left"
-
-
-def _unaccounted(pair: Pair, to_masters: int, to_slaves: int) -> int:
-    """Keys (of KEY_BYTES) of which the two ends' accounts do not say the same, or that are in none.
-
-    Raises:
-        StoreDamaged: a store fails its check.
-    """
-    from kronborg.network.key_pools import KeyPools
-
-    ends = []
-    for kme in ("kme-a", "kme-b"):
-        database = pair.config(kme).store.open()
-        KeyPools(database).check()
-        ((blocks,),) = database.rows("SELECT SUM((bits / 8 - 16) / 2) FROM block WHERE state = 'pooled'")
-        database.close()
-        ends.append((_accounts(pair, kme), int(blocks)))
-    off = 0
-    for pool in (0, 1):
-        master, slave = ends[pool][0][pool], ends[1 - pool][0][pool]
-        off += sum(abs(accounts[pool]["pooled"] - blocks) for accounts, blocks in ends)
-        # `pooled` is the sum of all others.
-        off += sum(abs(2 * account["pooled"] - sum(account.values())) for account in (master, slave))
-        off += abs(master["ready"] - slave["ready"])
-        # The slave's end may have seen expire what the master's end voids; nothing else may be booked otherwise.
-        off += max(0, slave["delivered"] - master["delivered"]) + max(0, slave["voided"] - master["voided"])
-    # More may be booked as delivered than arrived: an answer that was cut off. Never less.
-    booked = [sum(ends[(pool + role) % 2][0][pool]["delivered"] for pool in (0, 1)) for role in (0, 1)]
-    off += sum(max(0, KEY_BYTES * number - size) for number, size in zip((to_masters, to_slaves), booked, strict=True))
-    return -(-off // KEY_BYTES)
