@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kronborg.console.progress import RunProgress
 from kronborg.console.units import grouped
+from kronborg.errors import KronborgError
 
 from .outcome import Outcome, whole
 
@@ -69,6 +70,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
         _fill(pair)
         processes: Any = Processes  # of either
         with processes(pair) as kmes:
+            _wait_for_key(pair)
             load = Load(kmes, RING_COUPLES if options.relay else COUPLES)
             with progress.stage("kills", kills) as stage:
                 for _ in range(kills):
@@ -187,6 +189,22 @@ def _fill(network: Pair | Web, link: str = "") -> None:
         network.fill(2 * REFILL_BYTES, [ends for ends in network.links if link in ("", link_name(ends))])
     else:
         network.fill([2 * REFILL_BYTES])
+
+
+def _wait_for_key(network: Pair | Web) -> None:
+    """Wait until the KMEs have taken up what their links have. Raises KronborgError."""
+    from ...network.accounts import accounts, links_of
+
+    end = time.monotonic() + 60
+    while not all(
+        account["ready"]
+        for link, ends in links_of(network).items()
+        for kme in ends
+        for account in accounts(network, kme, link)
+    ):
+        if time.monotonic() > end:
+            raise KronborgError("the KMEs do not take up the blocks of their links")
+        time.sleep(0.1)
 
 
 def _settle(network: Pair | Web) -> str:
