@@ -146,3 +146,31 @@ def test_an_interrupted_run_leaves_the_stores_as_they_were(tmp_path: Path, numbe
     assert rest.splitlines()[-1] == "kronborg run: interrupted"
     assert "Traceback" not in rest
     assert blocks(tmp_path / "keys" / "alice.sqlite") == blocks(tmp_path / "keys" / "bob.sqlite") == []
+
+
+DRAWN = ["run", "--light", "drawn", "--symbols", "6e5", "--distance", "2", "--epsilon", "1e-9", "--plain"]
+
+
+def test_without_optics_symbols_are_drawn_and_become_the_same_key_again(tmp_path: Path) -> None:
+    figures = []
+    for name in ("first", "second"):
+        finished = kronborg_in(tmp_path)(*DRAWN, "--store", name, "--json", f"{name}.json")
+        assert finished.returncode == 0, finished.stderr
+        assert "calibration" not in finished.stderr
+        assert "pilot" not in finished.stdout
+        figures.append(json.loads((tmp_path / f"{name}.json").read_text()))
+        for times in ("wall_seconds", "stage_seconds"):
+            del figures[-1][times]
+    assert figures[0] == figures[1]
+    assert figures[0]["keys_identical"] is True
+    assert figures[0]["key_bits"] > 0
+    assert figures[0]["pilot_snr_db"] is figures[0]["linewidth_hz"] is None
+    assert not (tmp_path / "report.html").exists()
+    assert blocks(tmp_path / "first" / "bob.sqlite") == blocks(tmp_path / "second" / "alice.sqlite")
+
+
+def test_a_channel_that_is_tapped_in_mid_run_gives_no_key(tmp_path: Path) -> None:
+    finished = kronborg_in(tmp_path)(*DRAWN, "--tap-from", "2", "--tap-noise", "0.5")
+    assert finished.returncode == 3
+    assert "no key: " in finished.stderr
+    assert blocks(tmp_path / "keys" / "alice.sqlite") == blocks(tmp_path / "keys" / "bob.sqlite") == []

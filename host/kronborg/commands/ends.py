@@ -10,7 +10,7 @@ from pathlib import Path
 from ..board import Scenario
 from ..errors import InputError
 from ..link.key_pool import KeyPool
-from ..link.light import open_light
+from ..link.light import Tap, open_light
 from ..link.planning import choose_modulation
 from ..link.service import End
 from ..link.signatures import SigningKeys
@@ -59,6 +59,24 @@ def add_end_arguments(parser: argparse.ArgumentParser, end: str) -> None:
         "--modulation-variance", type=float, metavar="SNU", help="V_A per quadrature (default: best for the channel)"
     )
     world.add_argument("--seed", type=int, default=1, help="of the simulated light (default %(default)s)")
+    add_tap_arguments(world)
+
+
+def add_tap_arguments(parser: argparse._ActionsContainer) -> None:
+    """Declare the eavesdropper of a simulated light."""
+    parser.add_argument("--tap-from", type=int, metavar="FRAME", help="an eavesdropper taps from this frame on")
+    parser.add_argument(
+        "--tap-noise",
+        type=float,
+        default=0.3,
+        metavar="SNU",
+        help="that adds so much excess noise at the channel's input (default %(default)g)",
+    )
+
+
+def tap_of(options: argparse.Namespace) -> Tap | None:
+    """The eavesdropper, if one is asked for."""
+    return None if options.tap_from is None else Tap(options.tap_from, options.tap_noise)
 
 
 def address(text: str) -> tuple[str, int]:
@@ -100,7 +118,7 @@ def open_end(options: argparse.Namespace, name: str) -> Iterator[End]:
         epsilons, fraction = Epsilons.within(options.epsilon), options.estimation_fraction
         choice = choose_modulation(scenario, int(options.symbols), fraction, epsilons)
         variance = choice.modulation_variance_snu
-    light = open_light(options.light, scenario, variance, options.seed)
+    light = open_light(options.light, scenario, variance, options.seed, tap_of(options))
     if bool(options.signing_key) != bool(options.peer_key):
         raise InputError("--signing-key and --peer-key go together: this end's private key, the other end's public one")
     if options.signing_key and options.secret:

@@ -14,6 +14,7 @@ from ..console.report import write_report
 from ..console.summary import write_summary
 from ..errors import InputError, KronborgError
 from ..link.run import RunSettings, run_link
+from .ends import add_tap_arguments, tap_of
 
 WORLD = Scenario()
 
@@ -41,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--farm", metavar="WHERE", help="decode in so many processes, or on a Ray cluster: HOST:PORT (default: here)"
     )
+    parser.add_argument(
+        "--light",
+        metavar="NAME",
+        help="no optics and no pictures: symbols from this light, such as `drawn` from the channel model",
+    )
+    add_tap_arguments(parser)
     parser.add_argument("--board", default="model", help="board to run on (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated world (default %(default)s)")
     parser.add_argument(
@@ -84,9 +91,11 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed,
         store=options.store,
         farm=options.farm,
+        light=options.light,
+        tap=tap_of(options),
     )
     # What cannot be written is better said before a minute of work than after.
-    for target in (options.report, options.json):
+    for target in (None if options.light else options.report, options.json):
         if target and str(target) != "-":
             check_writable(target)
     with RunProgress(plain=options.plain) as progress:
@@ -96,7 +105,8 @@ def run(options: argparse.Namespace) -> int:
         print(result.to_json(), end="")
     elif options.json:
         write_text(options.json, result.to_json())
-    write_report(options.report, result, pictures)
+    if pictures is not None:
+        write_report(options.report, result, pictures)
     if not result.keys_identical:
         raise KronborgError("the two ends hold different keys: void the last block of both stores")
     return 0

@@ -156,8 +156,8 @@ def _light(result: RunResult, pictures: Pictures) -> str:
         + _figure(
             plots.phase_track(pictures),
             "Phase of the pilot in one frame.",
-            f"Two lasers with {si(result.linewidth_hz, 'Hz')} of linewidth together make a random walk; a smooth curve "
-            "below it is a drift of their beat. Jumps of 2π would be cycle slips: there must be none.",
+            f"Two lasers with {si(result.linewidth_hz or 0.0, 'Hz')} of linewidth together make a random walk; a "
+            "smooth curve below it is a drift of their beat. Jumps of 2π would be cycle slips: there must be none.",
         )
         + "\n</div>"
     )

@@ -23,13 +23,13 @@ class RunResult:
         simulated_board: whether lasers, fibre and detector were simulated.
         distance_km: length of the fibre.
         loss_db: its loss.
-        linewidth_hz: sum of the two lasers' linewidths.
+        linewidth_hz: sum of the two lasers' linewidths; None where symbols are drawn without any.
         symbol_rate_hz: symbols per second on the fibre.
         frames_sent: frames that Alice sent.
         frames_received: frames that Bob found.
         symbols: payload symbols sent; the key rates are per one of these, lost frames and disclosed symbols included.
         modulation_variance_snu: V_A, per quadrature.
-        pilot_snr_db: pilot power over noise power, in the bandwidth of the symbol rate.
+        pilot_snr_db: pilot power over noise power, in the bandwidth of the symbol rate; None without a pilot.
         transmittance: estimate of the channel's T.
         transmittance_worst_case: T of the link, among those the data allow, that an eavesdropper knows most of.
         excess_noise_snu: estimate of the excess noise xi at the channel's input.
@@ -65,13 +65,13 @@ class RunResult:
     simulated_board: bool
     distance_km: float
     loss_db: float
-    linewidth_hz: float
+    linewidth_hz: float | None
     symbol_rate_hz: float
     frames_sent: int
     frames_received: int
     symbols: int
     modulation_variance_snu: float
-    pilot_snr_db: float
+    pilot_snr_db: float | None
     transmittance: float
     transmittance_worst_case: float
     excess_noise_snu: float

@@ -47,8 +47,8 @@ def sections(result: RunResult) -> list[Section]:
                 ),
                 ("excess noise, worst case", msnu(result.excess_noise_worst_case_snu)),
                 ("excess noise, key up to", msnu(result.null_key_excess_noise_snu)),
-                ("laser linewidths, sum", si(result.linewidth_hz, "Hz")),
-                ("pilot SNR", f"{result.pilot_snr_db:.1f} dB"),
+                *([] if result.linewidth_hz is None else [("laser linewidths, sum", si(result.linewidth_hz, "Hz"))]),
+                *([] if result.pilot_snr_db is None else [("pilot SNR", f"{result.pilot_snr_db:.1f} dB")]),
             ],
         ),
         (

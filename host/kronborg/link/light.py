@@ -8,6 +8,7 @@ its own half.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from ..board import Scenario
 from ..errors import InputError
 from ..postprocessing.calibration import ShotNoise
+from ..postprocessing.security import HIGHEST_SNU
 
 
 class Light(Protocol):
@@ -47,8 +49,32 @@ class Light(Protocol):
         ...
 
 
-def open_light(name: str, scenario: Scenario, modulation_variance_snu: float, seed: int) -> Light:
-    """The light with this name.
+@dataclass(frozen=True)
+class Tap:
+    """An eavesdropper that a simulated light has, to see that no key comes of it.
+
+    Attributes:
+        first_frame: number of the first frame that is tapped.
+        excess_noise_snu: what that adds, at the channel's input.
+
+    Raises:
+        InputError: no such frame, or no such noise.
+    """
+
+    first_frame: int
+    excess_noise_snu: float
+
+    def __post_init__(self) -> None:
+        if self.first_frame < 0:
+            raise InputError(f"a tap cannot begin at frame {self.first_frame}: the first is 0")
+        if not 0 <= self.excess_noise_snu <= HIGHEST_SNU:
+            raise InputError(f"a tap's noise of {self.excess_noise_snu:g} SNU is outside [0, {HIGHEST_SNU:g}]")
+
+
+def open_light(
+    name: str, scenario: Scenario, modulation_variance_snu: float, seed: int, tap: Tap | None = None
+) -> Light:
+    """The light with this name; a simulated one may be tapped.
 
     Raises:
         InputError: there is none.
@@ -56,5 +82,6 @@ def open_light(name: str, scenario: Scenario, modulation_variance_snu: float, se
     offered = {point.name: point for point in entry_points(group="kronborg.lights")}
     if name not in offered:
         raise InputError(f"no light is called {name!r}: choose from {', '.join(sorted(offered)) or 'none'}")
-    light: Light = offered[name].load()(scenario, modulation_variance_snu, seed)
+    more = {} if tap is None else {"tap": tap}
+    light: Light = offered[name].load()(scenario, modulation_variance_snu, seed, **more)
     return light

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from .acquisition import acquire
 from .alice import Alice
 from .bob import Bob
 from .frame_format import FrameFormat, Preamble
+from .light import Tap, open_light
 from .pictures import POINTS, phase_track, power_density, uncompensated
 from .planning import choose_modulation, expected_link, phase_variance
 from .positions import complex_symbols
@@ -42,7 +43,10 @@ SEARCH_SAMPLES = 8192
 """The capture is triggered; the frame begins within so many samples."""
 
 MOST_SYMBOLS = 10**8
-"""Of one run: each takes some 40 bytes of memory."""
+"""Of one run over a board's optics: each takes some 20 bytes of memory."""
+
+MOST_DRAWN_SYMBOLS = 10**9
+"""Of one run on a light that draws symbols when they are needed: each takes some 3 bytes, for the raw keys."""
 
 DARK_CAPTURES = 4
 """Of electronic noise: at 13 dB below shot noise it need not be known as well."""
@@ -80,6 +84,8 @@ class RunSettings:
         seed: of everything random in a simulation, whose keys are therefore no secrets.
         store: folder with the two ends' key stores.
         farm: where blocks are decoded, as `Farm` takes it; None for this process.
+        light: name of a light that symbols come from; None for the board's optics.
+        tap: an eavesdropper on a light.
     """
 
     scenario: Scenario
@@ -92,10 +98,15 @@ class RunSettings:
     seed: int
     store: Path
     farm: str | None = None
+    light: str | None = None
+    tap: Tap | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.symbols <= MOST_SYMBOLS:
-            raise InputError(f"{self.symbols} symbols are outside 1 to {MOST_SYMBOLS:g}: one run is held in memory")
+        most = MOST_SYMBOLS if self.light is None else MOST_DRAWN_SYMBOLS
+        if not 1 <= self.symbols <= most:
+            raise InputError(f"{self.symbols} symbols are outside 1 to {most:g}: one run is held in memory")
+        if self.tap is not None and self.light is None:
+            raise InputError("only a light can be tapped: give --light drawn, or leave --tap-from out")
         if not 0 < self.estimation_fraction < 1:
             raise InputError(f"an estimation fraction of {self.estimation_fraction:g} is outside (0, 1)")
         if not -20 <= self.pilot_snr_db <= 60:
@@ -121,19 +132,50 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], stage: S
         return list(pool.map(step, items))
 
 
+def choose_variance(settings: RunSettings, epsilons: Epsilons) -> float:
+    """V_A as it was asked for, or what promises the longest key on this link."""
+    if settings.modulation_variance_snu is not None:
+        return settings.modulation_variance_snu
+    linewidth = settings.scenario.linewidth_hz if settings.light is None else 0.0
+    return choose_modulation(
+        settings.scenario,
+        settings.frames * FRAME.symbols,
+        settings.estimation_fraction,
+        epsilons,
+        phase_variance(linewidth, FRAME.symbol_rate_hz, settings.pilot_snr_db),
+    ).modulation_variance_snu
+
+
 def plan_frame(settings: RunSettings, epsilons: Epsilons) -> FramePlan:
-    """What Alice plays on this link: V_A for the code that promises most, and the pilot that its SNR asks for."""
-    variance = settings.modulation_variance_snu
-    if variance is None:
-        variance = choose_modulation(
-            settings.scenario,
-            settings.frames * FRAME.symbols,
-            settings.estimation_fraction,
-            epsilons,
-            phase_variance(settings.scenario.linewidth_hz, FRAME.symbol_rate_hz, settings.pilot_snr_db),
-        ).modulation_variance_snu
+    """What Alice plays on this link: V_A, and the pilot that its SNR asks for."""
+    variance = choose_variance(settings, epsilons)
     link = expected_link(settings.scenario, variance)
     return FramePlan(FRAME, variance, settings.pilot_snr_db - 10 * np.log10(link.snr))
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What both ends hold once the light is out.
+
+    Attributes:
+        simulated: whether nothing of it is real.
+        sent: Alice's words, by frame.
+        received: Bob's symbols of the frames that he found, in sqrt(SNU).
+        modulation_variance_snu: V_A.
+        snu_per_word: sqrt(SNU) at the channel's input that one unit of Alice's words stands for.
+        shot_noise: Bob's calibration.
+        pilot_snr_db: the pilot's, if there was one.
+        draw: makes the pictures, if there is anything to be seen.
+    """
+
+    simulated: bool
+    sent: Mapping[int, NDArray[np.int16]]
+    received: Mapping[int, NDArray[np.complexfloating]]
+    modulation_variance_snu: float
+    snu_per_word: float
+    shot_noise: ShotNoise
+    pilot_snr_db: float | None = None
+    draw: Callable[[Bob], Pictures] | None = None
 
 
 def receive_emission(emission: Emission, plan: FramePlan) -> ReceivedFrame:
@@ -163,8 +205,8 @@ def calibrate_board(board: Board, receiver: Receiver, vacuum: int, stage: Stage)
     return calibrate(np.concatenate(shot), np.concatenate(dark))
 
 
-def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictures]:
-    """Run one link to the end.
+def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, Pictures | None]:
+    """Run one link to the end; there are no pictures of a light.
 
     Raises:
         NoKeyError: the link gives no secret key; the stores are as they were.
@@ -174,22 +216,15 @@ def run_link(settings: RunSettings, progress: RunProgress) -> tuple[RunResult, P
         return _run(settings, progress, place)
 
 
-def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[RunResult, Pictures]:
-    started = time.perf_counter()
-    epsilons = Epsilons.within(settings.epsilon)
-    stores = {end: settings.store / f"{end}.sqlite" for end in ("alice", "bob")}
-    for path in stores.values():
-        with KeyStore(path):
-            pass  # a folder that cannot be written is better found before the light is on
-    plan = plan_frame(settings, epsilons)
-    kept = settings.frames * FRAME.symbols * (1 - settings.estimation_fraction)
-    shortest = min(code.length for code in available_codes()) // 2
-    if kept < shortest:
-        raise NoKeyError(
-            f"no key: {kept:.0f} symbols would be left of which one block takes {shortest}; send more symbols"
-        )
-    board = open_board(settings.board, plan, settings.scenario, settings.seed)
+def over_optics(settings: RunSettings, epsilons: Epsilons, progress: RunProgress) -> Exchange:
+    """Calibrate, send and receive on a board.
 
+    Raises:
+        NoKeyError: the first frame was lost.
+        InputError: there is no such board, or it does not take such a frame.
+    """
+    plan = plan_frame(settings, epsilons)
+    board = open_board(settings.board, plan, settings.scenario, settings.seed)
     # One frame more than the key needs: its symbols are public, it sets the receiver up and makes the pictures.
     shown = board.frame(settings.frames)
     try:
@@ -207,28 +242,63 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
         shot_noise = calibrate_board(board, chain.receiver, settings.frames, stage)
     with progress.stage("light", settings.frames) as stage:
         frames = side_by_side(lambda index: exchange_frame(board, plan, index), range(settings.frames), stage)
-
     scale = 1 / np.sqrt(shot_noise.unit)
+    return Exchange(
+        board.simulated,
+        {index: words for index, (words, _) in enumerate(frames)},
+        {index: received.words * scale for index, (_, received) in enumerate(frames) if received is not None},
+        plan.modulation_variance_snu,
+        plan.snu_per_word,
+        shot_noise,
+        first.acquisition.pilot_snr_db,
+        lambda bob: draw(board, plan, shown, first, chain, shot_noise, bob),
+    )
+
+
+def over_light(settings: RunSettings, epsilons: Epsilons, name: str) -> Exchange:
+    """Symbols of a light. Raises InputError if there is none of that name."""
+    variance = choose_variance(settings, epsilons)
+    light = open_light(name, settings.scenario, variance, settings.seed, settings.tap)
+    sent, received = light.emit(0, settings.frames), light.receive(0, settings.frames)
+    return Exchange(light.simulated, sent, received, variance, light.snu_per_word, light.shot_noise)
+
+
+def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[RunResult, Pictures | None]:
+    started = time.perf_counter()
+    epsilons = Epsilons.within(settings.epsilon)
+    stores = {end: settings.store / f"{end}.sqlite" for end in ("alice", "bob")}
+    for path in stores.values():
+        with KeyStore(path):
+            pass  # a folder that cannot be written is better found before the light is on
+    kept = settings.frames * FRAME.symbols * (1 - settings.estimation_fraction)
+    shortest = min(code.length for code in available_codes()) // 2
+    if kept < shortest:
+        raise NoKeyError(
+            f"no key: {kept:.0f} symbols would be left of which one block takes {shortest}; send more symbols"
+        )
+    if settings.light is None:
+        exchange = over_optics(settings, epsilons, progress)
+    else:
+        exchange = over_light(settings, epsilons, settings.light)
+
     # A simulated link repeats itself from its seed, key and all; a real one asks the operating system.
-    randomness = np.random.default_rng([settings.seed, *b"key"]).bytes if board.simulated else secrets.token_bytes
+    simulated = exchange.simulated
+    randomness = np.random.default_rng([settings.seed, *b"key"]).bytes if simulated else secrets.token_bytes
     # Keys of a simulated link are no secrets: nobody shall take them for others.
-    name = "simulated" if board.simulated else "link"
-    sent = {index: words for index, (words, _) in enumerate(frames)}
-    alice = Alice(sent, plan.snu_per_word, stores["alice"], name, decode=place.decode)
+    name = "simulated" if simulated else "link"
+    alice = Alice(exchange.sent, exchange.snu_per_word, stores["alice"], name, decode=place.decode)
     bob = Bob(
         alice.handle,
-        {index: received.words * scale for index, (_, received) in enumerate(frames) if received is not None},
-        modulation_variance_snu=plan.modulation_variance_snu,
-        snu_per_word=plan.snu_per_word,
-        shot_noise=shot_noise,
+        exchange.received,
+        modulation_variance_snu=exchange.modulation_variance_snu,
+        snu_per_word=exchange.snu_per_word,
+        shot_noise=exchange.shot_noise,
         detector_efficiency=settings.scenario.detector_efficiency,
         epsilons=epsilons,
         store=stores["bob"],
         randomness=randomness,
         link=name,
     )
-    frames_received = sum(received is not None for _, received in frames)
-    del frames
     with progress.stage("estimation"):
         bob.announce()
         bob.estimate(settings.estimation_fraction)
@@ -252,17 +322,17 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
         excess_noise_snu=max(estimated.excess_noise_snu, 0.0),
     )
     result = RunResult(
-        seed=settings.seed if board.simulated else None,
-        simulated_board=board.simulated,
+        seed=settings.seed if simulated else None,
+        simulated_board=simulated,
         distance_km=scenario.distance_km,
         loss_db=scenario.loss_db,
-        linewidth_hz=scenario.linewidth_hz,
+        linewidth_hz=scenario.linewidth_hz if settings.light is None else None,
         symbol_rate_hz=FRAME.symbol_rate_hz,
         frames_sent=settings.frames,
-        frames_received=frames_received,
+        frames_received=len(exchange.received),
         symbols=symbols,
-        modulation_variance_snu=plan.modulation_variance_snu,
-        pilot_snr_db=first.acquisition.pilot_snr_db,
+        modulation_variance_snu=exchange.modulation_variance_snu,
+        pilot_snr_db=exchange.pilot_snr_db,
         transmittance=estimated.transmittance,
         transmittance_worst_case=estimated.worst_case.transmittance,
         excess_noise_snu=estimated.excess_noise_snu,
@@ -270,7 +340,7 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
         excess_noise_worst_case_snu=estimated.worst_case.excess_noise_snu,
         null_key_excess_noise_snu=null_key_excess_noise(link, min(beta, 1.0)),
         detector_efficiency=scenario.detector_efficiency,
-        electronic_noise_snu=shot_noise.electronic_noise_snu,
+        electronic_noise_snu=exchange.shot_noise.electronic_noise_snu,
         snr=bob.snr,
         code_rate=rate,
         reconciliation_efficiency=beta,
@@ -290,7 +360,7 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
         wall_seconds=time.perf_counter() - started,
         stage_seconds=progress.seconds,
     )
-    return result, draw(board, plan, shown, first, chain, shot_noise, bob)
+    return result, None if exchange.draw is None else exchange.draw(bob)
 
 
 def draw(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kronborg.board import Scenario
 from kronborg.errors import InputError
+from kronborg.link.light import Tap
 from kronborg.link.planning import expected_link
 from kronborg.postprocessing.calibration import ShotNoise
 
@@ -65,8 +66,7 @@ class DrawnLight:
         modulation_variance_snu: V_A.
         seed: of everything; the two ends of a link need the same.
         frame_symbols: symbols in a frame.
-        tapped_from: number of the first frame that an eavesdropper taps; None for never.
-        tapped_excess_noise_snu: what the tap adds, at the channel's input.
+        tap: an eavesdropper, if there is one.
     """
 
     simulated = True
@@ -78,8 +78,7 @@ class DrawnLight:
         seed: int,
         *,
         frame_symbols: int = 128_000,
-        tapped_from: int | None = None,
-        tapped_excess_noise_snu: float = 0.0,
+        tap: Tap | None = None,
     ) -> None:
         self.frame_symbols = frame_symbols
         self.modulation_variance_snu = modulation_variance_snu
@@ -87,7 +86,7 @@ class DrawnLight:
         self.detector_efficiency = scenario.detector_efficiency
         self.shot_noise = ShotNoise(WORDS_PER_SNU_ROOT**2, scenario.electronic_noise_snu, _UNIT_STD)
         self._link = expected_link(scenario, modulation_variance_snu)
-        self._seed, self._tapped_from, self._tap = seed, tapped_from, tapped_excess_noise_snu
+        self._seed, self._tap = seed, tap
         received = self._link.gain_squared * modulation_variance_snu + self._link.noise_variance_snu
         if 8 * math.sqrt(received) * WORDS_PER_SNU_ROOT > 32767:
             raise InputError(f"a modulation variance of {modulation_variance_snu:g} SNU does not fit Bob's words")
@@ -106,8 +105,9 @@ class DrawnLight:
         return Drawn(range(first, first + count), self._received)
 
     def _received(self, frame: int) -> NDArray[np.complex64]:
-        tapped = self._tapped_from is not None and frame >= self._tapped_from
-        noise = self._link.noise_variance_snu + (self._link.gain_squared * self._tap if tapped else 0.0)
+        noise = self._link.noise_variance_snu
+        if self._tap is not None and frame >= self._tap.first_frame:
+            noise += self._link.gain_squared * self._tap.excess_noise_snu
         rng = np.random.default_rng([self._seed, frame, 1])
         scale = np.float32(math.sqrt(self._link.gain_squared) * self.snu_per_word * WORDS_PER_SNU_ROOT)
         symbols = rng.standard_normal((self.frame_symbols, 2), np.float32)

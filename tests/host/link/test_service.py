@@ -16,6 +16,7 @@ from kronborg.errors import NoKeyError, ProtocolError
 from kronborg.link import messages, wire
 from kronborg.link.channel import HEADER, SIGNED, Channel
 from kronborg.link.key_pool import KeyPool, PoolDry
+from kronborg.link.light import Tap
 from kronborg.link.service import NEXT_FRAME, ONE_TIME_KEYS, SIGNATURES, AliceService, BobService, End
 from kronborg.link.signatures import SigningKeys
 from kronborg.network.key_store import KeyStore
@@ -290,7 +291,7 @@ def test_an_old_greeting_of_bobs_voids_nothing_at_alices_end(
 
 
 def test_a_tap_in_mid_run_leaves_no_key_from_that_round_on_and_the_link_alive(open_end: Opened) -> None:
-    tap = {"tapped_from": 2 * FRAMES, "tapped_excess_noise_snu": 0.9}
+    tap = {"tap": Tap(2 * FRAMES, 0.9)}
     alice, bob = open_end("alice", **tap), open_end("bob", **tap)
     service = bob_service(bob)
     said = run(alice, service, 5)

@@ -19,10 +19,10 @@ from kronborg.link.bob import Bob
 from kronborg.link.planning import choose_modulation, expected_link, modulation_for, phase_variance
 from kronborg.link.schemes import EightDimensions, Slices, choose_scheme, expected_bits, scheme_named
 from kronborg.network.key_store import KeyStore
-from kronborg.postprocessing.budget import Epsilons
+from kronborg.postprocessing.budget import Epsilons, sliced_key_budget
+from kronborg.postprocessing.raw_entropy import PairEntropy
 from kronborg.postprocessing.reconciliation import choose_code
-from kronborg.postprocessing.reconciliation.slices import DISCLOSED, Slicer, letters_for
-from kronborg.postprocessing.security import holevo_bound
+from kronborg.postprocessing.reconciliation.slices import DISCLOSED, Slicer, entropy, letters_for
 from kronborg_sim.devices.drawn_light import DrawnLight
 
 SCENARIO = Scenario(distance_km=0.0, excess_noise_snu=0.001, detector_efficiency=1.0, electronic_noise_snu=0.01)
@@ -95,14 +95,26 @@ def test_both_ends_distil_the_same_key_and_every_disclosed_bit_has_a_line(tmp_pa
         (label, pytest.approx(epsilon)) for label, epsilon in budget.epsilons
     ]
     assert budget.epsilon <= EPSILONS.total
-    # A Gaussian's integers have the entropy that was counted, but for what chance takes; and the key is no longer than
-    # the channel as it is allows with endless symbols.
+    # What was counted is the entropy of a Gaussian's integers less a little; and the key is no longer than the formula
+    # grants for the channel as it is.
     scheme = link.bob._scheme
-    step_entropy = scheme.rate(link.bob.snr) + scheme.slicer.disclosed_bits / scheme.length
-    counted = lines["entropy of Bob's integers, counted"] / BLOCK
-    assert 2 * step_entropy - 0.05 < counted < 2 * step_entropy + 0.005
-    rate = 2 * scheme.rate(link.true.snr) - holevo_bound(link.true)
-    assert 0.1 * rate < budget.key_bits / BLOCK < rate
+    variance = link.true.noise_variance_snu * (1 + link.true.snr)
+    true = PairEntropy(BLOCK, 2 * entropy(variance / scheme.noise_variance_snu - 1))
+    assert true.bits - 0.05 < lines["entropy of Bob's integers, counted"] / BLOCK < true.bits + 0.005
+    granted = sliced_key_budget(
+        blocks=1,
+        blocks_tried=1,
+        block_symbols=BLOCK,
+        low_bits=scheme.slicer.low_bits,
+        syndrome_bits=scheme.slicer.syndrome_bits,
+        hashed_bits=scheme.hashed_bits,
+        letters=scheme.slicer.letters,
+        entropy=true,
+        snr=link.bob.snr,
+        worst_case=link.true,
+        epsilons=Epsilons.within(EPSILONS.total, entropy=True),
+    )
+    assert 0.3 * granted.key_bits < budget.key_bits <= granted.key_bits
 
 
 def test_a_lost_block_is_revealed_and_the_channel_estimated_from_it(tmp_path: Path) -> None:
