@@ -10,7 +10,7 @@ setup(
         Extension(
             "kronborg._native",
             sources=[f"{NATIVE}/{name}.cpp" for name in ("decoder", "byte_decoder", "toeplitz", "moments")],
-            depends=[f"{NATIVE}/{name}" for name in ("graph.h", "byte_rows.inc", "additive_fft.inc")],
+            depends=[f"{NATIVE}/{name}" for name in ("graph.h", "processor.h", "byte_rows.inc", "additive_fft.inc")],
             language="c++",
             extra_compile_args=["-std=c++17", "-O3"],
             optional=True,

@@ -5,14 +5,10 @@
 // reading is at an odd place, and the results go to a second copy, for others of the row still read the first.
 
 #include "graph.h"
+#include "processor.h"
 
 #include <new>
 #include <vector>
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define KRONBORG_X86 1
-#include <immintrin.h>
-#endif
 
 using kronborg::Graph;
 
@@ -105,15 +101,13 @@ struct Columns {
 
 namespace avx512 {
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
+#define TARGET __attribute__((target(KRONBORG_FOR_AVX512_BYTES)))
 #define SMALL TARGET static inline __attribute__((always_inline))
 
 constexpr int32_t LANES = 64, HALF = 32;
 typedef __m512i Bytes;
 typedef __m512i Word;
-struct Words { Word low, high; };
 struct Table { Bytes low, high; };
-struct Tables { Table to_sum, from_sum; };
 
 SMALL Bytes load(const void *from) { return _mm512_loadu_si512(from); }
 SMALL void store(void *to, Bytes value) { _mm512_storeu_si512(to, value); }
@@ -127,7 +121,6 @@ SMALL Bytes signed_by(Bytes a, Bytes sign) {
     return _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(sign), _mm512_setzero_si512(), a);
 }
 SMALL Table load_table(const uint8_t *from) { return {load(from), load(from + 64)}; }
-SMALL Tables load_tables(const ByteTables &tables) { return {load_table(tables.to_sum), load_table(tables.from_sum)}; }
 SMALL Bytes look_up(const Table &table, Bytes index) { return _mm512_permutex2var_epi8(table.low, index, table.high); }
 
 SMALL Word load_word(const int16_t *from) { return _mm512_loadu_si512(from); }
@@ -142,26 +135,15 @@ SMALL Word correction_of(Word sum, const Table &table, int shift) {
     const Word index = _mm512_min_epu16(_mm512_srl_epi16(sum, _mm_cvtsi32_si128(shift)), _mm512_set1_epi16(127));
     return _mm512_maskz_permutex2var_epi8(0x5555555555555555u, table.low, index, table.high);
 }
-SMALL Word pair(Word a, Word b, const Table &correction, int shift) {
-    const Word least = _mm512_min_epu16(a, b), most = _mm512_max_epu16(a, b);
-    const Word more = correction_of(_mm512_adds_epu16(a, b), correction, shift);
-    const Word fewer = correction_of(_mm512_sub_epi16(most, least), correction, shift);
-    return _mm512_subs_epu16(_mm512_add_epi16(least, more), fewer);
-}
-
-SMALL Words load_words(const int16_t *from) { return {load_word(from), load_word(from + HALF)}; }
-SMALL void store_words(int16_t *to, const Words &value) {
-    store_word(to, value.low);
-    store_word(to + HALF, value.high);
-}
-SMALL Words words_of(Bytes a) {
-    return {_mm512_cvtepi8_epi16(_mm512_castsi512_si256(a)), _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(a, 1))};
-}
-SMALL Words add_words(const Words &a, const Words &b) { return {add_word(a.low, b.low), add_word(a.high, b.high)}; }
-SMALL Words less_words(const Words &a, const Words &b) { return {less_word(a.low, b.low), less_word(a.high, b.high)}; }
-SMALL Bytes cut(const Words &a, int shift) {
+SMALL Word smaller(Word a, Word b) { return _mm512_min_epu16(a, b); }
+SMALL Word larger(Word a, Word b) { return _mm512_max_epu16(a, b); }
+SMALL Word sum(Word a, Word b) { return _mm512_adds_epu16(a, b); }
+SMALL Word difference(Word a, Word b) { return _mm512_subs_epu16(a, b); }
+SMALL Word low_words(Bytes a) { return _mm512_cvtepi8_epi16(_mm512_castsi512_si256(a)); }
+SMALL Word high_words(Bytes a) { return _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(a, 1)); }
+SMALL Bytes cut(Word low, Word high, int shift) {
     const __m128i count = _mm_cvtsi32_si128(shift);
-    const Bytes mixed = _mm512_packs_epi16(_mm512_sra_epi16(a.low, count), _mm512_sra_epi16(a.high, count));
+    const Bytes mixed = _mm512_packs_epi16(_mm512_sra_epi16(low, count), _mm512_sra_epi16(high, count));
     return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), mixed);
 }
 
@@ -173,15 +155,13 @@ SMALL Bytes cut(const Words &a, int shift) {
 
 namespace avx2 {
 
-#define TARGET __attribute__((target("avx2")))
+#define TARGET __attribute__((target(KRONBORG_FOR_AVX2)))
 #define SMALL TARGET static inline __attribute__((always_inline))
 
 constexpr int32_t LANES = 32, HALF = 16;
 typedef __m256i Bytes;
 typedef __m256i Word;
-struct Words { Word low, high; };
 struct Table { const uint8_t *entries; };
-struct Tables { Table to_sum, from_sum; };
 
 SMALL Bytes load(const void *from) { return _mm256_loadu_si256((const __m256i *)from); }
 SMALL void store(void *to, Bytes value) { _mm256_storeu_si256((__m256i *)to, value); }
@@ -196,7 +176,6 @@ SMALL Bytes signed_by(Bytes a, Bytes sign) {
     return _mm256_sub_epi8(_mm256_xor_si256(a, negative), negative);
 }
 SMALL Table load_table(const uint8_t *from) { return {from}; }
-SMALL Tables load_tables(const ByteTables &tables) { return {load_table(tables.to_sum), load_table(tables.from_sum)}; }
 // Sixteen entries at a time: what is not among them gets an index with its top bit set, which looks zero up.
 SMALL Bytes look_up(const Table &table, Bytes index) {
     Bytes found = _mm256_setzero_si256();
@@ -221,26 +200,15 @@ SMALL Word correction_of(Word sum, const Table &table, int shift) {
     const Word index = _mm256_min_epu16(_mm256_srl_epi16(sum, _mm_cvtsi32_si128(shift)), _mm256_set1_epi16(127));
     return _mm256_and_si256(look_up(table, index), _mm256_set1_epi16(0xff));
 }
-SMALL Word pair(Word a, Word b, const Table &correction, int shift) {
-    const Word least = _mm256_min_epu16(a, b), most = _mm256_max_epu16(a, b);
-    const Word more = correction_of(_mm256_adds_epu16(a, b), correction, shift);
-    const Word fewer = correction_of(_mm256_sub_epi16(most, least), correction, shift);
-    return _mm256_subs_epu16(_mm256_add_epi16(least, more), fewer);
-}
-
-SMALL Words load_words(const int16_t *from) { return {load_word(from), load_word(from + HALF)}; }
-SMALL void store_words(int16_t *to, const Words &value) {
-    store_word(to, value.low);
-    store_word(to + HALF, value.high);
-}
-SMALL Words words_of(Bytes a) {
-    return {_mm256_cvtepi8_epi16(_mm256_castsi256_si128(a)), _mm256_cvtepi8_epi16(_mm256_extracti128_si256(a, 1))};
-}
-SMALL Words add_words(const Words &a, const Words &b) { return {add_word(a.low, b.low), add_word(a.high, b.high)}; }
-SMALL Words less_words(const Words &a, const Words &b) { return {less_word(a.low, b.low), less_word(a.high, b.high)}; }
-SMALL Bytes cut(const Words &a, int shift) {
+SMALL Word smaller(Word a, Word b) { return _mm256_min_epu16(a, b); }
+SMALL Word larger(Word a, Word b) { return _mm256_max_epu16(a, b); }
+SMALL Word sum(Word a, Word b) { return _mm256_adds_epu16(a, b); }
+SMALL Word difference(Word a, Word b) { return _mm256_subs_epu16(a, b); }
+SMALL Word low_words(Bytes a) { return _mm256_cvtepi8_epi16(_mm256_castsi256_si128(a)); }
+SMALL Word high_words(Bytes a) { return _mm256_cvtepi8_epi16(_mm256_extracti128_si256(a, 1)); }
+SMALL Bytes cut(Word low, Word high, int shift) {
     const __m128i count = _mm_cvtsi32_si128(shift);
-    const Bytes mixed = _mm256_packs_epi16(_mm256_sra_epi16(a.low, count), _mm256_sra_epi16(a.high, count));
+    const Bytes mixed = _mm256_packs_epi16(_mm256_sra_epi16(low, count), _mm256_sra_epi16(high, count));
     return _mm256_permute4x64_epi64(mixed, 0b11011000);
 }
 
@@ -251,17 +219,95 @@ SMALL Bytes cut(const Words &a, int shift) {
 }  // namespace avx2
 
 #endif
+#ifdef KRONBORG_NEON
+
+namespace neon {
+
+#define TARGET
+#define SMALL static inline __attribute__((always_inline))
+
+constexpr int32_t LANES = 16, HALF = 8;
+typedef int8x16_t Bytes;
+typedef int16x8_t Word;
+struct Table { uint8x16x4_t low, high; };
+
+SMALL uint16x8_t plain(Word a) { return vreinterpretq_u16_s16(a); }
+SMALL Word word(uint16x8_t a) { return vreinterpretq_s16_u16(a); }
+
+SMALL Bytes load(const void *from) { return vld1q_s8((const int8_t *)from); }
+SMALL void store(void *to, Bytes value) { vst1q_s8((int8_t *)to, value); }
+SMALL Bytes all(int value) { return vdupq_n_s8(int8_t(value)); }
+SMALL Bytes both(Bytes a, Bytes b) { return vandq_s8(a, b); }
+SMALL Bytes exclusive(Bytes a, Bytes b) { return veorq_s8(a, b); }
+SMALL Word exclusive(Word a, Word b) { return veorq_s16(a, b); }
+SMALL Bytes add(Bytes a, Bytes b) {
+    return vreinterpretq_s8_u8(vqaddq_u8(vreinterpretq_u8_s8(a), vreinterpretq_u8_s8(b)));
+}
+SMALL Bytes min(Bytes a, Bytes b) {
+    return vreinterpretq_s8_u8(vminq_u8(vreinterpretq_u8_s8(a), vreinterpretq_u8_s8(b)));
+}
+SMALL Bytes magnitude(Bytes a) { return veorq_s8(a, vshrq_n_s8(a, 7)); }
+SMALL Bytes signed_by(Bytes a, Bytes sign) {
+    const Bytes negative = vshrq_n_s8(sign, 7);
+    return vsubq_s8(veorq_s8(a, negative), negative);
+}
+SMALL Table load_table(const uint8_t *from) {
+    return {{{vld1q_u8(from), vld1q_u8(from + 16), vld1q_u8(from + 32), vld1q_u8(from + 48)}},
+            {{vld1q_u8(from + 64), vld1q_u8(from + 80), vld1q_u8(from + 96), vld1q_u8(from + 112)}}};
+}
+// What is not among the first 64 entries looks zero up there, and what is among them is left by the second half.
+SMALL Bytes look_up(const Table &table, Bytes index) {
+    const uint8x16_t at = vreinterpretq_u8_s8(index);
+    return vreinterpretq_s8_u8(vqtbx4q_u8(vqtbl4q_u8(table.low, at), table.high, vsubq_u8(at, vdupq_n_u8(64))));
+}
+
+SMALL Word load_word(const int16_t *from) { return vld1q_s16(from); }
+SMALL void store_word(int16_t *to, Word value) { vst1q_s16(to, value); }
+SMALL Word add_word(Word a, Word b) { return vqaddq_s16(a, b); }
+SMALL Word less_word(Word a, Word b) { return vqsubq_s16(a, b); }
+SMALL Word magnitude_word(Word a) { return vqabsq_s16(a); }
+SMALL Word signed_word(Word a, Word sign) {
+    const Word negative = vshrq_n_s16(sign, 15);
+    return vsubq_s16(veorq_s16(a, negative), negative);
+}
+SMALL Word correction_of(Word sum, const Table &table, int shift) {
+    const uint16x8_t index = vminq_u16(vshlq_u16(plain(sum), vdupq_n_s16(int16_t(-shift))), vdupq_n_u16(127));
+    const uint8x8_t at = vmovn_u16(index);
+    return word(vmovl_u8(vqtbx4_u8(vqtbl4_u8(table.low, at), table.high, vsub_u8(at, vdup_n_u8(64)))));
+}
+SMALL Word smaller(Word a, Word b) { return word(vminq_u16(plain(a), plain(b))); }
+SMALL Word larger(Word a, Word b) { return word(vmaxq_u16(plain(a), plain(b))); }
+SMALL Word sum(Word a, Word b) { return word(vqaddq_u16(plain(a), plain(b))); }
+SMALL Word difference(Word a, Word b) { return word(vqsubq_u16(plain(a), plain(b))); }
+SMALL Word low_words(Bytes a) { return vmovl_s8(vget_low_s8(a)); }
+SMALL Word high_words(Bytes a) { return vmovl_s8(vget_high_s8(a)); }
+SMALL Bytes cut(Word low, Word high, int shift) {
+    const Word by = vdupq_n_s16(int16_t(-shift));
+    return vcombine_s8(vqmovn_s16(vshlq_s16(low, by)), vqmovn_s16(vshlq_s16(high, by)));
+}
+
+#include "byte_rows.inc"
+
+#undef SMALL
+#undef TARGET
+}  // namespace neon
+
+#endif
 
 typedef void (*Iterate)(const State &, Columns &);
 
-// The best that this processor has, or the one asked for: 0 the best, 2 AVX2, 3 AVX-512. Null if it has none.
-Iterate choose_iterate(int32_t instructions) {
+enum Instructions : int32_t { BEST = 0, NEON = 1, AVX2 = 2, AVX512 = 3 };
+
+// The best that this processor has, or the one asked for. Null if it has none.
+Iterate choose_iterate(int32_t asked) {
+    [[maybe_unused]] auto may = [asked](Instructions which, bool able) { return able && (asked == BEST || asked == which); };
+    [[maybe_unused]] const kronborg::Processor &processor = kronborg::processor();
 #ifdef KRONBORG_X86
-    __builtin_cpu_init();
-    if (instructions != 2 && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return &avx512::iterate;
-    if (instructions != 3 && __builtin_cpu_supports("avx2")) return &avx2::iterate;
+    if (may(AVX512, processor.avx512_bytes)) return &avx512::iterate;
+    if (may(AVX2, processor.avx2)) return &avx2::iterate;
+#endif
+#ifdef KRONBORG_NEON
+    if (may(NEON, processor.neon)) return &neon::iterate;
 #endif
     return nullptr;
 }

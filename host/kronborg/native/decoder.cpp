@@ -5,6 +5,7 @@
 // compiled for the baseline (4 lanes) and, on x86, for AVX2 (8) and AVX-512 (16), and chosen when the program runs.
 
 #include "graph.h"
+#include "processor.h"
 
 #include <new>
 
@@ -159,25 +160,18 @@ struct Kernel {
 
 void iterate_baseline(const State &state) { Kernel<4>::update_all_rows(state); }
 
-#if defined(__x86_64__) && defined(__GNUC__)
-__attribute__((target("avx2,fma"))) void iterate_avx2(const State &state) {
-    Kernel<8>::update_all_rows(state);
-}
-__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) void iterate_avx512(const State &state) {
-    Kernel<16>::update_all_rows(state);
-}
+#ifdef KRONBORG_X86
+__attribute__((target(KRONBORG_FOR_AVX2))) void iterate_avx2(const State &state) { Kernel<8>::update_all_rows(state); }
+__attribute__((target(KRONBORG_FOR_AVX512))) void iterate_avx512(const State &state) { Kernel<16>::update_all_rows(state); }
+#endif
 
 auto *choose_iterate() {
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        return &iterate_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &iterate_avx2;
+#ifdef KRONBORG_X86
+    if (kronborg::processor().avx512) return &iterate_avx512;
+    if (kronborg::processor().avx2) return &iterate_avx2;
+#endif
     return &iterate_baseline;
 }
-#else
-auto *choose_iterate() { return &iterate_baseline; }
-#endif
 
 }  // namespace
 

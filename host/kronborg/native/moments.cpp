@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "processor.h"
+
 #define INLINE inline __attribute__((always_inline))
 
 namespace {
@@ -45,8 +47,8 @@ INLINE void add_up(const int16_t *x, const int16_t *y, int64_t count, Sums *sums
 
 void add_up_baseline(const int16_t *x, const int16_t *y, int64_t count, Sums *sums) { add_up(x, y, count, sums); }
 
-#if defined(__x86_64__) && defined(__GNUC__)
-__attribute__((target("avx2"))) void add_up_avx2(const int16_t *x, const int16_t *y, int64_t count, Sums *sums) {
+#ifdef KRONBORG_X86
+__attribute__((target(KRONBORG_FOR_AVX2))) void add_up_avx2(const int16_t *x, const int16_t *y, int64_t count, Sums *sums) {
     add_up(x, y, count, sums);
 }
 #endif
@@ -60,9 +62,8 @@ int kronborg_moments_abi(void) { return 1; }
 
 // Adds the sums of `count` words of each to `sums`.
 void kronborg_moments(const int16_t *x, const int16_t *y, int64_t count, Sums *sums) {
-#if defined(__x86_64__) && defined(__GNUC__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2")) return add_up_avx2(x, y, count, sums);
+#ifdef KRONBORG_X86
+    if (kronborg::processor().avx2) return add_up_avx2(x, y, count, sums);
 #endif
     add_up_baseline(x, y, count, sums);
 }

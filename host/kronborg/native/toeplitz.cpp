@@ -12,15 +12,7 @@
 #include <new>
 #include <vector>
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-#elif defined(__aarch64__) && defined(__GNUC__)
-#include <arm_neon.h>
-#if defined(__linux__)
-#include <asm/hwcap.h>
-#include <sys/auxv.h>
-#endif
-#endif
+#include "processor.h"
 
 #define INLINE inline __attribute__((always_inline))
 
@@ -88,10 +80,10 @@ INLINE void product(Vector b, Vector a, Vector &low, Vector &high) {
 #undef KERNEL
 }  // namespace portable
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef KRONBORG_X86
 
 namespace pclmulqdq {
-#define KERNEL __attribute__((target("pclmul,sse4.1")))
+#define KERNEL __attribute__((target(KRONBORG_FOR_PCLMUL)))
 using Vector = __m128i;
 constexpr int COUNT = 4;
 KERNEL INLINE Vector all(uint64_t word) { return _mm_set1_epi64x(int64_t(word)); }
@@ -109,7 +101,7 @@ KERNEL INLINE void product(Vector a, Vector b, Vector &low, Vector &high) {
 }  // namespace pclmulqdq
 
 namespace vpclmulqdq_256 {
-#define KERNEL __attribute__((target("vpclmulqdq,pclmul,avx2")))
+#define KERNEL __attribute__((target(KRONBORG_FOR_VPCLMUL_256)))
 using Vector = __m256i;
 constexpr int COUNT = 2;
 KERNEL INLINE Vector all(uint64_t word) { return _mm256_set1_epi64x(int64_t(word)); }
@@ -127,7 +119,7 @@ KERNEL INLINE void product(Vector a, Vector b, Vector &low, Vector &high) {
 }  // namespace vpclmulqdq_256
 
 namespace vpclmulqdq_512 {
-#define KERNEL __attribute__((target("vpclmulqdq,pclmul,avx512f,avx512vl,avx512bw,avx512dq")))
+#define KERNEL __attribute__((target(KRONBORG_FOR_VPCLMUL_512)))
 using Vector = __m512i;
 constexpr int COUNT = 1;
 KERNEL INLINE Vector all(uint64_t word) { return _mm512_set1_epi64(int64_t(word)); }
@@ -144,13 +136,14 @@ KERNEL INLINE void product(Vector a, Vector b, Vector &low, Vector &high) {
 #undef KERNEL
 }  // namespace vpclmulqdq_512
 
-#elif defined(__aarch64__) && defined(__GNUC__)
+#endif
+#ifdef KRONBORG_NEON
 
 namespace pmull {
-#if defined(__APPLE__)
-#define KERNEL
-#else
+#if defined(__aarch64__) && !defined(__APPLE__)
 #define KERNEL __attribute__((target("+crypto")))
+#else
+#define KERNEL
 #endif
 using Vector = uint64x2_t;
 constexpr int COUNT = 4;
@@ -161,8 +154,9 @@ KERNEL INLINE Vector left(Vector a) { return vshlq_n_u64(a, BITS); }
 template <int BITS>
 KERNEL INLINE Vector right(Vector a) { return vshrq_n_u64(a, BITS); }
 KERNEL INLINE void product(Vector a, Vector b, Vector &low, Vector &high) {
-    const Vector even = vreinterpretq_u64_p128(vmull_p64(poly64_t(vgetq_lane_u64(a, 0)), poly64_t(vgetq_lane_u64(b, 0))));
-    const Vector odd = vreinterpretq_u64_p128(vmull_high_p64(vreinterpretq_p64_u64(a), vreinterpretq_p64_u64(b)));
+    const poly64x2_t x = vreinterpretq_p64_u64(a), y = vreinterpretq_p64_u64(b);
+    const Vector even = vreinterpretq_u64_p128(vmull_p64(vgetq_lane_p64(x, 0), vgetq_lane_p64(y, 0)));
+    const Vector odd = vreinterpretq_u64_p128(vmull_high_p64(x, y));
     low = vzip1q_u64(even, odd), high = vzip2q_u64(even, odd);
 }
 #include "additive_fft.inc"
@@ -176,21 +170,14 @@ using Multiply = void (*)(uint64_t *, uint64_t *, uint64_t *, int);
 // All that this processor can do, the slowest first.
 std::vector<Multiply> levels() {
     std::vector<Multiply> able = {&portable::multiply};
-#if defined(__x86_64__) && defined(__GNUC__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1")) {
-        able.push_back(&pclmulqdq::multiply);
-        if (__builtin_cpu_supports("vpclmulqdq") && __builtin_cpu_supports("avx2")) {
-            able.push_back(&vpclmulqdq_256::multiply);
-            if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-                able.push_back(&vpclmulqdq_512::multiply);
-        }
-    }
-#elif defined(__aarch64__) && defined(__APPLE__)
-    able.push_back(&pmull::multiply);
-#elif defined(__aarch64__) && defined(__linux__) && defined(__GNUC__)
-    if (getauxval(AT_HWCAP) & HWCAP_PMULL) able.push_back(&pmull::multiply);
+    [[maybe_unused]] const kronborg::Processor &processor = kronborg::processor();
+#ifdef KRONBORG_X86
+    if (processor.pclmul) able.push_back(&pclmulqdq::multiply);
+    if (processor.vpclmul_256) able.push_back(&vpclmulqdq_256::multiply);
+    if (processor.vpclmul_512) able.push_back(&vpclmulqdq_512::multiply);
+#endif
+#ifdef KRONBORG_NEON
+    if (processor.pmull) able.push_back(&pmull::multiply);
 #endif
     return able;
 }

@@ -85,7 +85,7 @@ def instructions_available() -> tuple[str, ...]:
     return tuple(name for name, number in INSTRUCTIONS.items() if found.kronborg_bytes_available(number))
 
 
-INSTRUCTIONS = {"avx512": 3, "avx2": 2}
+INSTRUCTIONS = {"avx512": 3, "avx2": 2, "neon": 1}
 """Names, and what the library calls them."""
 
 

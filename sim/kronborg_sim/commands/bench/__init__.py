@@ -15,6 +15,7 @@ from kronborg.console.progress import RunProgress
 from kronborg.errors import InputError, KronborgError
 
 from . import (
+    arm,
     crash,
     distillation,
     entropy,
@@ -42,6 +43,7 @@ BENCHES = {
     "estimation": estimation,
     "reconciliation": reconciliation,
     "farm": farm,
+    "arm": arm,
     "phase": phase,
     "ledger": ledger,
     "receiver": receiver,
