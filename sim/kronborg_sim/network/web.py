@@ -84,7 +84,15 @@ def link_name(ends: Ends) -> str:
     return f"{ends[0]}--{ends[1]}"
 
 
-def make_web(folder: Path, links: Sequence[Ends], *, relay: str = "", keys: str = "", more: str = "") -> Web:
+def make_web(
+    folder: Path,
+    links: Sequence[Ends],
+    *,
+    relay: str = "",
+    keys: str = "",
+    more: str = "",
+    domains: Mapping[str, str] | None = None,
+) -> Web:
     """Make certificates and configurations.
 
     Args:
@@ -93,6 +101,7 @@ def make_web(folder: Path, links: Sequence[Ends], *, relay: str = "", keys: str 
         relay: lines for `[relay]`.
         keys: lines for `[keys]`.
         more: further tables of each.
+        domains: of nodes' SAEs.
     """
     authority = Authority.create(folder / "pki", "Kronborg test")
     nodes = list(dict.fromkeys(name for ends in links for name in ends))
@@ -101,7 +110,8 @@ def make_web(folder: Path, links: Sequence[Ends], *, relay: str = "", keys: str 
         authority.issue(Identity("sae", f"sae-{name}"))
     ports = free_ports(3 * len(nodes))
     sae, peer, metrics = (dict(zip(nodes, ports[i::3], strict=True)) for i in range(3))
-    saes = "".join(f'[[sae]]\nid = "sae-{name}"\nkme = "{name}"\n' for name in nodes)
+    domain = {name: f'domain = "{text}"\n' for name, text in (domains or {}).items()}
+    saes = "".join(f'[[sae]]\nid = "sae-{name}"\nkme = "{name}"\n{domain.get(name, "")}' for name in nodes)
     files = {}
     for name in nodes:
         files[name] = folder / f"{name}.toml"

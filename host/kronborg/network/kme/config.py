@@ -101,6 +101,7 @@ class Policy:
         least_paths: of keys that are relayed; 2 refuses where there is but one.
         max_hops: links of a path; 0 for what the relay's settings say.
         avoid: KMEs that no path may lead through.
+        hybrid: `always` to combine keys with an ML-KEM secret, `border` where the SAEs' domains differ, or `never`.
     """
 
     saes: tuple[str, str] = ("*", "*")
@@ -108,6 +109,7 @@ class Policy:
     least_paths: int = 1
     max_hops: int = 0
     avoid: tuple[str, ...] = ()
+    hybrid: str = "border"
 
     def fits(self, one: str, other: str) -> bool:
         """Whether it is for these two SAEs."""
@@ -136,6 +138,7 @@ class KmeConfig:
         request_seconds: a request that is not complete by then is cut off.
         relay: over trusted nodes; None for direct links alone.
         policies: of pairs of SAEs; the first that fits counts.
+        domains: of SAEs that are not in the domain "".
     """
 
     id: str
@@ -154,6 +157,7 @@ class KmeConfig:
     request_seconds: float = 10.0
     relay: RelaySettings | None = None
     policies: tuple[Policy, ...] = ()
+    domains: Mapping[str, str] = field(default_factory=dict)
     file: Path = field(default=Path("kme.toml"), compare=False)
 
     def link_to(self, kme: str) -> Link | None:
@@ -163,6 +167,11 @@ class KmeConfig:
     def policy_of(self, one: str, other: str) -> Policy:
         """What keys between two SAEs have to be."""
         return next((policy for policy in self.policies if policy.fits(one, other)), Policy())
+
+    def hybrid(self, one: str, other: str) -> bool:
+        """Whether keys between two SAEs are combined with an ML-KEM secret."""
+        wanted = self.policy_of(one, other).hybrid
+        return wanted == "always" or (wanted == "border" and self.domains.get(one) != self.domains.get(other))
 
 
 class _Table:
@@ -253,7 +262,7 @@ def read_config(file: Path) -> KmeConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: {' '.join(str(error).split())}") from None
     kme = _Table(file, "[kme]", document.pop("kme", {}))
-    own = kme.id("id")
+    own, saes = kme.id("id"), _saes(file, document)
     config = KmeConfig(
         id=own,
         listen=kme.address("listen"),
@@ -268,7 +277,8 @@ def read_config(file: Path) -> KmeConfig:
         store=_store(file, document),
         keys=_keys(file, document),
         links=_links(file, document, own),
-        saes=_saes(file, document),
+        saes={name: where for name, (where, _) in saes.items()},
+        domains={name: domain for name, (_, domain) in saes.items() if domain},
         relay=_relay(file, document) if "relay" in document else None,
         policies=_policies(file, document),
         file=file,
@@ -277,6 +287,8 @@ def read_config(file: Path) -> KmeConfig:
     for name in document:
         raise InputError(f"{file}: {name} is not known here")
     reached = {own} | {link.peer for link in config.links.values()}
+    if config.relay is None and (config.domains or any(each.hybrid == "always" for each in config.policies)):
+        raise InputError(f"{file}: hybrid keys, and domains, need a table [relay]")
     for sae, where in config.saes.items():
         if where not in reached and config.relay is None:
             raise InputError(f"{file}: [[sae]] {sae} kme: no link leads to {where}, and there is no [relay]")
@@ -365,18 +377,19 @@ def _policies(file: Path, document: dict[str, Any]) -> tuple[Policy, ...]:
                 table.number("paths", 1, 1, 2),
                 table.number("max_hops", 0, 0, 63),
                 table.ids("avoid"),
+                table.choice("hybrid", ("border", "always", "never")),
             )
         )
         table.end()
     return tuple(policies)
 
 
-def _saes(file: Path, document: dict[str, Any]) -> dict[str, str]:
-    saes: dict[str, str] = {}
+def _saes(file: Path, document: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    saes: dict[str, tuple[str, str]] = {}
     for table in _tables(file, document, "sae"):
         name, where = table.id("id"), table.id("kme")
         if name in saes:
             raise table.wrong("id", f"{name} comes twice")
+        saes[name] = where, table.id("domain") if "domain" in table.values else ""
         table.end()
-        saes[name] = where
     return saes

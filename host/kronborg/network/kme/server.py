@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
@@ -19,6 +20,7 @@ from prometheus_client import start_http_server
 
 from ...errors import InputError
 from ..certificates import identity_of, load
+from ..hybrid import MOST_KEY_BYTES, Kem, mask
 from ..identity import Identity
 from ..relay.manifest import KeysManifest
 from ..relay.service import Relay
@@ -76,7 +78,9 @@ class Kme:
         self._held.callback(database.close)
         database.claim()
         neighbours = {link.peer: name for name, link in config.links.items()}
-        pools = RelayStore(database, Node(config.id, neighbours, self._takes))
+        kem = Kem(config.certificate, config.key) if config.relay is not None else None
+        unmask = functools.partial(_unmask, kem, config.id)
+        pools = RelayStore(database, Node(config.id, neighbours, self._takes, unmask))
         pools.check()
         self._audit = AuditLog(config.audit_log)
         self._held.callback(self._audit.close)
@@ -88,16 +92,18 @@ class Kme:
         self._held.callback(self._worker.close)
         self._channels = {name: Channel(link, self._credentials) for name, link in config.links.items()}
         self.service = KeyService(config, pools, self._worker, self._channels, self._audit, self.metrics)
-        if config.relay is not None:
+        if kem is not None:
             transport = HttpsTransport(config.links, self._credentials)
-            self.service.relay = Relay(config, pools, self.service.store, self._channels, transport, self.metrics)
+            self.service.relay = Relay(config, pools, self.service.store, self._channels, transport, kem, self.metrics)
         if config.metrics_listen:
             self._serve_metrics(config.metrics_listen)
 
     def _takes(self, manifest: KeysManifest) -> bool:
-        """Whether relayed keys are for SAEs here, and their master's KME is the one that sent them."""
-        return self.config.saes.get(manifest.master) == manifest.path[0] and all(
-            self.config.saes.get(slave) == self.config.id for slave in manifest.slaves
+        """Whether relayed keys are for SAEs here, from their master's KME, and hybrid where they have to be."""
+        config, master = self.config, manifest.master
+        return config.saes.get(master) == manifest.path[0] and all(
+            config.saes.get(slave) == config.id and (manifest.kem is not None or not config.hybrid(master, slave))
+            for slave in manifest.slaves
         )
 
     def _own_certificate(self) -> None:
@@ -226,6 +232,14 @@ class Kme:
         while True:
             await asyncio.sleep(RENEWAL_SECONDS)
             self._renew_certificates()
+
+
+def _unmask(kem: Kem | None, own: str, manifest: KeysManifest) -> bytes | None:
+    """What the secret that came with keys adds to them; None where it cannot be had."""
+    secret = kem.open(manifest.kem or "") if kem is not None else None
+    if secret is None or manifest.key_bytes > MOST_KEY_BYTES:
+        return None
+    return mask(secret, manifest.key_ids, manifest.key_bytes, manifest.master, own)
 
 
 def serve(config: KmeConfig, ready: Callable[[], None] = lambda: None) -> None:

@@ -173,7 +173,7 @@ class KeyService:
         Returns: the link, or the account of relayed keys, and the reservation.
         """
         link = self.config.link_to(next(iter(slaves)))
-        if link is None or len(slaves) > 1 or terms.route_type == "indirect":
+        if link is None or len(slaves) > 1 or terms.hybrid or terms.route_type == "indirect":
             return await self._make_relayed(master, slaves, number, key_bytes, terms)
         origin = _origin(link)[ORIGIN]
         if terms.origin in ("", origin):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..hybrid import NAME
 from .config import KmeConfig, Policy
 from .wire import Refused
 
@@ -18,6 +19,7 @@ ORIGIN = "kronborg_origin"
 ROUTE_TYPE = "kronborg_route_type"
 PATHS = "kronborg_paths"
 MAX_HOPS = "kronborg_max_hops"
+HYBRID = "kronborg_hybrid"
 MOST_SHOWN = 16
 """Extensions that an error names, each up to 64 characters of it."""
 
@@ -32,6 +34,7 @@ class Terms:
         max_hops: links of a path; 0 for the KME's default.
         origin: what `kronborg_origin` of the keys has to say; empty for anything.
         avoid: nodes that paths must not lead through.
+        hybrid: they are combined with an ML-KEM secret.
     """
 
     route_type: str = "any"
@@ -39,12 +42,14 @@ class Terms:
     max_hops: int = 0
     origin: str = ""
     avoid: tuple[str, ...] = ()
+    hybrid: bool = False
 
 
 _KNOWN: Mapping[str, Any] = {
     ROUTE_TYPE: lambda value: value in ("direct", "indirect", "any"),
     PATHS: lambda value: type(value) is int and value in (1, 2),
     MAX_HOPS: lambda value: type(value) is int and 1 <= value <= 64,
+    HYBRID: lambda value: value == NAME,
     ORIGIN: lambda value: value in ("qkd-direct", "qkd-relayed", "simulated"),
 }
 
@@ -56,6 +61,8 @@ def _with(terms: Terms, name: str, value: Any) -> Terms:
         return replace(terms, least_paths=max(value, terms.least_paths))
     if name == MAX_HOPS:
         return replace(terms, max_hops=min(value, terms.max_hops or value))
+    if name == HYBRID:
+        return replace(terms, hybrid=True)
     return replace(terms, origin=value)
 
 
@@ -76,6 +83,7 @@ def terms_of(
     terms = Terms()
     for slave in slaves:
         terms = _of_policy(terms, config.policy_of(master, slave))
+        terms = replace(terms, hybrid=terms.hybrid or config.hybrid(master, slave))
     pairs = [pair for each in mandatory for pair in each.items()]
     unknown = [name for name, _ in pairs if name not in _KNOWN]
     if unknown:
@@ -86,8 +94,8 @@ def terms_of(
     for name, value in pairs:
         if not _KNOWN[name](value):
             raise Refused(400, NOT_MET, [{name: "cannot be had"}])
-        if name == ROUTE_TYPE and value == "indirect" and config.relay is None:
-            raise Refused(400, NOT_MET, [{ROUTE_TYPE: "this key's route is direct"}])
+        if (name, value) in ((ROUTE_TYPE, "indirect"), (HYBRID, NAME)) and config.relay is None:
+            raise Refused(400, NOT_MET, [{name: "this KME has no relay"}])
         if name == ROUTE_TYPE and value != "any" and terms.route_type not in ("any", value):
             raise Refused(400, NOT_MET, [{ROUTE_TYPE: f"this key's route is {terms.route_type}"}])
         terms = _with(terms, name, value)
@@ -96,6 +104,8 @@ def terms_of(
     if unhandled and config.keys.unhandled_optional == "refuse":
         details = [{"extension_optional_unhandled": f"{name[:64]} is not handled"} for name in unhandled[:MOST_SHOWN]]
         raise Refused(400, NOT_HANDLED, details)
+    if terms.origin == "qkd-relayed" and terms.route_type == "any":
+        return replace(terms, route_type="indirect")
     return terms
 
 

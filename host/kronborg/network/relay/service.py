@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from ..hybrid import MOST_KEY_BYTES, NAME, Kem, NoKem, Trust, encapsulate, mask
 from ..key_pools import NotEnoughKey, Reservation
 from ..kme.channel import Channel, PeerAbsent, PeerSilent
 from ..kme.config import KmeConfig, Link
 from ..kme.log import LOGGER, event
 from ..kme.metrics import Metrics
-from ..kme.terms import NO_KEY, NOT_MET, ORIGIN, PATHS, ROUTE_TYPE, Terms
+from ..kme.terms import HYBRID, NO_KEY, NOT_MET, ORIGIN, PATHS, ROUTE_TYPE, Terms
 from ..kme.wire import Refused
 from . import frames
 from .frames import Kind
@@ -32,6 +33,8 @@ LOOK_SECONDS = 0.5
 """How often the outbox is looked at without being called, and neighbours are told of links."""
 TELL_SECONDS = 1.0
 """How often a node's word of its links is made anew."""
+MOST_TOLD = 16
+"""Nodes in one message to a neighbour: each tells some 5 kB."""
 RETRY_SECONDS = 0.1
 NO_PATH = "no path of trusted nodes leads to the KME of the slave SAE"
 
@@ -45,6 +48,7 @@ class Relay:
         store: carries out work on them.
         channels: to the other end of each link, by its name.
         transport: carries frames.
+        kem: for hybrid keys.
         metrics: counts.
     """
 
@@ -55,11 +59,13 @@ class Relay:
         store: Callable[[Callable[[], Any]], Awaitable[Any]],
         channels: Mapping[str, Channel],
         transport: Transport,
+        kem: Kem,
         metrics: Metrics,
     ) -> None:
         assert config.relay is not None
         self.config, self.settings = config, config.relay
         self.topology = Topology(config.id)
+        self._kem, self._trust = kem, Trust(config.ca, config.crl)
         self._pools, self._store, self._channels = pools, store, channels
         self._transport, self._metrics = transport, metrics
         self._waiting: dict[str, asyncio.Future[Taken]] = {}
@@ -75,7 +81,8 @@ class Relay:
 
     def _wish(self, terms: Terms, need_bytes: int) -> Wish:
         avoid, indirect = {*self.settings.avoid, *terms.avoid}, terms.route_type == "indirect"
-        return Wish(need_bytes, avoid, terms.max_hops or self.settings.max_hops, indirect)
+        hops = 1 if terms.route_type == "direct" else terms.max_hops or self.settings.max_hops
+        return Wish(need_bytes, avoid, hops, indirect)
 
     def stored_bytes(self, kme: str, terms: Terms) -> int:
         """Key of the scarcest link on the way to a KME; 0 where none leads there."""
@@ -112,7 +119,7 @@ class Relay:
                 await asyncio.sleep(pause)
                 pause *= 2
             before = paths
-            made, legs, bits = self._draw(master, slaves, number, key_bytes, paths)
+            made, legs, bits = self._draw(master, slaves, number, key_bytes, paths, terms.hybrid)
             if terms.origin not in ("", made.extension[ORIGIN]):
                 raise Refused(400, NOT_MET, [{ORIGIN: f"the keys would be {made.extension[ORIGIN]}"}])
             arrived: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
@@ -173,13 +180,14 @@ class Relay:
         number: int,
         key_bytes: int,
         paths: Mapping[str, Sequence[Path]],
+        hybrid: bool,
     ) -> tuple[Reservation, list[Leg], bytes]:
         """New keys from the operating system's randomness, and the legs that take them to their KMEs."""
         bits = secrets.token_bytes(number * key_bytes)
         every = [path for each in paths.values() for path in each]
         between = [len(each) for each in paths.values() if len(each[0]) > 2]
         extension: dict[str, Any] = {
-            ORIGIN: "qkd-relayed",
+            ORIGIN: "qkd-relayed" if between else "qkd-direct",
             ROUTE_TYPE: "indirect" if between else "direct",
             "kronborg_hops": max(len(path) for path in every) - 1,
             PATHS: min(between, default=1),
@@ -198,8 +206,26 @@ class Relay:
             self.config.keys.lifetime_seconds,
             extension,
         )
-        legs = [Leg(kme, tuple(names), tuple(paths[kme]), bits) for kme, names in slaves.items()]
+        if hybrid:
+            made = replace(made, extension={**extension, HYBRID: NAME})
+        legs = [self._leg(made, bits, kme, names, paths[kme], hybrid) for kme, names in slaves.items()]
         return made, legs, bits
+
+    def _leg(
+        self, made: Reservation, bits: bytes, kme: str, slaves: Sequence[str], paths: Sequence[Path], hybrid: bool
+    ) -> Leg:
+        """A leg of keys; what travels of hybrid ones lacks the KEM's part. Raises Refused."""
+        if not hybrid:
+            return Leg(kme, tuple(slaves), tuple(paths), bits)
+        if made.key_bytes > MOST_KEY_BYTES:
+            raise Refused(400, "size is out of range", [{"size": f"hybrid keys have at most {8 * MOST_KEY_BYTES}"}])
+        try:
+            kem, secret = encapsulate(self.topology.notice_of(kme, time.monotonic()), kme, self._trust)
+        except NoKem as error:
+            event(logging.ERROR, "no ML-KEM key of a KME", kme=kme, reason=str(error))
+            raise Refused(503, "the KME of the slave SAE has no ML-KEM key to combine keys with") from None
+        added = mask(secret, made.key_ids, made.key_bytes, made.master, kme)
+        return Leg(kme, tuple(slaves), tuple(paths), frames.exclusive_or(bits, added), kem)
 
     # --- frames
 
@@ -320,7 +346,7 @@ class Relay:
             LinkState(link.peer, self._channels[link.name].up, size, link.simulated)
             for link, size in zip(links, stored, strict=True)
         ]
-        self.topology.tell(states, "", time.monotonic())
+        self.topology.tell(states, self._kem.notice(), time.monotonic())
         self._metrics.nodes.set(len(self.topology.known(time.monotonic())))
         await asyncio.sleep(TELL_SECONDS)
 
@@ -328,6 +354,7 @@ class Relay:
         """Tell a neighbour what it has not heard from here."""
         told = self._told[link.name]
         news = [each for each in self.topology.known(time.monotonic()) if each.sequence > told.get(each.node, 0)]
+        news = news[:MOST_TOLD]
         if news:
             try:
                 await self._channels[link.name].tell([_advert_to_json(each) for each in news])
@@ -335,7 +362,8 @@ class Relay:
                 told.clear()
                 raise
             told.update({each.node: each.sequence for each in news})
-        await asyncio.sleep(LOOK_SECONDS)
+        if len(news) < MOST_TOLD:
+            await asyncio.sleep(LOOK_SECONDS)
 
     def hear(self, link: Link, adverts: Sequence[Advert]) -> None:
         """Note what a neighbour tells."""

@@ -253,3 +253,65 @@ def test_what_a_node_that_died_had_in_its_outbox_goes_on_or_is_void(
     assert network.relayed("n0", "n0")["voided"] > 0
     assert network.relayed("n2", "n0")["delivered"] == 0
     wait_for(lambda: network.ask("n0", "n2").status_code == 200, 30)
+
+
+def test_hybrid_keys_are_the_default_across_a_border_and_can_be_asked_for(make: Make) -> None:
+    more = (
+        '[[policy]]\nsaes = ["sae-a", "sae-b"]\nhybrid = "always"\n'
+        '[[policy]]\nsaes = ["sae-b", "sae-e"]\nhybrid = "never"\n'
+    )
+    network = make((*RING, ("c", "e")), more=more, domains={"e": "sweden"})
+    # Until the far KME's ML-KEM key is known there is none, rather than one without it.
+    wait_for(lambda: network.ask("a", "e").status_code == 200)
+    for master, slave, hybrid in (
+        ("a", "e", True),
+        ("e", "a", True),
+        ("a", "b", True),
+        ("a", "c", False),
+        ("b", "e", False),
+    ):
+        response = network.ask(master, slave, number=2)
+        keys = keys_of(response)
+        fetched = network.fetch(list(keys), slave, master)
+        assert keys_of(fetched) == keys
+        said = extension(response)
+        assert said == extension(fetched)
+        assert said.get("kronborg_hybrid") == ("ml-kem-1024" if hybrid else None), (master, slave)
+    assert extension(network.ask("a", "b"))["kronborg_route_type"] == "direct"
+    wanted = [{"kronborg_hybrid": "ml-kem-1024"}]
+    several = network.ask("a", "c", additional_slave_SAE_IDs=["sae-d"], extension_mandatory=wanted)
+    for slave in "cd":
+        assert keys_of(network.fetch(list(keys_of(several)), slave, "a")) == keys_of(several)
+    assert extension(several)["kronborg_hybrid"] == "ml-kem-1024"
+    error_of(network.ask("a", "c", extension_mandatory=[{"kronborg_hybrid": "rsa"}]), 400)
+
+
+def test_nodes_between_do_not_see_hybrid_keys(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kronborg.network.relay import frames
+
+    network, real, seen = make(LINE[:2]), frames.open_, []
+
+    def look(*arguments: Any) -> bytes:
+        seen.append(real(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(frames, "open_", look)
+    (plain,) = keys_of(network.ask("n0", "n2")).values()
+    assert seen.count(plain) == 2
+    wanted = [{"kronborg_hybrid": "ml-kem-1024"}]
+    (hybrid,) = keys_of(network.ask("n0", "n2", extension_mandatory=wanted)).values()
+    assert hybrid not in seen
+
+
+def test_a_kme_does_not_take_keys_without_the_secret_that_its_policy_wants(make: Make) -> None:
+    network = make(LINE[:2])
+    never = '[[policy]]\nsaes = ["*", "*"]\nhybrid = "always"\n'
+    network.stop("n2")
+    with network.pair.files["n2"].open("a") as file:
+        file.write(never)
+    network.start("n2")
+    wait_for(
+        lambda: network.ask("n0", "n2", extension_mandatory=[{"kronborg_hybrid": "ml-kem-1024"}]).status_code == 200
+    )
+    error_of(network.ask("n0", "n2"), 503)
+    assert network.relayed("n2", "n0")["pooled"] == 32
