@@ -1,7 +1,7 @@
 """What is proven of which core. To add a core: a line in FOLLOWS for its stream, or a :class:`Claim` of your own.
 
-That offers stay is claimed of every core in ``kronborg_hdl.synthesis.cores`` that has a small configuration, without a
-line here. A core with a large memory needs one in SMALL: memories become flip-flops.
+That offers stay is claimed of every core in ``kronborg_hdl.synthesis.cores``, without a line here. A core with a large
+memory needs one in SMALL, for memories become flip-flops, and so does an assembly.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from amaranth.lib import wiring
 
 from kronborg_hdl.axi.bank import PagedBank, RegisterBank
 from kronborg_hdl.axi.pages import PageMap
-from kronborg_hdl.axi.stream import SkidBuffer, complex_words
+from kronborg_hdl.axi.stream import Fork, SkidBuffer, complex_words
+from kronborg_hdl.compensation.pilot_tracker.core import PilotTracker
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter
+from kronborg_hdl.decimation.resampler.core import Resampler
 from kronborg_hdl.modulation.alphabet.core import AlphabetSource
 from kronborg_hdl.modulation.entropy.chacha20.core import Expander
 from kronborg_hdl.modulation.entropy.core import Entropy
@@ -27,7 +29,9 @@ from kronborg_hdl.modulation.predistortion.core import Predistortion
 from kronborg_hdl.modulation.pulse_shaper.core import PulseShaper
 from kronborg_hdl.modulation.shift_and_pilots.core import ShiftAndPilots
 from kronborg_hdl.modulation.symbol_record.core import SymbolRecord
+from kronborg_hdl.receiver.core import OneSampleLate, Receiver
 from kronborg_hdl.receiver.tap.core import Tap
+from kronborg_hdl.synchronisation.frame_synchroniser.core import FrameSynchroniser
 from kronborg_hdl.synthesis.cores import CORES, small
 from kronborg_hdl.transmitter.core import Transmitter
 
@@ -38,8 +42,10 @@ from .harness import Harness
 from .registers import KeepsTheProtocol, MeansWhatTheTableSays, one_of_each
 from .streams import (
     DecimatedFrames,
+    DelaysByOneSample,
     DeliversInOrder,
     FollowsReference,
+    HandsOutCopies,
     KeepsOffers,
     Reference,
     StretchedFrames,
@@ -52,8 +58,13 @@ COMPARISONS = ("t:$ge", "t:$gt", "t:$le", "t:$lt")
 """Whatever a comparison of data finds, and not only what these data make it find."""
 SUMS = ("t:$add",)
 """With them go counters: what holds for any count holds for the right one."""
-SOURCES = tuple(f"t:*.core.{name}" for name in ("entropy", "gaussian", "alphabet", "frame_controller"))
-"""Parts of the transmitter: whatever they offer, and even if they withdrew it."""
+
+
+def _parts(*names: str) -> tuple[str, ...]:
+    """Parts of a core as a whole: whatever they give, and even if they withdrew it."""
+    return tuple(f"t:*.core.{name}" for name in names)
+
+
 OFFERS = "keeps its offers"
 
 
@@ -167,16 +178,32 @@ def _transmitter() -> Transmitter:
 SMALL: dict[str, tuple[Callable[[], wiring.Component], tuple[str, ...]]] = {
     "entropy": (lambda: Entropy(rounds_per_clock=4, sample_bits=1), SUMS),
     "frame_controller": (lambda: FrameController(symbols_per_clock=1, preamble_capacity=2), ()),
+    "frame_synchroniser": (
+        lambda: FrameSynchroniser(symbols_per_clock=1, preamble=64, detector_chips=8, chain=1),
+        _parts("detector", "measurer", "solver", "cutter"),
+    ),
     "predistortion": (lambda: Predistortion(lanes=1), PRODUCTS),
+    "receiver": (
+        lambda: Receiver(lanes=1, halvings=1, preamble=64, detector_chips=8, packet_depth=2, picture_depth=2),
+        _parts(
+            "converter_input",
+            "mixer",
+            "pilot_tracker",
+            "phase_smoother",
+            "unit_phasor",
+            "half_band_0",
+            "rotator",
+            "resampler",
+            "symbol_filter",
+            "frame_synchroniser",
+        ),
+    ),
     "symbol_record": (lambda: SymbolRecord(symbols_per_clock=1, depth=2), ()),
     "tap": (lambda: Tap(places={"samples": complex_words(1)}, depth=2), PRODUCTS),
-    "transmitter": (_transmitter, (*PRODUCTS, *SUMS, *SOURCES)),
+    "pilot_tracker": (lambda: PilotTracker(hops_per_clock=1, halvings=2), _parts("measure", "decide")),
+    "transmitter": (_transmitter, (*PRODUCTS, *SUMS, *_parts("entropy", "gaussian", "alphabet", "frame_controller"))),
 }
 """Cores for whose offers ``synthesis.cores.small`` is not small enough, or for which other cells are to be cut."""
-
-
-TOO_LARGE = ("pilot_tracker",)
-"""Cores whose offers come after more clocks than a search in bounded time reaches: nothing is claimed of them."""
 
 
 def _keeps_offers(name: str) -> Claim:
@@ -195,6 +222,32 @@ def _frame_controller(n: int) -> FrameController:
 CLAIMS = (
     Claim("skid_buffer", "delivers in order", lambda bits: DeliversInOrder(SkidBuffer(bits), 2), sizes=(8, 64)),
     Claim("skid_buffer", OFFERS, lambda bits: KeepsOffers(SkidBuffer(bits)), sizes=(8, 64)),
+    Claim(
+        "fork",
+        OFFERS,
+        lambda branches: KeepsOffers(Fork(2, branches=branches), given=True),
+        sizes=(2, 5),
+    ),
+    Claim("fork", "hands out copies", lambda branches: HandsOutCopies(Fork(2, branches=branches)), sizes=(2, 5)),
+    Claim(
+        "one_sample_late",
+        OFFERS,
+        lambda words: KeepsOffers(OneSampleLate(words_per_clock=words), given=True),
+        sizes=(1, 2, 8),
+    ),
+    Claim(
+        "one_sample_late",
+        "delays by one sample",
+        lambda words: DelaysByOneSample(OneSampleLate(words_per_clock=words)),
+        sizes=(2, 1, 8),
+    ),
+    Claim(
+        "resampler",
+        OFFERS,
+        lambda words: KeepsOffers(Resampler(words_per_clock=words, depth=2)),
+        sizes=(1, 2),
+        cut=(*PRODUCTS, *SUMS, *_parts("orders")),
+    ),
     Claim("registers", "keep AXI4-Lite", lambda size: KeepsTheProtocol(RegisterBank(one_of_each()))),
     Claim("registers", "mean what the table says", lambda size: MeansWhatTheTableSays(RegisterBank(one_of_each()))),
     Claim(
@@ -240,10 +293,6 @@ CLAIMS = (
         merge=True,
     ),
     *(Claim(core, "follows its reference", make, sizes=(1, 2, 4), cut=PRODUCTS) for core, make in FOLLOWS.items()),
-    *(
-        _keeps_offers(core)
-        for core, entry in CORES.items()
-        if (entry.checked_on or core in SMALL) and core not in TOO_LARGE
-    ),
+    *(_keeps_offers(core) for core in CORES),
 )
 """All that is proven."""

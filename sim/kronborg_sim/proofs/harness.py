@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from amaranth import Module
+from amaranth import Module, Value
 from amaranth.hdl import ShapeLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -29,14 +29,10 @@ class Harness(wiring.Component):
         """The core and the claims."""
         m = Module()
         m.submodules.core = self.core
-        for name, member in self.core.signature.members.items():
-            inner, outer = getattr(self.core, name), getattr(self, name)
-            if member.is_signature:
-                wiring.connect(m, wiring.flipped(outer), inner)
-            elif member.flow is Out:
-                m.d.comb += outer.eq(inner)
-            else:
-                m.d.comb += inner.eq(outer)
+        outside = {path: value for path, _, value in self.signature.flatten(self)}
+        for path, member, value in self.core.signature.flatten(self.core):
+            inner, outer = Value.cast(value), Value.cast(outside[path])
+            m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
         self.claim(m)
         return m
 
@@ -45,8 +41,12 @@ class Harness(wiring.Component):
         raise NotImplementedError
 
 
-def offers(core: wiring.Component) -> Iterator[tuple[str, stream.Interface]]:
-    """Name and interface of each stream that a core drives."""
+def offers(core: wiring.Component, flow: wiring.Flow = Out) -> Iterator[tuple[str, stream.Interface]]:
+    """Name and interface of each stream that a core drives, or of each that it takes; arrays of streams too."""
     for name, member in core.signature.members.items():
-        if member.is_signature and member.flow is Out and isinstance(member.signature, stream.Signature):
-            yield name, getattr(core, name)
+        if member.is_signature and member.flow is flow and isinstance(member.signature, stream.Signature):
+            interface = getattr(core, name)
+            if member.dimensions:
+                yield from ((f"{name}_{number}", one) for number, one in enumerate(interface))
+            else:
+                yield name, interface

@@ -4,32 +4,107 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from amaranth import Module, Mux, Signal, Value
-from amaranth.hdl import Assert, Cover, ShapeLike
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Assert, Assume, Cover, ShapeLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from kronborg_hdl.axi.stream import SkidBuffer
+from kronborg_hdl.axi.stream import Fork, SkidBuffer
 from kronborg_hdl.dsp.pipeline import Pipeline
+from kronborg_hdl.receiver.core import OneSampleLate
 
 from .harness import Harness, offers
 
 
 class KeepsOffers(Harness):
-    """Whatever a core offers stays: valid and payload of each stream that it drives, until ready."""
+    """Whatever a core offers stays: valid and payload of each stream that it drives, until ready.
+
+    Args:
+        core: what drives them.
+        given: the streams that it takes are assumed to stay likewise: for a core without registers of its own.
+    """
+
+    def __init__(self, core: wiring.Component, *, given: bool = False) -> None:
+        self.given = given
+        super().__init__(core)
 
     def claim(self, m: Module) -> None:
         """See the class."""
         for name, o in offers(self.core):
-            payload = Value.cast(o.payload)
-            waits, before = Signal(name=f"{name}_waits"), Signal(len(payload), name=f"{name}_before")
-            m.d.sync += waits.eq(o.valid & ~o.ready), before.eq(payload)
+            waits, stays = _unanswered(m, name, o)
             with m.If(waits):
                 m.d.comb += [
                     Assert(o.valid, f"{name}: valid stays until ready"),
-                    Assert(payload == before, f"{name}: the payload stays until ready"),
+                    Assert(stays, f"{name}: the payload stays until ready"),
                     Cover(o.valid & o.ready, f"{name}: a payload is taken after a pause"),
                 ]
+        if self.given:
+            for name, i in offers(self.core, In):
+                waits, stays = _unanswered(m, name, i)
+                m.d.comb += Assume(~waits | (i.valid & stays), f"{name}: what is given stays")
+
+
+def _unanswered(m: Module, name: str, o: stream.Interface) -> tuple[Value, Value]:
+    """Whether a payload was offered in the last clock and not taken; and whether the payload is the same now."""
+    payload = Value.cast(o.payload)
+    waits, before = Signal(name=f"{name}_waits"), Signal(len(payload), name=f"{name}_before")
+    m.d.sync += waits.eq(o.valid & ~o.ready), before.eq(payload)
+    return waits, payload == before
+
+
+class HandsOutCopies(Harness):
+    """Each payload that a fork takes goes to each branch once, unchanged, and nothing else does.
+
+    A branch is offered it at once unless it has it already; it is taken in the clock in which the last branch has it.
+
+    Args:
+        core: the fork.
+    """
+
+    core: Fork
+
+    def claim(self, m: Module) -> None:
+        """See the class."""
+        i, branches = self.core.i, self.core.o
+        taken, has, gets = Signal(), Signal(len(branches)), Signal(len(branches))
+        m.d.comb += taken.eq(i.valid & i.ready), gets.eq(Cat(o.valid & o.ready for o in branches))
+        m.d.sync += has.eq(Mux(taken, 0, has | gets))
+        waits, stays = _unanswered(m, "i", i)
+        m.d.comb += [
+            Assume(~waits | (i.valid & stays), "what is given stays"),
+            Assert(~i.valid | (i.ready == (has | gets).all()), "a payload is taken when the last branch has it"),
+            Cover(i.valid & has.any() & ~has.all() & ~gets.any(), "a branch has it and another one waits"),
+            Cover(taken & (has == 0), "all take it in one clock"),
+        ]
+        for number, o in enumerate(branches):
+            m.d.comb += [
+                Assert(o.valid == (i.valid & ~has[number]), f"o_{number}: what it has not got is offered, once"),
+                Assert(~o.valid | (Value.cast(o.payload) == Value.cast(i.payload)), f"o_{number}: it is a copy"),
+            ]
+
+
+class DelaysByOneSample(Harness):
+    """A stream's samples come one later, in the same clocks: none is lost, doubled or changed; a zero is the first.
+
+    Args:
+        core: ``receiver.core.OneSampleLate``.
+    """
+
+    core: OneSampleLate
+
+    def claim(self, m: Module) -> None:
+        """See the class."""
+        i, o = self.core.i, self.core.o
+        given, come = Value.cast(i.payload), Value.cast(o.payload)
+        bits = len(Value.cast(i.payload.words[0]))
+        newest = Signal(bits)  # of all samples that went in
+        with m.If(i.valid & i.ready):
+            m.d.sync += newest.eq(given[-bits:])
+        m.d.comb += [
+            Assert((o.valid == i.valid) & (i.ready == o.ready), "beats pass in their clocks"),
+            Assert(~o.valid | (come == Cat(newest, given)[:-bits]), "samples come one later"),
+            Cover(o.valid & newest.any() & ~o.ready, "a sample waits"),
+        ]
 
 
 class Follower:

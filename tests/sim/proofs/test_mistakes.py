@@ -9,18 +9,29 @@ from typing import Any
 import pytest
 
 from kronborg_hdl.axi import bank, stream
+from kronborg_hdl.compensation.pilot_tracker import core as pilot_tracker
+from kronborg_hdl.decimation.resampler import core as resampler
 from kronborg_hdl.modulation.entropy import core as entropy
 from kronborg_hdl.modulation.entropy.health import core as health
 from kronborg_hdl.modulation.frame_controller import core as frame_controller
 from kronborg_hdl.modulation.pulse_shaper import core as pulse_shaper
 from kronborg_hdl.modulation.symbol_record import core as symbol_record
-from kronborg_sim.proofs.claims import COMPARISONS, PRODUCTS, _loaded
+from kronborg_hdl.receiver import core as receiver
+from kronborg_hdl.synchronisation.frame_synchroniser import core as frame_synchroniser
+from kronborg_sim.proofs.claims import COMPARISONS, PRODUCTS, SMALL, SUMS, _loaded
 from kronborg_sim.proofs.engine import Outcome, prove
 from kronborg_sim.proofs.entropy import PassesWhatIsGood, StopsAtOnce
 from kronborg_sim.proofs.frames import FramesWhatIsTaken, RecordsWhatIsSent, TellsNobody
 from kronborg_sim.proofs.harness import Harness
 from kronborg_sim.proofs.registers import KeepsTheProtocol, MeansWhatTheTableSays, one_of_each
-from kronborg_sim.proofs.streams import DeliversInOrder, FollowsReference, KeepsOffers, StretchedFrames
+from kronborg_sim.proofs.streams import (
+    DelaysByOneSample,
+    DeliversInOrder,
+    FollowsReference,
+    HandsOutCopies,
+    KeepsOffers,
+    StretchedFrames,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*created but never used")
 
@@ -85,6 +96,59 @@ MISTAKES: dict[str, tuple[ModuleType, str, str, Callable[[Any], Harness], tuple[
         lambda module: DeliversInOrder(module.SkidBuffer(2), 2),
         (),
         "payload: no more goes in than there is room for",
+    ),
+    "a branch gets a payload twice": (
+        stream,
+        "m.d.sync += taken.eq(Mux(self.i.ready, 0, finished))",
+        "m.d.sync += taken.eq(0)",
+        lambda module: HandsOutCopies(module.Fork(2, branches=2)),
+        (),
+        "o_",
+    ),
+    "a branch is passed over": (
+        stream,
+        "self.i.ready.eq(finished.all())",
+        "self.i.ready.eq(finished.any())",
+        lambda module: HandsOutCopies(module.Fork(2, branches=2)),
+        (),
+        "a payload is taken when the last branch has it",
+    ),
+    "a sample is taken while its beat waits": (
+        receiver,
+        "with m.If(self.i.valid & self.i.ready):",
+        "with m.If(self.i.valid):",
+        lambda module: DelaysByOneSample(module.OneSampleLate(words_per_clock=1)),
+        (),
+        "samples come one later",
+    ),
+    "a packet's beat is withdrawn when symbols pause": (
+        frame_synchroniser,
+        "wiring.connect(m, skid.o, wiring.flipped(self.o))",
+        "m.d.comb += self.o.valid.eq(skid.o.valid & self.i.valid), self.o.payload.eq(skid.o.payload)\n"
+        "        m.d.comb += skid.o.ready.eq(self.o.ready)",
+        lambda module: KeepsOffers(
+            module.FrameSynchroniser(symbols_per_clock=1, preamble=64, detector_chips=8, chain=1)
+        ),
+        SMALL["frame_synchroniser"][1],
+        "o: valid stays until ready",
+    ),
+    "a restart withdraws a command": (
+        pilot_tracker,
+        "m.submodules.skid_retune = skid_retune = SkidBuffer(RETUNE)",
+        "from amaranth import ResetInserter\n        skid_retune = SkidBuffer(RETUNE)\n"
+        "        m.submodules.skid_retune = ResetInserter(port.control.apply.start)(skid_retune)",
+        lambda module: KeepsOffers(module.PilotTracker(hops_per_clock=1, halvings=2)),
+        SMALL["pilot_tracker"][1],
+        "retune: valid stays until ready",
+    ),
+    "a sample is not held": (
+        resampler,
+        "wiring.connect(m, skid.o, wiring.flipped(self.o))",
+        "m.d.comb += self.o.valid.eq(skid.o.valid), self.o.payload.eq(skid.i.payload)\n"
+        "        m.d.comb += skid.o.ready.eq(self.o.ready)",
+        lambda module: KeepsOffers(module.Resampler(words_per_clock=1, depth=2)),
+        (*PRODUCTS, *SUMS, "t:*.core.orders"),
+        "o: the payload stays until ready",
     ),
     "the tail is a beat short": (
         pulse_shaper,
