@@ -27,6 +27,7 @@
 #define KRONBORG_FOR_VPCLMUL_512 "vpclmulqdq,pclmul,avx512f,avx512bw,avx512dq,avx512vl"
 
 namespace kronborg {
+namespace {  // one for each source: two builds of the library in one process must not share it
 
 struct Processor {
     bool avx2 = false, avx512 = false, avx512_bytes = false;
@@ -56,9 +57,10 @@ struct Processor {
     }
 };
 
-inline const Processor &processor() {
+[[maybe_unused]] const Processor &processor() {
     static const Processor found;
     return found;
 }
 
+}  // namespace
 }  // namespace kronborg
