@@ -13,6 +13,10 @@ class InputError(KronborgError):
     exit_code = 2
 
 
+class BoardError(KronborgError):
+    """A board does not do what it should; the message has what its registers say."""
+
+
 class ProtocolError(KronborgError):
     """The other end of the classical channel said something that does not fit; what was under way is dropped."""
 

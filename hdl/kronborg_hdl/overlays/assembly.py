@@ -27,6 +27,7 @@ class Assembly(wiring.Component):
     Args:
         overlay: what the host sees.
         cores: hardware of each part, by its name.
+        permits: what a field of the host's has to have beside it, by page, register and field.
 
     Members:
         memory_<name>: AXI4 of each DMA engine.
@@ -37,10 +38,17 @@ class Assembly(wiring.Component):
         ValueError: the cores are not those of the overlay.
     """
 
-    def __init__(self, overlay: Overlay, cores: Mapping[str, Core]) -> None:
+    def __init__(
+        self,
+        overlay: Overlay,
+        cores: Mapping[str, Core],
+        *,
+        permits: Mapping[tuple[str, str, str], Value] | None = None,
+    ) -> None:
         if list(cores) != [part.name for part in overlay.parts]:
             raise ValueError(f"overlay {overlay.name} and its cores differ: {', '.join(cores)}")
         self.overlay, self.cores = overlay, dict(cores)
+        self._permits = dict(permits or {})
         self.registers = overlay.pages
         members: dict[str, wiring.Member] = {
             f"memory_{name}": Out(core.memory.signature) for name, core in cores.items() if isinstance(core, Dma)
@@ -58,7 +66,7 @@ class Assembly(wiring.Component):
             core = self.cores[part.name]
             m.submodules[part.name] = core
             for (page, _), port in zip(part.tables, _ports(core), strict=True):
-                connect(m, flipped(getattr(self.port, page)), port)
+                self._connect_registers(m, page, port)
             if isinstance(core, Dma):
                 connect(m, core.memory, flipped(getattr(self, f"memory_{part.name}")))
         controller = self.cores["interrupts"]
@@ -67,6 +75,19 @@ class Assembly(wiring.Component):
         m.d.comb += controller.i.eq(Cat(lines)), self.irq.eq(controller.o)
         self.connect_streams(m)
         return m
+
+    def _connect_registers(self, m: Module, page: str, core: wiring.PureInterface) -> None:
+        """A page of the bank, and its core: what the host writes goes there where it is permitted."""
+        bank = getattr(self.port, page)
+        for path, member, value in bank.signature.flatten(bank):
+            inner, outer = core, Value.cast(value)
+            for name in path:
+                inner = getattr(inner, str(name))
+            if member.flow is In:
+                permit = self._permits.get((page, str(path[0]), str(path[-1])))
+                m.d.comb += inner.eq(outer if permit is None else outer & permit)
+            else:
+                m.d.comb += outer.eq(inner)
 
 
 def _ports(core: Core) -> list[wiring.PureInterface]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..axi.watchdog.registers import REGISTERS as WATCHDOG
 from ..boards.board import Board
 from ..modulation.interpolating_shaper.registers import REGISTERS as INTERPOLATING_SHAPER
 from ..modulation.pulse_shaper.registers import REGISTERS as PULSE_SHAPER
@@ -36,6 +37,7 @@ def transmitter_overlay(board: Board, *, predistortion: bool = True) -> Overlay:
             dma_part("record", data_bits=DATA_BITS, address_bits=bits),
             dma_part("samples", data_bits=DATA_BITS, address_bits=bits, sends=False),
             interrupts_part(),
+            core_part("watchdog", WATCHDOG),
             core_part("transmitter", transmitter_pages(shaper=INTERPOLATING_SHAPER, predistortion=predistortion)),
         ),
         "The transmitter; its samples go to memory, which stands in for the converter.",

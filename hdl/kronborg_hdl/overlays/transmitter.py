@@ -6,6 +6,7 @@ from amaranth import Module
 
 from ..axi.dma.core import Dma
 from ..axi.interrupts.core import InterruptController
+from ..axi.watchdog.core import Watchdog
 from ..boards.board import Board
 from ..transmitter.core import Transmitter
 from .assembly import Assembly, join
@@ -16,7 +17,7 @@ class TransmitterOverlay(Assembly):
     """The transmitter. Memory stands in for the converter, and makes it wait: no sample is lost.
 
     Engine ``record`` sends a generator's words and receives a packet for each frame; engine ``samples`` receives frames
-    of samples.
+    of samples. Frames follow each other while the host says ``run`` and the watch-dog permits it.
 
     Args:
         board: that it is for.
@@ -33,6 +34,7 @@ class TransmitterOverlay(Assembly):
         )
         bits = board.processor.address_bits
         self.record = Dma(address_bits=bits, data_bits=DATA_BITS)
+        self.watchdog = Watchdog()
         self.samples = Dma(address_bits=bits, data_bits=DATA_BITS)
         overlay = transmitter_overlay(board, predistortion=predistortion)
         super().__init__(
@@ -41,8 +43,10 @@ class TransmitterOverlay(Assembly):
                 "record": self.record,
                 "samples": self.samples,
                 "interrupts": InterruptController(lines=len(overlay.lines)),
+                "watchdog": self.watchdog,
                 "transmitter": self.transmitter,
             },
+            permits={("transmitter_frame_controller", "control", "run"): self.watchdog.permits},
         )
 
     def connect_streams(self, m: Module) -> None:

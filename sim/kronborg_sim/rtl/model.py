@@ -270,6 +270,10 @@ class RtlModel:
         answer = self._answer("s_axi_r", "s_axi_ar")
         return answer["data"], answer["resp"]
 
+    def bits(self, port: str) -> int:
+        """Width of a port."""
+        return self._simulation.ports[port].bits
+
     def get(self, port: str) -> int:
         """The value of a flat port between two clocks."""
         return int.from_bytes(self._simulation.port(port).tobytes(), "little")

@@ -70,8 +70,9 @@ def shift_and_pilots(
     out_q = (i * sine + q * cosine + HALF) >> 15
     for pilot in pilots:
         cosine, sine = oscillator(pilot.word, len(samples), phase=pilot.phase)
-        out_i += (cosine * np.int32(pilot.amplitude) + HALF) >> 15
-        out_q += (sine * np.int32(pilot.amplitude) + HALF) >> 15
+        # The type is named: numpy 1, which boards have, would multiply a row of int16 by one int32 in int16.
+        for out, wave in ((out_i, cosine), (out_q, sine)):
+            out += (np.multiply(wave, pilot.amplitude, dtype=np.int32) + HALF) >> 15
     words = np.stack([out_i, out_q], axis=-1)
     clipped = np.clip(words, SAMPLE.minimum, SAMPLE.maximum)
     return clipped.astype(np.int16), int(np.count_nonzero(clipped != words))

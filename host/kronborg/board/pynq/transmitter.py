@@ -1,0 +1,327 @@
+"""The transmitter of a board: its settings, its keys, its frames and their records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pynq
+from numpy.typing import NDArray
+
+from kronborg_hdl.modulation.alphabet.model import AlphabetSource
+from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
+from kronborg_hdl.modulation.entropy.registers import Source
+from kronborg_hdl.modulation.frame_controller.model import Section
+from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper
+from kronborg_hdl.modulation.predistortion.model import Predistortion
+from kronborg_hdl.modulation.shift_and_pilots.model import PILOTS, Pilot
+from kronborg_hdl.modulation.symbol_record.model import Packet, read_packet, trailer_beats
+from kronborg_hdl.overlays.description import DATA_BITS
+from kronborg_hdl.transmitter.model import Transmitter as Settings
+from kronborg_hdl.transmitter.registers import Symbols
+
+from ...errors import BoardError, InputError
+from .dma import POLL_S, wait
+
+NUMBERS = 1 << 32
+"""Frames are numbered modulo this."""
+SYMBOL_BYTES = SAMPLE_BYTES = 4
+IN_TURN = 2
+"""Buffers of each engine: one is filled while the other is read."""
+
+
+@dataclass(frozen=True, eq=False)
+class SentFrame:
+    """What memory has of one frame.
+
+    Attributes:
+        packet: its record: number, symbols, and whether it may become key.
+        samples: as the converter has them, int16, shape (n, 2). They hold the raw key: not in the repr.
+    """
+
+    packet: Packet
+    samples: NDArray[np.int16] = field(repr=False)
+
+
+class Transmitter:
+    """The transmitter of the overlay ``transmitter``.
+
+    Frames are emitted between :meth:`start` and :meth:`stop`, while they are taken: taking them is the sign of life
+    that the board's watch-dog waits for. A program that ends, is killed or hangs leaves a board that stops by itself,
+    after :attr:`silence_s`, with the frame under way. As a context manager it stops whatever happens.
+
+    Args:
+        overlay: as ``pynq.Overlay`` gives it.
+        clock_hz: of the fabric; pynq.Clocks.fclk0_mhz says it.
+        silence_s: what the watch-dog allows.
+        timeout_s: how long a frame may take.
+
+    Raises:
+        BoardError: the overlay on the board is another.
+    """
+
+    def __init__(self, overlay: Any, clock_hz: float, *, silence_s: float = 1.0, timeout_s: float = 10.0) -> None:
+        self._registers = overlay.transmitter
+        self._watchdog = overlay.watchdog
+        self._record, self._samples = overlay.record, overlay.samples
+        self._device = overlay.device
+        self._timeout_s = timeout_s
+        self._settings: Settings | None = None
+        self.silence_s = silence_s
+        self._watchdog.armed = False
+        self._watchdog.period = silence_s * clock_hz
+
+    def __enter__(self) -> Transmitter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def symbols_per_clock(self) -> int:
+        """Of the record's beats."""
+        return max(1, self._registers.lanes // self._registers.samples_per_symbol)
+
+    def configure(self, settings: Settings) -> None:
+        """Stop, write all settings, and wait until they are in use.
+
+        Raises:
+            InputError: a frame whose record is not whole words of memory, or settings that the board does not have.
+            BoardError: the board refuses them.
+        """
+        record_bytes = (settings.frame.payload + trailer_beats(self.symbols_per_clock)) * SYMBOL_BYTES
+        if record_bytes % (DATA_BITS // 8) or settings.samples * SAMPLE_BYTES % (DATA_BITS // 8):
+            raise InputError(
+                f"a frame of {settings.frame.payload} payload symbols and {settings.samples} samples: memory's words"
+                f" have {DATA_BITS} bits, so make both even"
+            )
+        self.stop()
+        pages = self._registers.pages
+        if settings.predistortion is not None and "predistortion" not in pages:
+            raise InputError("this bitstream has no pre-distortion: build it with, or leave it out of the settings")
+        self._write_source(settings)
+        self._write_frame(settings)
+        self._write_shaper(settings)
+        self._write_shift_and_pilots(settings)
+        applied = [pages[name] for name in ("frame_controller", "pulse_shaper", "shift_and_pilots")]
+        if "predistortion" in pages:
+            self._write_predistortion(settings.predistortion or Predistortion())
+            applied.append(pages["predistortion"])
+        for page in applied:
+            page.clear_status()
+            page.apply()
+        refused = [name for page in applied for name in page.happened() if name.endswith("refused")]
+        if refused:
+            raise BoardError(f"the board refuses the settings: {', '.join(refused)}")
+        self._settings = settings
+
+    def _write_source(self, settings: Settings) -> None:
+        source = settings.source
+        if isinstance(source, AlphabetSource):
+            alphabet = self._registers.alphabet
+            alphabet.put("control", run=0)
+            rows = zip(source.share.tolist(), source.own.tolist(), source.other.tolist(), strict=True)
+            for index, (share, own, other) in enumerate(rows):
+                alphabet.put("levels", own=own, other=other)
+                alphabet.put("row", share=share, index=index)
+            alphabet.put("control", run=1)
+            self._registers.put("source", select=Symbols.ALPHABET)
+        else:
+            self._registers.gaussian.put("scale", deviation=source.deviation)
+            self._registers.put("source", select=Symbols.GAUSSIAN)
+
+    def _write_frame(self, settings: Settings) -> None:
+        frame, page = settings.frame, self._registers.frame_controller
+        page.put("preamble_index", symbol=0)
+        for i, q in frame.preamble.tolist():
+            page.put("preamble_symbol", i=i, q=q)
+        for section, length in frame.lengths.items():
+            if section is not Section.HEADER:
+                page.put(section.value, length=length)
+        page.put("header", repetition=frame.header_repetition)
+        for name in ("header_symbol", "calibration_symbol"):
+            i, q = getattr(frame, name)
+            page.put(name, i=i, q=q)
+
+    def _write_shaper(self, settings: Settings) -> None:
+        shaper, page = settings.shaper, self._registers.pulse_shaper
+        interpolates = isinstance(shaper, InterpolatingShaper)
+        if interpolates != ("index" in (entry.name for entry in page.table["tap"].fields)):
+            raise InputError(f"this bitstream has the {page.table.name}: the settings are for another shaper")
+        for tap, value in enumerate(shaper.taps.tolist()):
+            symbol, sample = divmod(tap, shaper.samples_per_symbol)
+            where = {"index": tap} if interpolates else {"symbol": symbol, "sample": sample}
+            page.put("tap", value=value, **where)
+        page.put("shift", amount=shaper.shift)
+
+    def _write_shift_and_pilots(self, settings: Settings) -> None:
+        page = self._registers.shift_and_pilots
+        page.put("shift_increment", word=settings.shift_word)
+        silent = (Pilot(0, 0),) * (PILOTS - len(settings.pilots))
+        for number, pilot in enumerate((*settings.pilots, *silent)):
+            page.put(f"pilot_{number}_increment", word=pilot.word)
+            page.put(f"pilot_{number}_phase", word=pilot.phase)
+            page.put(f"pilot_{number}_amplitude", word=pilot.amplitude)
+
+    def _write_predistortion(self, predistortion: Predistortion) -> None:
+        page = self._registers.predistortion
+        for k, tap in enumerate(predistortion.taps.tolist()):
+            page.put(f"tap_{k}", value=tap)
+        page.put("control", begin_tables=1)
+        for table in predistortion.tables.tolist():
+            for constant, slope in table:
+                page.put("row", constant=constant, slope=slope)
+
+    def seed(self, key: NDArray[np.uint32], *, blocks_per_key: int = 0, instance: int = 0) -> int:
+        """Draw symbols from ChaCha20 with a key of the host.
+
+        Args:
+            key: uint32, shape (8,). It is written and forgotten.
+            blocks_per_key: blocks of 64 bytes after which there are no more symbols; 0 stands for 2**32.
+            instance: of this core, where several share a key.
+
+        Returns:
+            The epoch: with key and instance it says which words come.
+
+        Raises:
+            InputError: it is no key.
+            BoardError: the board does not take it.
+        """
+        if key.shape != (KEY_WORDS,) or key.dtype != np.uint32:
+            raise InputError(f"a key is {KEY_WORDS} words of 32 bits")
+        entropy = self._registers.entropy
+        entropy.put("instance", number=instance)
+        entropy.put("blocks_per_key", count=blocks_per_key)
+        entropy.put("source", mode=Source.HOST)
+        epoch: int = entropy.epoch_low | entropy.epoch_high << 32
+        for word in key.tolist():
+            entropy.put("key", word=word)
+        entropy.seed()
+        return epoch
+
+    def start(self, number: int = 0) -> None:
+        """Emit frames, numbered from `number` on. They come with :meth:`frames`.
+
+        Raises:
+            InputError: there are no settings.
+        """
+        if self._settings is None:
+            raise InputError("the transmitter has no settings: call configure() first")
+        self._registers.frame_controller.put("next_frame", number=number)
+        self._watchdog.armed = True
+        self._watchdog.heartbeat = 0
+        self._registers.frame_controller.run = True
+
+    def stop(self) -> None:
+        """End with the frame under way, wait for its end, and take the permission to emit away.
+
+        What the engines were to receive is given up, so that a frame that nobody takes does not wait for ever.
+
+        Raises:
+            BoardError: the frame does not end.
+        """
+        controller = self._registers.frame_controller
+        controller.run = False
+        self._watchdog.armed = False
+        drains = [self._drain(channel) for channel in (self._record.recvchannel, self._samples.recvchannel)]
+        end = time.monotonic() + self._timeout_s
+        while controller.active:
+            for drain in drains:
+                next(drain)
+            if time.monotonic() > end:
+                said = f"control {controller.get('control'):#x}, status {controller.get('status'):#x}"
+                raise BoardError(f"the frame under way does not end within {self._timeout_s:g} s: {said}")
+        for channel in (self._record.recvchannel, self._samples.recvchannel):
+            channel.stop()
+            channel.start()
+
+    def _drain(self, channel: Any) -> Iterator[None]:
+        """Take packets that nobody wants, at each step a bit."""
+        waste = pynq.allocate(1 << 20, "u1", target=self._device)
+        while True:
+            if not channel.running:
+                channel.stop()
+                channel.start()
+            if channel.idle or channel._first_transfer:
+                channel.transfer(waste)
+            yield
+
+    def frames(self, count: int) -> Iterator[SentFrame]:
+        """Take so many frames of those that are emitted, each as soon as it is whole.
+
+        Raises:
+            BoardError: one does not come, is cut, or is not the next one; or the watch-dog has stopped the board.
+        """
+        if self._settings is None:
+            raise InputError("the transmitter has no settings: call configure() first")
+        n = self.symbols_per_clock
+        record = (self._settings.frame.payload + trailer_beats(n) * n, 2)
+        samples = (self._settings.samples, 2)
+        records = _InTurn(self._device, self._record.recvchannel, record)
+        emitted = _InTurn(self._device, self._samples.recvchannel, samples)
+        number: int | None = None
+        try:
+            for left in reversed(range(count)):
+                self._watchdog.heartbeat = 0
+                wanted = [taker.take(self._timeout_s, self._alive, more=left > 0) for taker in (emitted, records)]
+                frame = SentFrame(read_packet(wanted[1], symbols_per_clock=n), wanted[0])
+                if number is not None and frame.packet.frame != (number + 1) % NUMBERS:
+                    raise BoardError(f"frame {frame.packet.frame} comes after frame {number}: one is missing")
+                number = frame.packet.frame
+                yield frame
+        finally:
+            records.erase()
+            emitted.erase()
+
+    def _alive(self) -> None:
+        """Give a sign of life while a frame is waited for.
+
+        Raises:
+            BoardError: the watch-dog has stopped the board.
+        """
+        if self._watchdog.armed and not self._watchdog.permits:
+            raise BoardError(
+                f"the watch-dog has stopped the board: no frame was taken for {self.silence_s:g} s; start() begins anew"
+            )
+        self._watchdog.heartbeat = 0
+
+
+class _InTurn:
+    """Two buffers of a channel: while one is read, the other is filled."""
+
+    def __init__(self, device: Any, channel: Any, shape: tuple[int, int]) -> None:
+        self._channel, self._begun = channel, False
+        self._buffers = [pynq.allocate(shape, "i2", target=device) for _ in range(IN_TURN)]
+
+    def take(self, timeout_s: float, alive: Any, *, more: bool) -> NDArray[np.int16]:
+        """The next packet, a copy, with the one after it already asked for if there are `more`.
+
+        Raises:
+            BoardError: it does not come, or is not as long as it must be.
+        """
+        filled, other = self._buffers
+        if not self._begun:
+            self._channel.transfer(filled)
+        end = time.monotonic() + timeout_s
+        while not self._channel.idle and time.monotonic() < end:
+            alive()
+            time.sleep(POLL_S)
+        size = wait(self._channel, 0.0, "a frame")
+        self._begun = more
+        if more:
+            self._channel.transfer(other)
+        self._buffers = [other, filled]
+        if size != filled.nbytes:
+            raise BoardError(f"a packet of {size} bytes came and not of {filled.nbytes}")
+        return np.array(filled)
+
+    def erase(self) -> None:
+        """What the buffers hold is raw key."""
+        for buffer in self._buffers:
+            buffer[:] = 0

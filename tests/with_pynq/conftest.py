@@ -1,0 +1,76 @@
+"""Tests with unmodified PYNQ. It wants an older numpy than the rest, and so they run in an environment of their own,
+which tests/system/test_with_pynq.py makes; where there is no pynq they are not collected.
+
+Each test runs twice: on the model of an overlay, and on its RTL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if find_spec("pynq") is None:
+    collect_ignore_glob = ["test_*.py"]
+else:
+    import pynq
+
+    from kronborg_hdl.axi.skin import Skin
+    from kronborg_hdl.boards import BOARDS
+    from kronborg_hdl.overlays.description import pulse_shaper_overlay
+    from kronborg_hdl.overlays.hwh import hwh
+    from kronborg_hdl.overlays.pulse_shaper import PulseShaperOverlay
+    from kronborg_hdl.overlays.transmitter import TransmitterOverlay
+    from kronborg_sim.devices.gateware import RtlGateware
+    from kronborg_sim.devices.model_gateware import pulse_shaper_model
+    from kronborg_sim.devices.pynq_device import SimulatedDevice
+
+    BOARD = BOARDS["pynq-z2"]
+    SPAN, M = 5, 4
+    TRANSMITTER_SPAN = 9
+
+    @dataclass
+    class Loaded:
+        """A board with an overlay.
+
+        Attributes:
+            device: the board.
+            overlay: as PYNQ sees it.
+            path: of what was loaded.
+        """
+
+        device: SimulatedDevice
+        overlay: Any
+        path: Path
+
+    @pytest.fixture(scope="session")
+    def pulse_shaper_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+        core = PulseShaperOverlay(BOARD, samples_per_symbol=M, span=SPAN)
+        path = tmp_path_factory.mktemp("overlay") / "kronborg_pulse_shaper.v"
+        path.write_text(Skin(core).to_verilog(path.stem))
+        path.with_suffix(".hwh").write_text(hwh(core.overlay, BOARD))
+        return path
+
+    @pytest.fixture(scope="session")
+    def transmitter_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+        core = TransmitterOverlay(BOARD, samples_per_symbol=M, span=TRANSMITTER_SPAN, predistortion=False)
+        path = tmp_path_factory.mktemp("overlay") / "kronborg_transmitter.v"
+        path.write_text(Skin(core).to_verilog(path.stem))
+        path.with_suffix(".hwh").write_text(hwh(core.overlay, BOARD))
+        return path
+
+    @pytest.fixture
+    def transmitting(transmitter_files: Path) -> Loaded:
+        device = SimulatedDevice(BOARD)
+        device.activate()
+        return Loaded(device, pynq.Overlay(str(transmitter_files)), transmitter_files)
+
+    @pytest.fixture(params=["model", "rtl"])
+    def loaded(request: pytest.FixtureRequest, pulse_shaper_files: Path) -> Loaded:
+        model = pulse_shaper_model(pulse_shaper_overlay(BOARD), lanes=BOARD.lanes, samples_per_symbol=M, span=SPAN)
+        device = SimulatedDevice(BOARD, {"model": model, "rtl": RtlGateware}[request.param])
+        device.activate()
+        return Loaded(device, pynq.Overlay(str(pulse_shaper_files)), pulse_shaper_files)
