@@ -32,6 +32,21 @@ def unsigned_words(count: int, bits: int) -> data.StructLayout:
     return data.StructLayout({"words": data.ArrayLayout(unsigned(bits), count), "last": 1})
 
 
+SECTION_BITS = 2
+"""Of a symbol's section, ``power_meter.model.Section``."""
+
+
+def gated_words(count: int) -> data.StructLayout:
+    """Payload of `count` symbols per clock, symbol 0 the oldest, and in ``sections`` where each lies in its frame."""
+    sections = data.ArrayLayout(unsigned(SECTION_BITS), count)
+    return data.StructLayout({**endless_words(count, SAMPLE).members, "sections": sections})
+
+
+def passing(payload: ShapeLike) -> data.StructLayout:
+    """What a listener sees of a stream: ``payload``, and ``taken``: a beat is valid and ready in this clock."""
+    return data.StructLayout({"taken": 1, "payload": payload})
+
+
 RETUNE = data.StructLayout({"words": data.StructLayout({"at": 32, "beat": 32})})
 """Payload of a command to the receiver's mixer: from hop number `at` on, the beat's increment is `beat`."""
 

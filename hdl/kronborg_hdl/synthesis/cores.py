@@ -17,6 +17,7 @@ from ..compensation.unit_phasor.core import UnitPhasor
 from ..decimation.half_band.core import HalfBandDecimator
 from ..decimation.half_band.model import WIDE
 from ..decimation.matched_filter.core import MatchedFilter
+from ..decimation.power_meter.core import PowerMeter
 from ..decimation.resampler.core import Resampler
 from ..decimation.symbol_filter.core import SymbolFilter
 from ..dsp.formats import BASEBAND, SAMPLE
@@ -116,6 +117,7 @@ CORES = {
     "mixer": Entry(lambda lanes: Mixer(lanes=lanes, halvings=HALVINGS), LANES, "xc7z020"),
     "phase_smoother": Entry(lambda lanes: PhaseSmoother(hops_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
     "pilot_tracker": Entry(lambda lanes: PilotTracker(hops_per_clock=lanes, halvings=2), SYMBOLS_PER_CLOCK, "xc7z020"),
+    "power_meter": Entry(lambda lanes: PowerMeter(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
     "predistortion": Entry(Predistortion, LANES, "xczu48dr"),
     "pulse_shaper": Entry(PulseShaper, LANES, "xc7z020"),
     "receiver": Entry(_receiver, LANES, None),

@@ -2,7 +2,7 @@
 
 A measurement is the number of symbols and their exact sums of I, Q, I**2 and Q**2, over those that lie in the sections
 chosen. It ends with the clock in which there are as many as the gate asks for: one or a few more where several come in
-a clock. The next one begins with the clock after it. Means and variances follow from the sums, for vacuum, electronic
+a clock. The next one begins with the beat after it. Means and variances follow from the sums, for vacuum, electronic
 noise and signal behind exactly the same filters.
 """
 
@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 COUNT_BITS = 32
+GATE_BITS = 31
+"""So that the rest of a beat does not wrap the count."""
 SUM_BITS = 64
-"""2**33 symbols and more of full scale do not wrap."""
+"""2**33 symbols of full scale do not wrap."""
 
 
 class Section(IntEnum):
@@ -74,9 +76,8 @@ class PowerMeter:
     symbols_per_clock: int = 1
 
     def __post_init__(self) -> None:
-        # A measurement may have the rest of a beat more.
-        if not 1 <= self.gate <= (1 << COUNT_BITS) - self.symbols_per_clock:
-            raise ValueError(f"a gate of {self.gate} symbols: must be 1 to 2**32 - {self.symbols_per_clock}")
+        if not 1 <= self.gate < 1 << GATE_BITS:
+            raise ValueError(f"a gate of {self.gate} symbols: must be 1 to 2**{GATE_BITS} - 1")
 
     def process(
         self,

@@ -9,7 +9,7 @@ import numpy as np
 
 from .case import Case, Size
 from .compensation import converter_input, mixer, pilot_tracker, rotator
-from .decimation import half_band, matched_filter, resampler, symbol_filter
+from .decimation import half_band, matched_filter, power_meter, resampler, symbol_filter
 from .frames import frame_controller, symbol_record
 from .modulation import alphabet, entropy, gaussian, interpolating_shaper, predistortion, pulse_shaper, shift_and_pilots
 from .receiver import receiver, tap
@@ -30,6 +30,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "matched_filter": matched_filter,
     "mixer": mixer,
     "pilot_tracker": pilot_tracker,
+    "power_meter": power_meter,
     "predistortion": predistortion,
     "pulse_shaper": pulse_shaper,
     "receiver": receiver,

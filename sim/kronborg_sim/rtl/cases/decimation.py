@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from kronborg_hdl.axi.stream import SECTION_BITS
 from kronborg_hdl.decimation.half_band.core import HalfBandDecimator
 from kronborg_hdl.decimation.half_band.model import WIDE
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter as MatchedFilterCore
 from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
+from kronborg_hdl.decimation.power_meter.model import PowerMeter, Section
+from kronborg_hdl.decimation.power_meter.registers import SUMS
 from kronborg_hdl.decimation.resampler.core import Resampler as ResamplerCore
 from kronborg_hdl.decimation.resampler.kernel import KERNELS
 from kronborg_hdl.decimation.resampler.model import FRACTION, UNIT_STEP, Resampler, Retime
@@ -17,9 +20,10 @@ from kronborg_hdl.decimation.symbol_filter.model import DISTINCT_TAPS, SAMPLES_P
 from kronborg_hdl.decimation.symbol_filter.model import REACH as SYMBOL_REACH
 from kronborg_hdl.dsp.formats import BASEBAND
 
+from ...benches.metered_stream import MeteredStream
 from ...benches.received_symbols import command_words
-from ..model import RtlModel
-from .case import Case, Counts, Frames, Size, Words
+from ..model import RegisterName, RtlModel
+from .case import Case, Counts, Frames, Size, Words, marked
 from .shared import apply, frame_by_frame, frames_of, load_taps, random_complex_words, random_words
 
 
@@ -69,6 +73,46 @@ def matched_filter(size: Size, rng: np.random.Generator) -> Case:
         samples_per_beat=lanes,
         samples_per_symbol=m,
     )
+
+
+def power_meter(size: Size, rng: np.random.Generator) -> Case:
+    """The power meter beside a stream of which it measures payload and vacuum: of nearly all a measurement, and one."""
+    n = size.lanes
+    core = MeteredStream(symbols_per_clock=n)
+    # Half of the symbols are of these, section by section.
+    sections = frozenset({Section.PAYLOAD, Section.VACUUM})
+    gate = 40_000
+
+    def configure(model: RtlModel) -> None:
+        model.write("gate", symbols=gate)
+        model.write("sections", **{section.name.lower(): 1 for section in sections})
+        apply(model)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        beats = -(-symbols // n)
+        slots = np.repeat(np.arange(-(-beats // 50)) % len(Section), 50)[:beats]
+        # Sections end within a beat.
+        of = np.roll(np.repeat(slots, n), int(rng.integers(0, n))).astype(np.uint64).reshape(beats, n)
+        user = (of << (SECTION_BITS * np.arange(n, dtype=np.uint64))).sum(axis=1, dtype=np.uint64)
+        return {"s_axis": [marked(random_complex_words(rng, beats * n), user)]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        (frame,) = stimulus["s_axis"]
+        shifts = SECTION_BITS * np.arange(n, dtype=np.uint64)
+        of = (frame["user"][:, np.newaxis] >> shifts & np.uint64((1 << SECTION_BITS) - 1)).astype(np.uint8)
+        measurements, _ = PowerMeter(gate, sections, n).process(frame["words"].reshape(-1, 2), of.ravel())
+        counts: dict[tuple[RegisterName, str], int] = {
+            ("measurements", "count"): len(measurements),
+            ("lost", "count"): max(0, len(measurements) - 1),
+        }
+        if measurements:
+            first = measurements[0]
+            counts["count", "symbols"] = first.symbols
+            for name, total in zip(SUMS, (*first.sums, *first.squares), strict=True):
+                counts[f"{name}_low", "word"], counts[f"{name}_high", "word"] = total % 2**32, total >> 32
+        return {"m_axis": [frame]}, counts
+
+    return Case(core, configure, stimulus, response, rate_of="s_axis", samples_per_beat=n)
 
 
 def resampler(size: Size, rng: np.random.Generator) -> Case:
