@@ -101,6 +101,15 @@ CREATE TABLE IF NOT EXISTS share (
     expires REAL NOT NULL,
     PRIMARY KEY (reservation, number)
 );
+CREATE TABLE IF NOT EXISTS handover (
+    reservation TEXT NOT NULL PRIMARY KEY,
+    way TEXT NOT NULL CHECK (way IN ('out', 'in')),
+    state TEXT NOT NULL CHECK (state IN ('sending', 'waiting', 'answering', 'voiding', 'closed')),
+    manifest BLOB NOT NULL,
+    remaining TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    expires REAL NOT NULL
+);
 CREATE TABLE IF NOT EXISTS account (
     link TEXT NOT NULL,
     pool INTEGER NOT NULL,

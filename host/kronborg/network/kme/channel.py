@@ -55,7 +55,7 @@ class Connection:
         self._address, self._peer, self._context = address, Identity("kme", peer), context
         self._connection: http.client.HTTPSConnection | None = None
 
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def post(self, path: str, body: Any) -> dict[str, Any]:
         """Send a message, and return the answer.
 
         Raises:
@@ -90,9 +90,9 @@ class Connection:
         connection.request("POST", path, data, {"Content-Type": "application/json"})
         response = connection.getresponse()
         body = response.read(MOST_ANSWER_BYTES)
-        if response.status != 200:
+        if response.status not in (200, 202):
             raise ValueError
-        answer = json.loads(body)
+        answer = json.loads(body or b"{}")
         if not isinstance(answer, dict):
             raise ValueError
         return answer

@@ -120,6 +120,28 @@ class Policy:
 
 
 @dataclass(frozen=True)
+class Border:
+    """Another operator's key manager, in the same trusted node (ETSI GS QKD 020).
+
+    Attributes:
+        listen: where it calls.
+        peer: its ID, as its certificate says (``urn:qkd:kme:ID``).
+        address: where it listens.
+        ca, crl: the other operator's authority, which counts at this interface alone.
+        saes: those behind the border; in `[[sae]]` they are at this KME.
+        patience_seconds: how long it may take to acknowledge.
+    """
+
+    listen: Address
+    peer: str
+    address: Address
+    ca: Path
+    crl: Path | None
+    saes: tuple[str, ...]
+    patience_seconds: float = 5.0
+
+
+@dataclass(frozen=True)
 class KmeConfig:
     """All of it; paths are absolute or relative to the file's folder.
 
@@ -139,6 +161,7 @@ class KmeConfig:
         relay: over trusted nodes; None for direct links alone.
         policies: of pairs of SAEs; the first that fits counts.
         domains: of SAEs that are not in the domain "".
+        border: to another operator; None without any.
     """
 
     id: str
@@ -158,6 +181,7 @@ class KmeConfig:
     relay: RelaySettings | None = None
     policies: tuple[Policy, ...] = ()
     domains: Mapping[str, str] = field(default_factory=dict)
+    border: Border | None = None
     file: Path = field(default=Path("kme.toml"), compare=False)
 
     def link_to(self, kme: str) -> Link | None:
@@ -281,14 +305,20 @@ def read_config(file: Path) -> KmeConfig:
         domains={name: domain for name, (_, domain) in saes.items() if domain},
         relay=_relay(file, document) if "relay" in document else None,
         policies=_policies(file, document),
+        border=_border(file, document) if "border" in document else None,
         file=file,
     )
     kme.end()
     for name in document:
         raise InputError(f"{file}: {name} is not known here")
     reached = {own} | {link.peer for link in config.links.values()}
-    if config.relay is None and (config.domains or any(each.hybrid == "always" for each in config.policies)):
-        raise InputError(f"{file}: hybrid keys, and domains, need a table [relay]")
+    if config.relay is None and (
+        config.border or config.domains or any(each.hybrid == "always" for each in config.policies)
+    ):
+        raise InputError(f"{file}: a border, hybrid keys and domains need a table [relay]")
+    for sae in config.border.saes if config.border else ():
+        if config.saes.get(sae) != own:
+            raise InputError(f"{file}: [border] saes: {sae} has no [[sae]] at {own}")
     for sae, where in config.saes.items():
         if where not in reached and config.relay is None:
             raise InputError(f"{file}: [[sae]] {sae} kme: no link leads to {where}, and there is no [relay]")
@@ -362,6 +392,21 @@ def _relay(file: Path, document: dict[str, Any]) -> RelaySettings:
     )
     table.end()
     return settings
+
+
+def _border(file: Path, document: dict[str, Any]) -> Border:
+    table = _Table(file, "[border]", document.pop("border"))
+    border = Border(
+        table.address("listen"),
+        table.id("peer"),
+        table.address("address"),
+        table.path("ca"),
+        table.path("crl") if "crl" in table.values else None,
+        table.ids("saes"),
+        table.number("patience_seconds", 5.0, 0.1, 600.0),
+    )
+    table.end()
+    return border
 
 
 def _policies(file: Path, document: dict[str, Any]) -> tuple[Policy, ...]:

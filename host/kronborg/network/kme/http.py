@@ -36,19 +36,19 @@ class Interface:
         self.app = FastAPI(title=f"Kronborg KME, {name}", openapi_url=None, docs_url=None, redoc_url=None)
         self.app.add_exception_handler(StarletteHTTPException, self._not_here)
 
-    def add(self, endpoint: str, method: str, path: str, work: Endpoint) -> None:
-        """Serve a path."""
+    def add(self, endpoint: str, method: str, path: str, work: Endpoint, status: int = 200) -> None:
+        """Serve a path; `status` is that of a request that was carried out."""
 
         async def handle(request: Request) -> Response:
             started = time.perf_counter()
-            caller, response = await self._carry_out(work, request)
+            caller, response = await self._carry_out(work, request, status)
             seconds = time.perf_counter() - started
             self._metrics.requests.labels(self._name, endpoint, response.status_code).inc()
             self._metrics.seconds.labels(self._name, endpoint).observe(seconds)
             # KMEs talk to each other all the time.
             usual = logging.INFO if self._kind == "sae" else logging.DEBUG
             event(
-                usual if response.status_code == 200 else logging.WARNING,
+                usual if response.status_code == status else logging.WARNING,
                 "request",
                 interface=self._name,
                 endpoint=endpoint,
@@ -61,14 +61,14 @@ class Interface:
 
         self.app.add_api_route(path, handle, methods=[method], name=f"{method} {endpoint}")
 
-    async def _carry_out(self, work: Endpoint, request: Request) -> tuple[str | None, Response]:
+    async def _carry_out(self, work: Endpoint, request: Request, status: int) -> tuple[str | None, Response]:
         identity = of_certificate(getattr(request.state, "peercert", None))
         if identity is None or identity.kind != self._kind or not self._known(identity.id):
             self._metrics.refused.labels(self._name, "identity").inc()
             refused = error_body(f"the certificate is not that of a known {self._kind.upper()}")
             return identity.uri if identity else None, answer(refused, 401)
         try:
-            return identity.id, answer(await work(identity.id, request))
+            return identity.id, answer(await work(identity.id, request), status)
         except Refused as error:
             if error.status == 413:
                 self._metrics.refused.labels(self._name, "oversize").inc()

@@ -19,12 +19,15 @@ from fastapi import FastAPI
 from prometheus_client import start_http_server
 
 from ...errors import InputError
+from ..border.api import BorderApi
+from ..border.service import Gateway
+from ..border.store import GatewayStore
 from ..certificates import identity_of, load
 from ..hybrid import MOST_KEY_BYTES, Kem, mask
 from ..identity import Identity
 from ..relay.manifest import KeysManifest
 from ..relay.service import Relay
-from ..relay.store import Node, RelayStore
+from ..relay.store import Node
 from ..relay.transport import HttpsTransport
 from .channel import Channel
 from .config import Address, KmeConfig
@@ -80,7 +83,7 @@ class Kme:
         neighbours = {link.peer: name for name, link in config.links.items()}
         kem = Kem(config.certificate, config.key) if config.relay is not None else None
         unmask = functools.partial(_unmask, kem, config.id)
-        pools = RelayStore(database, Node(config.id, neighbours, self._takes, unmask))
+        pools = GatewayStore(database, Node(config.id, neighbours, self._takes, unmask))
         pools.check()
         self._audit = AuditLog(config.audit_log)
         self._held.callback(self._audit.close)
@@ -95,15 +98,23 @@ class Kme:
         if kem is not None:
             transport = HttpsTransport(config.links, self._credentials)
             self.service.relay = Relay(config, pools, self.service.store, self._channels, transport, kem, self.metrics)
+        if config.border is not None and self.service.relay is not None:
+            border = config.border
+            self.sockets["border"] = self._listen("border listen", border.listen)
+            self._abroad = Credentials(config.certificate, config.key, border.ca, border.crl)
+            self.service.gateway = Gateway(config, pools, self.service.relay, self._abroad, self._audit)
         if config.metrics_listen:
             self._serve_metrics(config.metrics_listen)
 
     def _takes(self, manifest: KeysManifest) -> bool:
         """Whether relayed keys are for SAEs here, from their master's KME, and hybrid where they have to be."""
-        config, master = self.config, manifest.master
-        return config.saes.get(master) == manifest.path[0] and all(
-            config.saes.get(slave) == config.id and (manifest.kem is not None or not config.hybrid(master, slave))
-            for slave in manifest.slaves
+        config, master, slaves = self.config, manifest.master, manifest.slaves
+        abroad = set(config.border.saes) & set(slaves) if config.border else set()
+        return (
+            config.saes.get(master) == manifest.path[0]
+            and abroad in (set(), set(slaves))
+            and all(config.saes.get(slave) == config.id for slave in slaves)
+            and all(manifest.kem is not None or not config.hybrid(master, slave) for slave in slaves)
         )
 
     def _own_certificate(self) -> None:
@@ -148,7 +159,7 @@ class Kme:
             self.metrics.refused.labels(name, reason).inc()
 
         def context(config: uvicorn.Config, default: Callable[[], Any]) -> Any:
-            return self._credentials.server(note)
+            return (self._abroad if name == "border" else self._credentials).server(note)
 
         return _Server(
             uvicorn.Config(
@@ -186,6 +197,8 @@ class Kme:
                 "sae": self._server("sae", Etsi014(self.service, self.metrics).app),
                 "peer": self._server("peer", PeerApi(self.service, self.metrics).app),
             }
+            if self.service.gateway is not None:
+                servers["border"] = self._server("border", BorderApi(self.service.gateway, self.metrics).app)
             await self.service.recover()
             serving = [
                 asyncio.create_task(server.serve(sockets=[self.sockets[name]])) for name, server in servers.items()
@@ -203,6 +216,8 @@ class Kme:
                 server.should_exit = True
             await asyncio.gather(*serving)
             await asyncio.gather(*house, return_exceptions=True)
+            if self.service.gateway is not None:
+                await self.service.gateway.close()
             if self.service.relay is not None:
                 await self.service.relay.close()
             for channel in self._channels.values():
@@ -222,6 +237,8 @@ class Kme:
 
     def _renew_certificates(self) -> None:
         try:
+            if self.service.gateway is not None:
+                self._abroad.renew()
             if self._credentials.renew():
                 self._own_certificate()
                 event(logging.INFO, "certificates renewed", kme=self.config.id)

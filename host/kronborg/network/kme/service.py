@@ -24,6 +24,7 @@ from .wire import Refused
 from .worker import Worker
 
 if TYPE_CHECKING:
+    from ..border.service import Gateway
     from ..relay.service import Relay
 
 T = TypeVar("T")
@@ -66,7 +67,8 @@ class KeyService:
         metrics: counts.
 
     Attributes:
-        relay: over trusted nodes, where the configuration has it; set by whoever makes both.
+        relay, gateway: over trusted nodes, and to another operator, where the configuration has them; set by whoever
+            makes both.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class KeyService:
         self.config, self.metrics = config, metrics
         self._pools, self._worker, self._channels, self._audit = pools, worker, channels, audit
         self.relay: Relay | None = None
+        self.gateway: Gateway | None = None
         self._damaged = False
         metrics.store_sound.set(1)
 
@@ -105,7 +108,8 @@ class KeyService:
 
     def own_sae(self, sae: str) -> bool:
         """Whether this KME serves the SAE."""
-        return self.config.saes.get(sae) == self.config.id
+        abroad = self.config.border.saes if self.config.border else ()
+        return self.config.saes.get(sae) == self.config.id and sae not in abroad
 
     def _kme_of(self, master: str, slave: str) -> str:
         """The KME of a slave SAE. Raises Refused."""
@@ -370,6 +374,8 @@ class KeyService:
         work = [self._keep(link) for link in self.config.links.values()]
         if self.relay is not None:
             work.append(self.relay.keep())
+        if self.gateway is not None:
+            work.append(self.gateway.keep())
         await asyncio.gather(*work, self._keep_store())
 
     async def _keep(self, link: Link) -> None:

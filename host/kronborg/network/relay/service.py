@@ -144,12 +144,34 @@ class Relay:
             if time.monotonic() > end:
                 raise Refused(503, "the keys did not get to the KME of the slave SAE in time")
 
-    async def _originate(self, made: Reservation, bits: bytes, legs: Sequence[Leg]) -> None:
-        await self._store(lambda: self._pools.originate(made, bits, legs, now=time.time()))
+    def prepare(
+        self, master: str, slaves: Mapping[str, Sequence[str]], keys: Mapping[str, bytes], key_bytes: int, terms: Terms
+    ) -> tuple[Reservation, list[Leg], bytes]:
+        """A reservation and the legs of keys that somebody else made. Raises Refused, as `make`."""
+        bits = b"".join(keys.values())
+        paths = self._paths(slaves, len(bits), terms)
+        return self._draw(master, slaves, len(keys), key_bytes, paths, terms.hybrid, (tuple(keys), bits))
+
+    async def work(self, work: Callable[[], T]) -> T:
+        """Work on the store. Raises Refused where it cannot be done."""
+        found: T = await self._store(work)
+        return found
+
+    def call(self, legs: Sequence[Leg]) -> None:
+        """Have the outboxes of legs looked at now."""
         for leg in legs:
             for path in leg.paths:
                 link = self.config.link_to(path[1])
-                self._call(link.name if link else "")
+                self.call_link(link.name if link else "")
+
+    def call_link(self, link: str) -> None:
+        """Have a link's outbox looked at now."""
+        if link in self._calls:
+            self._calls[link].set()
+
+    async def _originate(self, made: Reservation, bits: bytes, legs: Sequence[Leg]) -> None:
+        await self._store(lambda: self._pools.originate(made, bits, legs, now=time.time()))
+        self.call(legs)
 
     def _paths(self, slaves: Mapping[str, Sequence[str]], size: int, terms: Terms) -> dict[str, list[Path]]:
         """Paths to each KME. Raises Refused."""
@@ -181,9 +203,13 @@ class Relay:
         key_bytes: int,
         paths: Mapping[str, Sequence[Path]],
         hybrid: bool,
+        given: tuple[tuple[str, ...], bytes] | None = None,
     ) -> tuple[Reservation, list[Leg], bytes]:
-        """New keys from the operating system's randomness, and the legs that take them to their KMEs."""
-        bits = secrets.token_bytes(number * key_bytes)
+        """New keys from the operating system's randomness, or given ones, and the legs that take them to their KMEs."""
+        names, bits = given or (
+            tuple(str(uuid.uuid4()) for _ in range(number)),
+            secrets.token_bytes(number * key_bytes),
+        )
         every = [path for each in paths.values() for path in each]
         between = [len(each) for each in paths.values() if len(each[0]) > 2]
         extension: dict[str, Any] = {
@@ -198,7 +224,7 @@ class Relay:
             str(uuid.uuid4()),
             account_of(self.config.id),
             0,
-            tuple(str(uuid.uuid4()) for _ in range(number)),
+            names,
             key_bytes,
             (),
             master,
@@ -208,7 +234,7 @@ class Relay:
         )
         if hybrid:
             made = replace(made, extension={**extension, HYBRID: NAME})
-        legs = [self._leg(made, bits, kme, names, paths[kme], hybrid) for kme, names in slaves.items()]
+        legs = [self._leg(made, bits, kme, each, paths[kme], hybrid) for kme, each in slaves.items()]
         return made, legs, bits
 
     def _leg(
@@ -246,17 +272,12 @@ class Relay:
 
     def _follow(self, taken: Taken) -> None:
         """Do what has become due: what is known here, somebody may wait for."""
-        self._call(taken.onward)
+        self.call_link(taken.onward)
         if taken.stopped:
             self.topology.penalise([taken.stopped], time.monotonic())
         waiting = self._waiting.get(taken.session)
         if waiting is not None and not waiting.done() and taken.confirmed is not None:
             waiting.set_result(taken)
-
-    def _call(self, link: str) -> None:
-        """Have a link's outbox looked at now."""
-        if link in self._calls:
-            self._calls[link].set()
 
     async def keep(self) -> None:
         """Keep frames moving and neighbours informed, until cancelled."""
@@ -328,7 +349,7 @@ class Relay:
                 continue
             for path in paths:
                 link = self.config.link_to(path[1])
-                self._call(link.name if link else "")
+                self.call_link(link.name if link else "")
         await asyncio.sleep(LOOK_SECONDS)
 
     def _way(self, kme: str, before: Sequence[Path]) -> Path:

@@ -348,8 +348,12 @@ class RelayStore(KeyPools):
         )
         self._enter(made, "slave", now, combined)
         self._book(account, 0, pooled=made.size, reserved=made.size)
+        return replace(here, onward=self._placed(manifest, now))
+
+    def _placed(self, manifest: KeysManifest, now: float) -> str:
+        """Confirm keys that are in their place; returns the link that the answer goes over."""
         answer = AnswerManifest(session=manifest.session, path=manifest.path[::-1])
-        return replace(here, onward=self._send(Kind.CONFIRM, answer, b"", now + ANSWER_SECONDS))
+        return self._send(Kind.CONFIRM, answer, b"", now + ANSWER_SECONDS)
 
     def _keep_share(self, manifest: KeysManifest, payload: bytes, now: float) -> None:
         self.database.rows(

@@ -77,6 +77,12 @@ WRONG = {
         "[store]",
         '[[policy]]\nsaes = ["*", "*"]\nroute_type = "fast"\n[store]',
     ): "[[policy]] 1 route_type: 'fast' is none of",
+    ("[store]", '[[policy]]\nsaes = ["*", "*"]\nhybrid = "always"\n[store]'): "a border, hybrid keys and domains need",
+    ("[store]", '[relay]\n[border]\nlisten = "a:1"\n[store]'): "[border] peer: is missing",
+    (
+        "[store]",
+        '[relay]\n[border]\nlisten = "a:1"\npeer = "x"\naddress = "b:1"\nca = "c"\nsaes = ["bob"]\n[store]',
+    ): "[border] saes: bob has no [[sae]] at kme-a",
     ("[store]", "[colour]\n[store]"): "colour is not known here",
     ("[store]", "[store"): "(at line",
 }
