@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .arithmetic import word_shape
+from .arithmetic import multiply_in_logic, word_shape
 from .formats import SAMPLE
 from .nco import (
     ANGLE_BITS,
@@ -16,8 +16,9 @@ from .nco import (
     FINE_BITS,
     OFFSET,
     OFFSET_BITS,
-    OFFSET_FRACTION,
     PHASE_BITS,
+    RAISED_BITS,
+    SLOPE_BITS,
     TABLE,
     TABLE_BITS,
 )
@@ -34,9 +35,9 @@ class Oscillator(wiring.Component):
 
     Structure: the accumulator steps by LANES words per beat; each lane adds its own multiple of the word. Those
     multiples are made once, when a word is loaded. A lane has one block RAM of 1024 x 18 bits, read through both of its
-    ports and their output registers, and two multiply-adds.
+    ports and their output registers, and two products of few bits, made of adders.
 
-    Resources, for each lane: one RAMB18, two multipliers of 18 x 11 bits.
+    Resources, for each lane: one RAMB18; no multiplier.
 
     Latency: :attr:`LATENCY` steps from a beat's ``accept`` to its phasors; a beat per step.
 
@@ -69,11 +70,6 @@ class Oscillator(wiring.Component):
                 "o": Out(data.ArrayLayout(PHASOR, lanes)),
             }
         )
-
-    @property
-    def multipliers(self) -> int:
-        """Multipliers of 18 x 11 bits."""
-        return 2 * self.lanes
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
@@ -117,10 +113,10 @@ class Oscillator(wiring.Component):
 
         # The middle of the coarse step, and the product that leads from there to the angle.
         half = 1 << (DROPPED_BITS - 1)
-        at, by = pipeline.register(cosine), pipeline.register(sine * offset)
-        c = pipeline.register(((at << OFFSET_FRACTION) - by + half) >> DROPPED_BITS, unsigned(SAMPLE.fraction))
-        at, by = pipeline.register(sine), pipeline.register(cosine * offset)
-        s = pipeline.register(((at << OFFSET_FRACTION) + by + half) >> DROPPED_BITS, unsigned(SAMPLE.fraction))
+        at, by = pipeline.register(cosine), pipeline.register(_product(sine, offset))
+        c = pipeline.register(((at << RAISED_BITS) - by + half) >> DROPPED_BITS, unsigned(SAMPLE.fraction))
+        at, by = pipeline.register(sine), pipeline.register(_product(cosine, offset))
+        s = pipeline.register(((at << RAISED_BITS) + by + half) >> DROPPED_BITS, unsigned(SAMPLE.fraction))
 
         # Quadrants 0 to 3: (c, s), (-s, c), (-c, -s), (s, -c).
         turns = pipeline.history(quadrant, 4)[-1]
@@ -130,3 +126,8 @@ class Oscillator(wiring.Component):
             pipeline.register(Mux(negative_cosine, -x, x), word_shape(SAMPLE)),
             pipeline.register(Mux(negative_sine, -y, y), word_shape(SAMPLE)),
         )
+
+
+def _product(word: Value, offset: Value) -> Value:
+    """What an offset adds, from the upper bits of a table word, which has no sign."""
+    return multiply_in_logic(Cat(word[TABLE_BITS - SLOPE_BITS :], 0).as_signed(), offset)

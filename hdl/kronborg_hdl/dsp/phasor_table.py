@@ -6,7 +6,7 @@ sine at the middle of each step of the first quadrant,
     T[k] = round(32767 sin(pi / 2 (k + 1/2) / 4096))
 
 and the cosine is read from it backwards; the quadrant swaps the two and gives the signs. No multiplier is needed, which
-is what a receiver with three oscillators a lane can pay; ``nco`` takes two multipliers, for spurs 18 dB lower.
+is what a receiver with three oscillators a lane can pay; ``nco`` adds a product of few bits, for spurs 18 dB lower.
 
 Spurs: dropping phase bits gives lines of at most ``3.92 - 6.02 * ANGLE_BITS`` dBc (Nicholas & Samueli, 41st Annual
 Frequency Control Symposium, 1987), -80.4 dBc here. As phase noise the dropped bits are (2 pi / 2**14)**2 / 12 =

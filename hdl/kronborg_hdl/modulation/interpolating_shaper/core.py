@@ -127,8 +127,8 @@ class InterpolatingShaper(wiring.Component):
             BASEBAND if self.half_bands else SAMPLE,
         )
         stages = [samples]
-        for half_band in self.half_bands:
-            to = SAMPLE if half_band is self.half_bands[-1] and len(stages) == len(self.half_bands) else BASEBAND
+        for number, half_band in enumerate(self.half_bands):
+            to = SAMPLE if number == len(self.half_bands) - 1 else BASEBAND
             stages.append(interpolate(m, pipeline, stages[-1], half_band, to))
         token = beats.token.delayed(pipeline, self._steps)
         for word, sample in zip(skid.i.payload.words, stages[-1].words, strict=True):

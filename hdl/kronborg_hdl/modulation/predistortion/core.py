@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...axi.bank import register_port
 from ...axi.stream import SkidBuffer, complex_words
-from ...dsp.arithmetic import event_counter, saturate
+from ...dsp.arithmetic import event_counter, multiply_in_logic, saturate
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
 from ...dsp.rates import check_lanes
@@ -111,7 +111,7 @@ class Predistortion(wiring.Component):
 
     Throughput: one beat per clock, always. Latency: :attr:`latency` clocks.
 
-    Resources per lane: 2 multipliers of 14 x 8 bits and 10 of 20 x 18 bits with a pre-adder; 2 RAMB18.
+    Resources per lane: 10 multipliers of 20 x 18 bits; 2 RAMB18. Slopes are multiplied by adders: 14 x 8 bits.
 
     Args:
         lanes: samples per clock, one of ``dsp.rates.LANES``.
@@ -148,8 +148,8 @@ class Predistortion(wiring.Component):
 
     @property
     def multipliers(self) -> int:
-        """Multipliers: per lane and rail one of 14 x 8 bits, the others of 20 x 18 bits."""
-        return 2 * self.lanes * (1 + HALF_TAPS + 1)
+        """Multipliers of 20 x 18 bits."""
+        return 2 * self.lanes * (HALF_TAPS + 1)
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
@@ -269,8 +269,8 @@ class Predistortion(wiring.Component):
             # Less half of a segment: the top bit is turned over.
             centred = Cat(sample[: OFFSET_BITS - 1], ~sample[OFFSET_BITS - 1])
             offset = pipeline.history(centred, 2)[-1].as_signed()
-            product = pipeline.register(row.slope * offset)
-            # The constant, and half of the last bit that stays: one addition, as a DSP slice does it.
+            product = pipeline.register(multiply_in_logic(row.slope, offset))
+            # The constant, and half of the last bit that stays: one addition.
             constant = Cat(Const(1 << (TABLE_DROP - 1), TABLE_DROP), pipeline.register(row.constant)).as_signed()
             drive[rail] = pipeline.register((constant + product) >> TABLE_DROP, signed(DRIVE_BITS))
         return drive

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...axi.bank import register_port
 from ...axi.stream import SkidBuffer, complex_words
-from ...dsp.arithmetic import event_counter, saturate
+from ...dsp.arithmetic import event_counter, multiply_in_logic, saturate
 from ...dsp.formats import SAMPLE
 from ...dsp.oscillator import Oscillator
 from ...dsp.pipeline import Pipeline
@@ -17,6 +17,10 @@ from .model import HALF, PILOTS
 from .registers import REGISTERS
 
 COUNTER_BITS = 32
+MULTIPLIED_PILOTS = 1
+"""Pilots whose amplitude takes multipliers; that of the others takes adders."""
+HALF_AMPLITUDE = 8
+"""Bits of an amplitude that adders multiply in one of two parts."""
 
 
 class ShiftAndPilots(wiring.Component):
@@ -29,6 +33,9 @@ class ShiftAndPilots(wiring.Component):
     Every oscillator starts a frame anew: the shift at phase zero, a pilot at its own phase.
 
     Structure: three oscillators (``dsp.oscillator``), a complex multiplication, a real one per pilot and rail, one sum.
+    The complex product takes three real ones: with u = cos (i + q), it is u - q (cos + sin) and u + i (sin - cos),
+    exact in integers. Of the pilots the first one has multipliers; the other's products are made of adders, so that a
+    device with few multipliers can have eight lanes.
 
     Formats: samples Q1.15, amplitudes 15 bits without sign, increments and phases 2**-32 turns. Products are exact;
     each term is rounded once, to nearest with ties towards plus infinity. A sum that does not fit 16 bits saturates,
@@ -42,8 +49,7 @@ class ShiftAndPilots(wiring.Component):
 
     Throughput: one beat per clock, always. Latency: :attr:`latency` clocks.
 
-    Resources per lane: 4 + 2 * 2 multipliers of 16 x 16 bits, and for the oscillators 3 * 2 of 18 x 11 bits and three
-    RAMB18.
+    Resources per lane: 3 multipliers of 17 x 17 bits for the shift and 2 of 16 x 16 for the first pilot; three RAMB18.
 
     Args:
         lanes: samples per clock, one of ``dsp.rates.LANES``.
@@ -73,13 +79,13 @@ class ShiftAndPilots(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from a beat's acceptance to the same beat at ``o`` when nothing pauses."""
-        # Oscillator; products; rounding; sum; saturation; skid buffer.
-        return Oscillator.LATENCY + 4 + 1
+        # Oscillator; sums of its rails; products; rounding; sum; saturation; skid buffer.
+        return Oscillator.LATENCY + 5 + 1
 
     @property
     def multipliers(self) -> int:
-        """Multipliers of up to 18 x 16 bits, those of the oscillators among them."""
-        return self.lanes * (4 + 2 * PILOTS + 2 * (1 + PILOTS))
+        """Multipliers of up to 17 x 17 bits."""
+        return self.lanes * (3 + 2 * MULTIPLIED_PILOTS)
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
@@ -142,7 +148,7 @@ class ShiftAndPilots(wiring.Component):
             with m.If(load):
                 m.d.sync += amplitude.eq(written)
             # A frame's amplitude goes with its samples: the next frame's may already be in the register.
-            amplitude = pipeline.history(amplitude, Oscillator.LATENCY)[-1]
+            amplitude = pipeline.history(amplitude, Oscillator.LATENCY + 1)[-1]
             pilots.append((phasors(f"pilot_{number}", increment, phase), amplitude))
         return phasors("shift", self.port.shift_increment.word, 0), pilots
 
@@ -152,13 +158,22 @@ class ShiftAndPilots(wiring.Component):
         for lane, word in enumerate(self.i.payload.words):
             i, q = (pipeline.history(rail, Oscillator.LATENCY)[-1] for rail in (word.i, word.q))
             cosine, sine = shift[lane].cosine, shift[lane].sine
-            i_cosine, q_sine = pipeline.register(i * cosine), pipeline.register(q * sine)
-            i_sine, q_cosine = pipeline.register(i * sine), pipeline.register(q * cosine)
-            shifted = (i_cosine - q_sine, i_sine + q_cosine)
+            both = pipeline.register(pipeline.register(i + q) * pipeline.register(cosine))
+            from_q = pipeline.register(pipeline.register(q) * pipeline.register(cosine + sine))
+            from_i = pipeline.register(pipeline.register(i) * pipeline.register(sine - cosine))
+            shifted = (both - from_q, both + from_i)
             for total, tone in zip(shifted, ("cosine", "sine"), strict=True):
                 terms = [pipeline.register((total + HALF) >> SAMPLE.fraction, signed(17))]
-                for pilot, amplitude in pilots:
-                    product = pipeline.register(pilot[lane][tone] * amplitude)
+                for number, (pilot, amplitude) in enumerate(pilots):
+                    rail = pipeline.register(pilot[lane][tone])
+                    if number < MULTIPLIED_PILOTS:
+                        product: Value = pipeline.register(rail * amplitude)
+                    else:
+                        low, high = (
+                            pipeline.register(multiply_in_logic(rail, Cat(part, 0).as_signed()))
+                            for part in (amplitude[:HALF_AMPLITUDE], amplitude[HALF_AMPLITUDE:])
+                        )
+                        product = low + (high << HALF_AMPLITUDE)
                     terms.append(pipeline.register((product + HALF) >> SAMPLE.fraction, signed(16)))
                 sums.append(pipeline.register(sum(terms), signed(18)))
         return sums
