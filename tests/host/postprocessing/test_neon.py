@@ -37,7 +37,7 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_bytes_are_the_same_in_numpy_and_with_neon(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Converged or not; a lifting that is no multiple of a vector; rows that are unrolled and rows that are not."""
+    """Converged or not; a lifting that is no multiple of a vector; rows unrolled and not; words that saturate."""
     assert library.kronborg_bytes_available(1) == 1
     assert [library.kronborg_bytes_available(other) for other in (2, 3)] == [0, 0]
     monkeypatch.setattr(decoder, "_native", lambda: library)
@@ -48,11 +48,12 @@ def test_bytes_are_the_same_in_numpy_and_with_neon(library: ctypes.CDLL, monkeyp
     compared: set[bool] = set()
     for ensemble, snrs in ((unrolled, (0.25, 30.0)), (wide, (1.0, 0.02))):
         code = Code("small", construct(ensemble, 4), 1.0)
-        for snr in snrs:
+        for snr, stronger in (*((snr, 1) for snr in snrs), (0.3, 10_000)):
             rng = np.random.default_rng(5)
             x = rng.normal(0, np.sqrt(snr), code.length)
             bits = rng.integers(0, 2, code.length, dtype=np.uint8)
             llr = alice_llr(x, bob_message(x + rng.standard_normal(code.length), bits), 1.0, 1.0)
+            llr[::5] *= stronger
             vectors, numpy = Decoder(code, True, "bytes", "neon"), Decoder(code, False, "bytes")
             syndrome = numpy.syndrome(bits)
             for iterations in (1, 3, 25):
