@@ -1,6 +1,6 @@
 """Bench of the frame synchroniser in its skin: packets and commands against the model.
 
-Parameters: symbols_per_clock, preamble, detector_chips, reach.
+Parameters: symbols_per_clock, preamble, detector_chips, reach, delay, metered_delay.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiStreamFrame
 from numpy.typing import NDArray
 
-from kronborg_hdl.synchronisation.frame_synchroniser.model import FrameSynchroniser, Settings
+from kronborg_hdl.axi.stream import SECTION_BITS
+from kronborg_hdl.synchronisation.frame_synchroniser.model import FrameSynchroniser, Settings, sections_of
 from kronborg_hdl.synchronisation.frame_synchroniser.packet import EVENTS, Flag, Packet, read_packet
 from kronborg_hdl.synchronisation.frame_synchroniser.registers import REGISTERS
 from kronborg_hdl.synchronisation.frame_synchroniser.sizes import Sizes
@@ -24,7 +25,7 @@ from .runner import parameters
 from .skin_bench import SkinBench
 
 PARAMETERS = parameters()
-N, REACH = PARAMETERS["symbols_per_clock"], PARAMETERS["reach"]
+N, REACH, DELAY = PARAMETERS["symbols_per_clock"], PARAMETERS["reach"], PARAMETERS["delay"]
 SIZES = Sizes(N, PARAMETERS["preamble"], PARAMETERS["detector_chips"])
 RATIO, SNR = 8.0, 20.0
 
@@ -34,8 +35,15 @@ crossed_with_pauses = cocotb.parametrize(idle=[False, True], back_pressure=[Fals
 
 def make_link() -> Link:
     """Short frames whose preamble is strong enough for a short detector."""
-    frame = frame_settings(480 * N // 2 + 192, preamble=SIZES.preamble, repetition=2 * N, vacuum=120 * N, ratio=RATIO)
-    settings = replace(settings_for(frame, SIZES, ratio=RATIO), threshold=620)
+    frame = frame_settings(
+        480 * N // 2 + 192,
+        preamble=SIZES.preamble,
+        repetition=2 * N,
+        vacuum=80 * N,
+        calibration=40 * N,
+        ratio=RATIO,
+    )
+    settings = replace(settings_for(frame, SIZES, ratio=RATIO, margin=6 * N), threshold=620)
     return Link(frame, settings)
 
 
@@ -49,6 +57,14 @@ def plain_stream(numbers: list[int], seed: int) -> NDArray[np.int16]:
     words = np.concatenate([*sent, np.zeros((SIZES.preamble + 100 * N, 2), np.int16)])
     words = words[: len(words) // 8 * 8]
     return Channel(SNR, rng=rng).sample(words, np.arange(float(len(words))))
+
+
+def unpack_metered(beats: list[int]) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+    """Symbols, int16, shape (n, 2), and the section of each, uint8, shape (n,)."""
+    word_bits = 32 * N
+    words = b"".join((beat & ((1 << word_bits) - 1)).to_bytes(word_bits // 8, "little") for beat in beats)
+    sections = [beat >> word_bits + SECTION_BITS * lane & 3 for beat in beats for lane in range(N)]
+    return np.frombuffer(words, "<i2").reshape(-1, 2).astype(np.int16), np.array(sections, np.uint8)
 
 
 class Bench(SkinBench):
@@ -70,6 +86,19 @@ class Bench(SkinBench):
         for beat in symbols.astype("<i2").reshape(-1, 2 * N):
             self.source.send_nowait(AxiStreamFrame(beat.tobytes()))
 
+    def watch_metered(self) -> list[int]:
+        """What a listener sees, beat by beat, from now on: the list grows."""
+        beats: list[int] = []
+
+        async def listen() -> None:
+            while True:
+                await RisingEdge(self.dut.aclk)
+                if (seen := int(self.dut.metered.value)) & 1:
+                    beats.append(seen >> 1)
+
+        cocotb.start_soon(listen())
+        return beats
+
     async def receive_packets(self, count: int) -> list[Packet]:
         """So many packets."""
         return [read_packet(await self.receive()) for _ in range(count)]
@@ -77,6 +106,7 @@ class Bench(SkinBench):
     async def expect(self, symbols: NDArray[np.int16], *, settings: Settings = LINK.settings) -> tuple[Packet, ...]:
         """A stream after a reset gives the model's packets and commands, and nothing else."""
         expected = FrameSynchroniser(settings).process(symbols)
+        metered = self.watch_metered()
         self.send_symbols(symbols)
         for packet in expected.packets:
             np.testing.assert_array_equal(await self.receive(), packet.words())
@@ -90,6 +120,11 @@ class Bench(SkinBench):
         counts = expected.state.counts
         for name, count in (("good", counts.good), ("marked", counts.marked), ("missing", counts.missing)):
             assert await self.read(f"frames_{name}", "count") == count
+        words, sections = unpack_metered(metered)
+        # Each symbol once, in order, from the first one on; the last ones have not come out.
+        assert len(words) == len(symbols) - N * PARAMETERS["metered_delay"]
+        np.testing.assert_array_equal(words, symbols[: len(words)])
+        np.testing.assert_array_equal(sections, sections_of(expected.slots, 0, len(words)))
         loop = expected.state.loop
         step = await self.read("clock_low", "word") | await self.read("clock_high", "word") << 32
         assert (step, await self.read("control", "locked")) == (loop.step, loop.locked)
@@ -174,7 +209,7 @@ async def events_mark_the_frames_that_were_in_the_chain(dut: Any) -> None:
     assert all(packets[number].flags & every == every for number in marked)
     assert marked == list(range(marked[0], marked[-1] + 1))
     # From the frame that is in the cutter to the last one that begins there before the reach is over.
-    begin = np.array([(number * LINK.frame.symbols + 64) // N + PARAMETERS["delay"] for number in range(frames)])
+    begin = np.array([(number * LINK.frame.symbols + 64) // N + DELAY for number in range(frames)])
     end = begin + (LINK.frame.head - 64 + LINK.frame.payload) // N
     slack = SIZES.rows
     certain = np.flatnonzero((begin + slack < event_at + REACH) & (end - slack > event_at))
@@ -208,6 +243,11 @@ async def nothing_is_looked_for_before_settings_or_without_run(dut: Any) -> None
         {"payload": {"length": 0}},
         {"payload": {"length": 100 * N}},
         {"period": {"length": 400 * N}},
+        {"vacuum": {"length": 100 * N + 1}},
+        {"calibration": {"length": 100 * N + 1}},
+        {"margin": {"symbols": 1}},
+        {"vacuum": {"length": 145 * N}},
+        {"calibration": {"length": 105 * N}},
     ]
 )
 async def settings_that_do_not_go_together_are_refused(dut: Any, change: dict[str, dict[str, int]]) -> None:
@@ -234,7 +274,7 @@ async def apply_waits_for_the_frame_and_begins_anew(dut: Any) -> None:
     taken = bench.watch("s_axis")
     stream = plain_stream([1, 2, 3, 4, 5], seed=9)
     bench.send_symbols(stream)
-    while len(taken) < (2 * LINK.frame.symbols + LINK.frame.head) // N + PARAMETERS["delay"]:
+    while len(taken) < (2 * LINK.frame.symbols + LINK.frame.head) // N + DELAY:
         await ClockCycles(dut.aclk, 1)
     assert await bench.read("control", "active")
     await bench.write("payload", length=LINK.frame.payload - 2 * N)
@@ -277,7 +317,7 @@ async def chips_that_cannot_be_stored_are_refused(dut: Any) -> None:
     assert await bench.read("status", "chip_refused")
     taken = bench.watch("s_axis")
     bench.send_symbols(plain_stream([1, 2], seed=12))
-    while len(taken) < (LINK.frame.head + 100) // N + PARAMETERS["delay"]:
+    while len(taken) < (LINK.frame.head + 100) // N + DELAY:
         await ClockCycles(dut.aclk, 1)
     await bench.write("status", chip_refused=1)
     await bench.write("chip", index=5, negative_i=1, negative_q=1, detector=1)
@@ -295,7 +335,7 @@ async def a_reset_in_a_frame_forgets_it(dut: Any) -> None:
     await bench.load()
     taken = bench.watch("s_axis")
     bench.send_symbols(plain_stream([1, 2], seed=13))
-    while len(taken) < (LINK.frame.head + 100) // N + PARAMETERS["delay"]:
+    while len(taken) < (LINK.frame.head + 100) // N + DELAY:
         await ClockCycles(dut.aclk, 1)
     await bench.reset()
     await bench.load()

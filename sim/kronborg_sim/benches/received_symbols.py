@@ -36,18 +36,33 @@ RMS = 300.0
 
 
 def frame_settings(
-    payload: int, *, preamble: int = 2039, repetition: int = 8, guard: int = 64, vacuum: int = 0, ratio: float = 4.0
+    payload: int,
+    *,
+    preamble: int = 2039,
+    repetition: int = 8,
+    guard: int = 64,
+    vacuum: int = 0,
+    ratio: float = 4.0,
+    calibration: int = 0,
 ) -> FrameSettings:
-    """A frame whose chips are `ratio` times the payload's rms of 2000 words; one symbol a clock."""
+    """A frame whose chips are `ratio` times the payload's rms of 2000 words; one symbol a clock.
+
+    Calibration is a constant symbol of that rms.
+    """
     chips = zadoff_chu(17, preamble) * ratio * 2000
     words = np.rint(np.stack([chips.real, chips.imag], 1)).astype(np.int16)
     return FrameSettings(
-        FrameLimits(1), guard, words, repetition, (int(ratio * 2000), 0), payload, vacuum=vacuum, calibration=0
+        FrameLimits(1), guard, words, repetition, (int(ratio * 2000), 0), payload, vacuum, calibration, (2000, 0)
     )
 
 
 def settings_for(
-    frame: FrameSettings, sizes: Sizes, *, track: tuple[float, float] = (0.5, 1 / 8), ratio: float = 4.0
+    frame: FrameSettings,
+    sizes: Sizes,
+    *,
+    track: tuple[float, float] = (0.5, 1 / 8),
+    ratio: float = 4.0,
+    margin: int = 0,
 ) -> Settings:
     """The synchroniser's registers for such frames, one after the other, four samples a symbol before the resampler."""
     timing = {"samples_per_symbol": 4, "period": frame.symbols, "until": frame.symbols}
@@ -70,6 +85,9 @@ def settings_for(
             Gains.of(*track, **timing),
             32,
         ),
+        frame.vacuum,
+        frame.calibration,
+        margin,
     )
 
 
@@ -189,6 +207,9 @@ def register_writes(settings: Settings) -> Iterator[tuple[str, dict[str, int]]]:
         yield f"{name}_drift", {"gain": gains.drift}
         yield f"{name}_frequency", {"gain": gains.frequency}
     yield "retime_after", {"symbols": timing.retime_after}
+    yield "vacuum", {"length": settings.vacuum}
+    yield "calibration", {"length": settings.calibration}
+    yield "margin", {"symbols": settings.margin}
     yield "control", {"run": 1, "apply": 1}
 
 
@@ -213,7 +234,8 @@ class Link:
     def stream(self, rng: np.random.Generator, frames: int, *, snr: float = 0.9) -> NDArray[np.int16]:
         """So many frames in noise, sampled early, and then noise; whole beats of eight.
 
-        The second one is missing, the third comes with another number, the fifth lacks most of its payload.
+        The second one is missing, the third comes with another number, the fifth lacks most of its payload, the seventh
+        most of what is behind it.
         """
         first, frame = int(rng.integers(0, 2**32)), self.frame
         sent = [frame.frame((first + k) % 2**32, gaussian(rng, frame.payload))[0] for k in range(frames)]
@@ -221,7 +243,10 @@ class Link:
         sent[2] = frame.frame(first ^ 0x5555, gaussian(rng, frame.payload))[0]
         # Of the payload so much comes that the next preamble's end is looked for when it comes, and an odd symbol.
         cut = frame.head + 240 * self.settings.sizes.symbols_per_clock
-        sent[4] = np.delete(sent[4], slice(cut, frame.head + frame.payload + frame.vacuum - 101), 0)
+        sent[4] = np.delete(sent[4], slice(cut, frame.symbols - 101), 0)
+        if frames > 6:
+            behind = frame.head + frame.payload + 20 * self.settings.sizes.symbols_per_clock
+            sent[6] = np.delete(sent[6], slice(behind, frame.symbols - 33), 0)
         idle = self.settings.sizes.preamble + 100 * self.settings.sizes.symbols_per_clock
         words = np.concatenate([np.zeros((101, 2), np.int16), *sent, np.zeros((idle, 2), np.int16)])
         words = words[: len(words) // 8 * 8]

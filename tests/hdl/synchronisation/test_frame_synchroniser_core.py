@@ -6,7 +6,7 @@ from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.synchronisation.frame_synchroniser.core import FrameSynchroniser
 from kronborg_sim.benches.runner import run_bench
 
-TESTS_IN_THE_BENCH = 19
+TESTS_IN_THE_BENCH = 24
 
 
 @pytest.mark.parametrize("symbols_per_clock", [2])
@@ -25,6 +25,7 @@ def test_core_equals_its_model_on_the_bench(symbols_per_clock: int, tmp_path: Pa
             "detector_chips": core.sizes.detector_chips,
             "reach": core.reach,
             "delay": core.delay,
+            "metered_delay": core.metered_delay,
         },
     )
     assert not outcome.failed, f"failed: {', '.join(outcome.failed)}\n{outcome.log[-6000:]}"

@@ -9,12 +9,13 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ...axi.bank import register_port
-from ...axi.stream import SkidBuffer, complex_words, endless_words
+from ...axi.stream import SkidBuffer, complex_words, endless_words, gated_words, passing
 from ...dsp.arithmetic import event_counter
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
 from .cutter import LENGTHS, PLACE_BITS, REFERENCE, FrameCutter
 from .detector import MAGNITUDE_BITS, FrameDetector
+from .gate import SLOTS, SectionGate
 from .measurer import PreambleMeasurer
 from .model import EIGHTHS, LENGTH_BITS, NUMBER_BITS
 from .packet import EVENTS, Flag
@@ -40,6 +41,10 @@ class FrameSynchroniser(wiring.Component):
 
     The static phase is not taken off the payload: it is in the trailer's R(0).
 
+    Power meter: ``metered`` shows the same symbols, each once and in order, :attr:`metered_delay` beats later, with the
+    section that each is of: payload as far as it is handed on, vacuum and calibration (``gate``), of marked frames too.
+    So what is measured of the three has passed the same chain.
+
     Bad frames: the trailer says the reasons (``packet.Flag``). ``events`` mark each frame of which a symbol may have
     been in the chain: those that pass the cutter within :attr:`reach` beats after the event. A preamble that comes more
     than the tolerance after its time is counted as missing; the search never stops.
@@ -63,6 +68,7 @@ class FrameSynchroniser(wiring.Component):
         i: N symbols per clock, without end.
         o: packets; ``last`` ends one.
         retime: commands for the resampler. One that is not taken before the next but one is lost.
+        metered: the symbols with their sections, for listeners: ``axi.stream.passing(gated_words(N))``.
         events: what happens in the chain, in the order of ``packet.EVENTS``; each clock in which one is high counts.
         port: the registers of ``registers.py``.
 
@@ -82,12 +88,14 @@ class FrameSynchroniser(wiring.Component):
         # Until the reference stands: the sums, R(0) turned, its direction.
         self.header_wait = self.measurer.delay + 2
         self.cutter = FrameCutter(self.sizes, age=self.delay)
+        self.gate = SectionGate(self.sizes, age=self.delay + 1)
         self.reach = self.delay + chain
         super().__init__(
             {
                 "i": In(stream.Signature(endless_words(symbols_per_clock, SAMPLE))),
                 "o": Out(stream.Signature(complex_words(symbols_per_clock))),
                 "retime": Out(stream.Signature(data.StructLayout({"words": RETIME}))),
+                "metered": Out(passing(gated_words(symbols_per_clock))),
                 "events": In(len(EVENTS)),
                 "port": In(register_port(REGISTERS)),
             }
@@ -103,6 +111,11 @@ class FrameSynchroniser(wiring.Component):
         """Beats from a symbol to the cutter."""
         return self.depth + 1 + self.header_wait
 
+    @property
+    def metered_delay(self) -> int:
+        """Beats that go in before the first one is metered."""
+        return self.delay + 2
+
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
         m = Module()
@@ -111,6 +124,7 @@ class FrameSynchroniser(wiring.Component):
         m.submodules.measurer = measurer = self.measurer
         m.submodules.solver = solver = TimingSolver()
         m.submodules.cutter = cutter = self.cutter
+        m.submodules.gate = gate = self.gate
         m.submodules.skid = skid = SkidBuffer(self.o.payload.shape())
         wiring.connect(m, skid.o, wiring.flipped(self.o))
         # All registers move when a beat comes in, and only then: the stream has no end that would need flushing.
@@ -129,7 +143,7 @@ class FrameSynchroniser(wiring.Component):
             port.capabilities.preamble.eq(self.sizes.preamble),
             port.capabilities.detector_chips.eq(self.sizes.detector_chips),
         ]
-        lengths, timing, eighths, tail, restart = self._take_settings(m)
+        lengths, slots, timing, eighths, tail, restart = self._take_settings(m)
         self._store_chips(m)
 
         # A peak in a beat's last lane ends with the beat; its rows come one later.
@@ -139,7 +153,7 @@ class FrameSynchroniser(wiring.Component):
         offset = Signal(range(n))
         with m.If(step & (before | (detector.found & ~ends_beat))):
             m.d.sync += offset.eq(detector.lane + 1)
-        row = self._align(m, pipeline, offset)
+        row, older = self._align(m, pipeline, offset)
         first = pipeline.register(begin, reset=True)
         m.d.comb += measurer.row.eq(row), measurer.first.eq(first)
         waits = [pipeline.history(row[1 + lane], self.header_wait)[-1] for lane in range(n)]
@@ -169,33 +183,50 @@ class FrameSynchroniser(wiring.Component):
             port.phase.late.eq(solver.phase),
             Cat(port.clock_low.word, port.clock_high.word).eq(solver.step),
         ]
+        m.d.comb += [
+            gate.step.eq(step),
+            Value.cast(gate.words).eq(pipeline.history(older, self.header_wait)[-1]),
+            gate.offset.eq(pipeline.history(offset, 1 + self.header_wait)[-1]),
+            gate.begin.eq(cutter.begin),
+            gate.pays.eq(cutter.pays),
+            gate.ends.eq(cutter.ends),
+            gate.slots.eq(slots),
+            gate.restart.eq(restart),
+            self.metered.eq(gate.o),
+        ]
         begins = Cat(detector.busy, before, begin, pipeline.history(first, self.header_wait, reset=True)).any()
         m.d.comb += port.control.active.eq(begins | cutter.active | solver.busy | solver.done)
         self._command(m, solver, cutter, tail)
         self._count(m, cutter)
         return m
 
-    def _take_settings(self, m: Module) -> tuple[Signal, Signal, Signal, Signal, Signal]:
+    def _take_settings(self, m: Module) -> tuple[Signal, Signal, Signal, Signal, Signal, Signal]:
         """Take all settings when no frame is under way, or refuse them.
 
-        Returns those of cutter and solver, the header's direction, symbols from a preamble's end to a command's place,
-        and a pulse behind which they stand.
+        Returns those of cutter, gate and solver, the header's direction, symbols from a preamble's end to a command's
+        place, and a pulse behind which they stand.
         """
         port, sizes, detector = self.port, self.sizes, self.detector
         n = sizes.symbols_per_clock
         shift = exact_log2(n)
-        lengths, timing = Signal(LENGTHS), Signal(TIMING)
+        lengths, slots, timing = Signal(LENGTHS), Signal(SLOTS), Signal(TIMING)
         eighths, tail, restart = Signal(3), Signal(PLACE_BITS), Signal()
         threshold, loaded = Signal(MAGNITUDE_BITS), Signal()
-        pending, ready = Signal(), Signal(2)
-        # The verdict takes two clocks: sums, then comparisons.
+        # The verdict takes a clock for sums, one for those of sums, and one for comparisons.
+        pending, ready = Signal(), Signal(3)
         header = port.header.repetition << exact_log2(NUMBER_BITS)
-        long, whole = Signal(LENGTH_BITS + 1), Signal()
+        long, behind, whole = Signal(LENGTH_BITS + 1), Signal(LENGTH_BITS + 2), Signal()
+        with_pause, with_slots = Signal(LENGTH_BITS + 2), Signal(LENGTH_BITS + 3)
         refused = Signal()
-        m.d.sync += long.eq(header + port.payload.length)
-        m.d.sync += whole.eq(port.payload.length.any() & ~header_rest(port, shift).any())
+        m.d.sync += [
+            long.eq(header + port.payload.length),
+            behind.eq(port.vacuum.length + port.calibration.length + sizes.preamble),
+            whole.eq(port.payload.length.any() & ~rest(port, shift).any()),
+            with_pause.eq(long + (sizes.preamble + PAUSE_BEATS * n)),
+            with_slots.eq(long + behind),
+        ]
         enough = long >= SOLVE_BEATS * n
-        fits = port.period.length >= long + sizes.preamble + PAUSE_BEATS * n
+        fits = (port.period.length >= with_pause) & (port.period.length >= with_slots)
         m.d.sync += refused.eq(~(whole & enough & fits))
         m.d.comb += port.control.apply.busy.eq(pending), port.control.loaded.eq(loaded)
         m.d.comb += detector.threshold.eq(threshold), detector.run.eq(loaded & port.control.run & ~pending)
@@ -218,6 +249,9 @@ class FrameSynchroniser(wiring.Component):
                     lengths.payload.eq(port.payload.length),
                     lengths.period.eq(port.period.length),
                     lengths.tolerance.eq(port.tolerance.symbols),
+                    slots.vacuum.eq(port.vacuum.length),
+                    slots.calibration.eq(port.calibration.length),
+                    slots.margin.eq(port.margin.symbols),
                     timing.slope.eq(port.slope.symbols),
                     timing.weak.eq(port.weak.amplitude),
                     timing.wide.eq(port.wide.phase),
@@ -226,7 +260,7 @@ class FrameSynchroniser(wiring.Component):
                 for name in ("acquire", "track"):
                     for gain in ("phase", "drift", "frequency"):
                         m.d.sync += timing[name][gain].eq(getattr(port, f"{name}_{gain}").gain)
-        return lengths, timing, eighths, tail, restart
+        return lengths, slots, timing, eighths, tail, restart
 
     def _store_chips(self, m: Module) -> None:
         """The signs of a chip, for the measurer and, where it looks at them, for the detector."""
@@ -243,8 +277,11 @@ class FrameSynchroniser(wiring.Component):
             self.detector.chip.eq(signs),
         ]
 
-    def _align(self, m: Module, pipeline: Pipeline, offset: Signal) -> Signal:
-        """Let beats wait, and shift them. Returns rows, with the symbol before and the one behind each."""
+    def _align(self, m: Module, pipeline: Pipeline, offset: Signal) -> tuple[Signal, Signal]:
+        """Let beats wait, and shift them.
+
+        Returns rows, with the symbol before and the one behind each, and the beat that is each one's older half.
+        """
         n = self.sizes.symbols_per_clock
         words = Value.cast(self.i.payload.words)
         m.submodules.waiting = memory = Memory(
@@ -269,7 +306,7 @@ class FrameSynchroniser(wiring.Component):
         row = Signal(endless_words(n + 2, SAMPLE)["words"].shape, reset_less=True)
         with m.If(pipeline.advance):
             m.d.sync += Value.cast(row).eq(line >> Cat(Const(0, exact_log2(bits)), offset) if n > 1 else line)
-        return row
+        return row, last
 
     def _reference(self, m: Module, pipeline: Pipeline, correlation: Value, eighths: Signal) -> Value:
         """``model.reference``, two steps after R(0)."""
@@ -342,6 +379,7 @@ def signed_term(value: Value, sign: int) -> Value:
     return value if sign > 0 else -value if sign < 0 else Const(0, 1)
 
 
-def header_rest(port: wiring.PureInterface, shift: int) -> Value:
-    """What header and payload are more than whole beats."""
-    return Cat(port.header.repetition[:shift], port.payload.length[:shift])
+def rest(port: wiring.PureInterface, shift: int) -> Value:
+    """What the parts of a frame are more than whole beats."""
+    lengths = (port.header.repetition, port.payload.length, port.vacuum.length, port.calibration.length)
+    return Cat(length[:shift] for length in (*lengths, port.margin.symbols))

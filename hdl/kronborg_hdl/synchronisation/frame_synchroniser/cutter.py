@@ -72,6 +72,8 @@ class FrameCutter(wiring.Component):
         lengths: settings.
         restart: forget place and number of the last frame.
         active: a frame or its trailer is under way.
+        pays: the row is of a payload.
+        ends: it is a payload's last.
         valid: there is a beat of a packet.
         beat: it.
         end: place of the last preamble's end.
@@ -101,6 +103,8 @@ class FrameCutter(wiring.Component):
                 "lengths": In(LENGTHS),
                 "restart": In(1),
                 "active": Out(1),
+                "pays": Out(1),
+                "ends": Out(1),
                 "valid": Out(1),
                 "beat": Out(words),
                 "end": Out(PLACE_BITS),
@@ -239,12 +243,12 @@ class FrameCutter(wiring.Component):
         """Hand payload rows on; keep what a frame was, judge it when its number is there, write its trailer."""
         n, lengths = self.sizes.symbols_per_clock, self.lengths
         shift = exact_log2(n)
-        pays = Signal()
+        pays = self.pays
         rows = Signal(LENGTH_BITS)
         marks, magnitude = Signal(len(EVENTS)), Signal(MAGNITUDE_BITS)
         complete = Signal()
         correlation = Signal(CORRELATION)
-        m.d.comb += pays.eq(part == Part.PAYLOAD)
+        m.d.comb += pays.eq(part == Part.PAYLOAD), self.ends.eq(closes & ~cut)
         with m.If(self.solved):
             m.d.sync += correlation.eq(self.timing.correlation)
         # Of the frame that ended.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ...decimation.power_meter.model import Section
 from .correlation import Detector, Peak, Picker, measure
 from .packet import WORD_MASK, Flag, Packet
 from .sizes import PAUSE_BEATS, SOLVE_BEATS, WINDOW_BEATS, Sizes
@@ -23,6 +24,7 @@ NUMBER_BITS = 32
 REPETITION_BITS = 16
 LENGTH_BITS = 28
 PERIOD_BITS = 30
+MARGIN_BITS = 16
 EIGHTHS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 """Directions of a header's symbol, an eighth of a turn apart."""
 
@@ -47,6 +49,28 @@ class Retime:
         return float(self.jump * 2.0**-JUMP_FRACTION)
 
 
+@dataclass(frozen=True)
+class Slot:
+    """A stretch of the stream that the power meter may measure: of a frame's payload, vacuum or calibration.
+
+    Attributes:
+        section: which.
+        first, end: numbers of its first symbol and of the one behind its last, since reset.
+    """
+
+    section: Section
+    first: int
+    end: int
+
+
+def sections_of(slots: Iterable[Slot], first: int, count: int) -> NDArray[np.uint8]:
+    """The section of each of `count` symbols from number `first` on: uint8, shape (count,)."""
+    sections = np.full(count, Section.OTHER, np.uint8)
+    for slot in slots:
+        sections[max(0, slot.first - first) : max(0, slot.end - first)] = slot.section
+    return sections
+
+
 @dataclass(frozen=True, eq=False)
 class Settings:
     """What the registers hold. Settings that the core refuses cannot be made.
@@ -61,6 +85,8 @@ class Settings:
         period: symbols from frame to frame.
         tolerance: a frame is missing when it is so many symbols late; up to 127.
         timing: of the loop.
+        vacuum, calibration: symbols behind the payload, in this order, for the power meter.
+        margin: symbols at each end of either that are of no section: pulses of its neighbours reach into it.
 
     Raises:
         ValueError: a length that is not whole beats, or a frame too short for its timing to be solved.
@@ -75,6 +101,9 @@ class Settings:
     period: int
     tolerance: int
     timing: TimingSettings
+    vacuum: int = 0
+    calibration: int = 0
+    margin: int = 0
 
     def __post_init__(self) -> None:
         n = self.sizes.symbols_per_clock
@@ -85,6 +114,10 @@ class Settings:
                 f"a header of {self.header_repetition} symbols a bit and a payload of {self.payload} symbols: both must"
                 f" be whole beats of {n} symbols"
             )
+        for name, bits in (("vacuum", LENGTH_BITS), ("calibration", LENGTH_BITS), ("margin", MARGIN_BITS)):
+            length = getattr(self, name)
+            if length % n or not 0 <= length < 1 << bits:
+                raise ValueError(f"a {name} of {length} symbols: must be whole beats of {n} symbols, below 2**{bits}")
         if not self.payload:
             raise ValueError("a frame without payload")
         if self.header + self.payload < SOLVE_BEATS * n:
@@ -92,10 +125,16 @@ class Settings:
                 f"header and payload are {self.header + self.payload} symbols: at least {SOLVE_BEATS * n} are needed"
                 " for the timing to be solved"
             )
-        shortest = self.sizes.preamble + self.header + self.payload + PAUSE_BEATS * n
+        parts = self.sizes.preamble + self.header + self.payload
+        shortest = parts + PAUSE_BEATS * n
         if not shortest <= self.period < 1 << PERIOD_BITS:
             raise ValueError(
                 f"a frame every {self.period} symbols: its parts and a pause of {PAUSE_BEATS * n} are {shortest}"
+            )
+        if self.period < parts + self.vacuum + self.calibration:
+            raise ValueError(
+                f"a frame every {self.period} symbols: its parts with vacuum and calibration are"
+                f" {parts + self.vacuum + self.calibration}"
             )
         if not 0 <= self.tolerance < 1 << (DISTANCE_BITS - 1):
             raise ValueError(
@@ -127,6 +166,19 @@ class Open:
 
 
 @dataclass(frozen=True)
+class Trail:
+    """What follows a payload.
+
+    Attributes:
+        begin: number of the beat at which the cutter has its first row.
+        place: number of its first symbol.
+    """
+
+    begin: int
+    place: int
+
+
+@dataclass(frozen=True)
 class Counts:
     """What the host reads."""
 
@@ -145,6 +197,7 @@ class State:
         beats: beats that came.
         picker: of the detector.
         frame: under way.
+        trail: of the last frame, while it is.
         due: where the next preamble's end is expected; None before the first frame.
         skipped: frames that were missing since the last one.
         numbers: what may come next by counting and by the last header; None before the first header.
@@ -158,6 +211,7 @@ class State:
     beats: int = 0
     picker: Picker = field(default_factory=Picker)
     frame: Open | None = None
+    trail: Trail | None = None
     due: int | None = None
     skipped: int = 0
     numbers: tuple[int, int] | None = None
@@ -171,11 +225,13 @@ class Synchronised:
     Attributes:
         packets: frames that ended.
         retimes: commands for the resampler.
+        slots: that ended, of marked frames too.
         state: for the next piece.
     """
 
     packets: tuple[Packet, ...]
     retimes: tuple[Retime, ...]
+    slots: tuple[Slot, ...]
     state: State
 
 
@@ -221,24 +277,27 @@ class FrameSynchroniser:
             looked_at = stream[first * n - sizes.preamble + 1 - state.base :]
             peaks, picker = detector.pick(detector.magnitudes(looked_at), first, picker)
         state = replace(state, tail=stream, beats=beats, picker=picker)
-        packets, retimes = [], []
+        packets, retimes, slots = [], [], list[Slot]()
         marks = tuple(events)
         for peak in peaks:
             begin = self._begin_of(peak)
-            state, ended = self._close(state, begin, marks)
+            state, ended, paid = self._close(state, begin, marks)
+            state, trailing = self._follow(state, begin)
+            slots += paid + trailing
             state = self._miss(state, begin)
             packets += ended
             state, command = self._open(state, peak, begin)
             retimes += command
-        state, ended = self._close(state, None, marks)
+        state, ended, paid = self._close(state, None, marks)
+        state, trailing = self._follow(state, None)
         packets += ended
+        slots += paid + trailing
         # A frame that may still begin did so at most this long ago.
         seen = beats - sizes.rows - WINDOW_BEATS - 4
         state = self._miss(state, seen)
         keep = max(state.base, min(state.frame.peak.end if state.frame else seen * n, seen * n))
-        return Synchronised(
-            tuple(packets), tuple(retimes), replace(state, tail=state.tail[keep - state.base :], base=keep)
-        )
+        state = replace(state, tail=state.tail[keep - state.base :], base=keep)
+        return Synchronised(tuple(packets), tuple(retimes), tuple(slots), state)
 
     def _begin_of(self, peak: Peak) -> int:
         """The cutter's beat of the preamble's first row. Row r behind the preamble is of beat + rows + r."""
@@ -268,17 +327,17 @@ class FrameSynchroniser:
 
     def _close(
         self, state: State, until: int | None, events: Iterable[tuple[int, int, Flag]]
-    ) -> tuple[State, list[Packet]]:
+    ) -> tuple[State, list[Packet], list[Slot]]:
         """End the frame under way if its last row has come, or if the cutter turns away from it at beat `until`."""
         frame, settings = state.frame, self.settings
         if frame is None:
-            return state, []
+            return state, [], []
         sizes, n = settings.sizes, settings.sizes.symbols_per_clock
         header_row = frame.begin + sizes.rows
         payload_row = header_row + settings.header // n
         end_row = payload_row + settings.payload // n
         if until is None and state.beats < end_row + sizes.rows + WINDOW_BEATS + 4:
-            return state, []  # a preamble may still be found that began before its end
+            return state, [], []  # a preamble may still be found that began before its end
         flags, end = frame.flags, end_row
         if until is not None and until < end_row:
             flags, end = flags | Flag.CUT_SHORT, until
@@ -302,7 +361,27 @@ class FrameSynchroniser:
         packet = Packet(number, symbols, flags, frame.peak.magnitude, frame.correlation, frame.phase, place & WORD_MASK)
         counts = replace(state.counts, good=state.counts.good + (not flags), marked=state.counts.marked + bool(flags))
         numbers = (counted, received) if numbered else None
-        return replace(state, frame=None, numbers=numbers, counts=counts), [packet]
+        paid = [Slot(Section.PAYLOAD, place, place + rows * n)] if rows else []
+        trail = Trail(end_row, place + settings.payload) if end == end_row else None
+        return replace(state, frame=None, trail=trail, numbers=numbers, counts=counts), [packet], paid
+
+    def _follow(self, state: State, until: int | None) -> tuple[State, list[Slot]]:
+        """Vacuum and calibration of the last frame, if all their rows have come, or if a frame begins at `until`."""
+        trail, settings = state.trail, self.settings
+        if trail is None:
+            return state, []
+        n, sizes = settings.sizes.symbols_per_clock, settings.sizes
+        end = trail.begin + (settings.vacuum + settings.calibration) // n
+        if until is None and state.beats < end + sizes.rows + WINDOW_BEATS + 4:
+            return state, []
+        come = ((end if until is None else min(end, until)) - trail.begin) * n
+        slots, begin = [], 0
+        for section, length in ((Section.VACUUM, settings.vacuum), (Section.CALIBRATION, settings.calibration)):
+            first, last = begin + settings.margin, min(begin + length - settings.margin, come)
+            if first < last:
+                slots.append(Slot(section, trail.place + first, trail.place + last))
+            begin += length
+        return replace(state, trail=None), slots
 
     def _number(self, state: State, frame: Open) -> int:
         """Decode the header."""

@@ -7,7 +7,7 @@ CONTROL.apply: all settings take effect together, and the synchroniser begins an
 from __future__ import annotations
 
 from ...axi.registers import Access, Field, Register, RegisterMap, head
-from .model import LENGTH_BITS, PERIOD_BITS, REPETITION_BITS
+from .model import LENGTH_BITS, MARGIN_BITS, PERIOD_BITS, REPETITION_BITS
 from .packet import FLAG_BITS, Flag
 from .sizes import PAUSE_BEATS, SOLVE_BEATS
 from .timing import (
@@ -88,7 +88,7 @@ REGISTERS = RegisterMap(
     (
         *head(
             "KBFS",
-            (1, 0),
+            (1, 1),
             capabilities=(
                 Field("symbols_per_clock", 0, 4, Access.READ, "Width of the streams.", unit="symbol"),
                 Field("preamble", 4, INDEX_BITS, Access.READ, "Chips of the preamble.", unit="symbol"),
@@ -125,8 +125,9 @@ REGISTERS = RegisterMap(
                     FLAG_BITS + 1,
                     1,
                     Access.STICKY,
-                    "Apply had no effect: header or payload are no whole beats, there is no payload, header and payload"
-                    f" are below {SOLVE_BEATS} beats, or the period is less than all parts and {PAUSE_BEATS} beats.",
+                    "Apply had no effect: a length is no whole beats, there is no payload, header and payload"
+                    f" are below {SOLVE_BEATS} beats, or the period is less than all parts, or than preamble, header,"
+                    f" payload and {PAUSE_BEATS} beats.",
                 ),
                 Field(
                     "chip_refused",
@@ -229,6 +230,16 @@ REGISTERS = RegisterMap(
             0x70,
             "The step as last commanded: its whole part.",
             (Field("word", 0, STEP_BITS - 32, Access.READ, "Whole part.", unit="decimated sample"),),
+        ),
+        _setting("vacuum", 0x74, "length", LENGTH_BITS, "Behind the payload, for the power meter.", "symbol"),
+        _setting("calibration", 0x78, "length", LENGTH_BITS, "Behind the vacuum, likewise.", "symbol"),
+        _setting(
+            "margin",
+            0x7C,
+            "symbols",
+            MARGIN_BITS,
+            "At each end of vacuum and of calibration so many are of no section: pulses reach into them.",
+            "symbol",
         ),
     ),
 )
