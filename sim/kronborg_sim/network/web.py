@@ -44,11 +44,13 @@ class Web:
         folder: all their files; the authority is in `pki`.
         files: configuration of each.
         links: which nodes have one, named `A--B`.
+        nats: where a NATS server is to listen.
     """
 
     folder: Path
     files: Mapping[str, Path]
     links: Sequence[Ends]
+    nats: Address
 
     @property
     def authority(self) -> Authority:
@@ -92,6 +94,7 @@ def make_web(
     keys: str = "",
     more: str = "",
     domains: Mapping[str, str] | None = None,
+    nats: bool = False,
 ) -> Web:
     """Make certificates and configurations.
 
@@ -102,13 +105,16 @@ def make_web(
         keys: lines for `[keys]`.
         more: further tables of each.
         domains: of nodes' SAEs.
+        nats: whether frames go by way of a NATS server, which is not started.
     """
     authority = Authority.create(folder / "pki", "Kronborg test")
     nodes = list(dict.fromkeys(name for ends in links for name in ends))
     for name in nodes:
         authority.issue(Identity("kme", name), [HOST, "localhost"])
         authority.issue(Identity("sae", f"sae-{name}"))
-    ports = free_ports(3 * len(nodes))
+    *ports, nats_port = free_ports(3 * len(nodes) + 1)
+    if nats:
+        relay += f'\ntransport = "nats"\nnats = "{HOST}:{nats_port}"\n'
     sae, peer, metrics = (dict(zip(nodes, ports[i::3], strict=True)) for i in range(3))
     domain = {name: f'domain = "{text}"\n' for name, text in (domains or {}).items()}
     saes = "".join(f'[[sae]]\nid = "sae-{name}"\nkme = "{name}"\n{domain.get(name, "")}' for name in nodes)
@@ -128,4 +134,4 @@ def make_web(
             f'audit_log = "{name}.audit.jsonl"\n[store]\npath = "{name}.sqlite"\n'
             f"[keys]\n{keys}\n[relay]\n{relay}\n{mine}{saes}{more}"
         )
-    return Web(folder, files, links)
+    return Web(folder, files, links, Address(HOST, nats_port))

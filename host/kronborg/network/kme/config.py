@@ -83,12 +83,14 @@ class RelaySettings:
         max_hops: links of a path.
         avoid: KMEs that no path of ours may lead through.
         timeout_seconds: for so long other ways are tried before a request is refused.
+        nats: the NATS server that carries frames; None for HTTPS from node to node.
     """
 
     paths: int = 2
     max_hops: int = 16
     avoid: tuple[str, ...] = ()
     timeout_seconds: float = 6.0
+    nats: Address | None = None
 
 
 @dataclass(frozen=True)
@@ -389,9 +391,16 @@ def _relay(file: Path, document: dict[str, Any]) -> RelaySettings:
         max_hops=table.number("max_hops", default.max_hops, 1, 63),
         avoid=table.ids("avoid"),
         timeout_seconds=table.number("timeout_seconds", default.timeout_seconds, 0.1, 600.0),
+        nats=_nats(table),
     )
     table.end()
     return settings
+
+
+def _nats(table: _Table) -> Address | None:
+    if table.choice("transport", ("https", "nats")) == "nats":
+        return table.address("nats")
+    return None
 
 
 def _border(file: Path, document: dict[str, Any]) -> Border:

@@ -28,7 +28,7 @@ from ..identity import Identity
 from ..relay.manifest import KeysManifest
 from ..relay.service import Relay
 from ..relay.store import Node
-from ..relay.transport import HttpsTransport
+from ..relay.transport import HttpsTransport, Transport
 from .channel import Channel
 from .config import Address, KmeConfig
 from .etsi014 import Etsi014
@@ -96,7 +96,7 @@ class Kme:
         self._channels = {name: Channel(link, self._credentials) for name, link in config.links.items()}
         self.service = KeyService(config, pools, self._worker, self._channels, self._audit, self.metrics)
         if kem is not None:
-            transport = HttpsTransport(config.links, self._credentials)
+            transport = self._transport()
             self.service.relay = Relay(config, pools, self.service.store, self._channels, transport, kem, self.metrics)
         if config.border is not None and self.service.relay is not None:
             border = config.border
@@ -105,6 +105,17 @@ class Kme:
             self.service.gateway = Gateway(config, pools, self.service.relay, self._abroad, self._audit)
         if config.metrics_listen:
             self._serve_metrics(config.metrics_listen)
+
+    def _transport(self) -> Transport:
+        """What carries frames of relayed keys. Raises InputError where what it needs is not installed."""
+        config = self.config
+        if config.relay is None or config.relay.nats is None:
+            return HttpsTransport(config.links, self._credentials)
+        try:
+            from ..relay.nats import NatsTransport
+        except ImportError:
+            raise InputError("transport = \"nats\" needs the extra 'nats': pip install 'kronborg[nats]'") from None
+        return NatsTransport(config.id, config.relay.nats, config.links, self._credentials)
 
     def _takes(self, manifest: KeysManifest) -> bool:
         """Whether relayed keys are for SAEs here, from their master's KME, and hybrid where they have to be."""

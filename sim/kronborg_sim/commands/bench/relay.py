@@ -6,6 +6,7 @@ import argparse
 import os
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from kronborg.console.progress import RunProgress
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keys", type=float, default=200, metavar="N", help="requests, one after another (default 200)"
     )
+    parser.add_argument("--transport", choices=("https", "nats"), default="https", help="(default https)")
     parser.add_argument("--number", type=float, default=1, metavar="N", help="keys of a request (default 1)")
 
 
@@ -44,10 +46,15 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     first, last = "n0", f"n{hops}"
     latencies: list[float] = []
     with tempfile.TemporaryDirectory() as folder, progress.stage("relayed keys", keys) as stage:
-        web = make_web(Path(folder), [(f"n{i}", f"n{i + 1}") for i in range(hops)])
+        web = make_web(Path(folder), [(f"n{i}", f"n{i + 1}") for i in range(hops)], nats=options.transport == "nats")
         web.fill(4 * (keys + 50) * (32 * number + 64))
         policy = [{"kronborg_route_type": "indirect"}] if hops > 1 else []
-        with Processes(web) as kmes:
+        with ExitStack() as held:
+            if options.transport == "nats":
+                from ...network.nats import NatsServer
+
+                held.enter_context(NatsServer(web))
+            kmes = held.enter_context(Processes(web))
             master, slave = Sae(web, f"sae-{first}", first), Sae(web, f"sae-{last}", last)
             end = time.monotonic() + 60
             while master.status(slave.name)["stored_key_count"] == 0:
@@ -77,12 +84,13 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
         "most_ms": round(1e3 * latencies[-1], 1),
         "keys": keys * number,
         "keys_per_request": number,
+        "transport": options.transport,
         "cpu_ms_per_request": round(1e3 * spent / keys, 1),
         "cores": os.cpu_count(),
         "load_average": round(os.getloadavg()[0], 1),
     }
     table = [
-        ("over", f"{hops} hops, {number} keys a request"),
+        ("over", f"{hops} hops by {options.transport}, {number} keys a request"),
         ("from request to key", f"median {figures['median_ms']} ms, 99 % within {figures['p99_ms']} ms"),
         ("processor time", f"of all {hops + 1} KMEs: {figures['cpu_ms_per_request']} ms a request"),
         ("machine", f"{figures['cores']} cores for all, load {figures['load_average']}"),

@@ -70,6 +70,8 @@ WRONG = {
     ("[[sae]]", '[[sae]]\nid = "alice"\nkme = "kme-a"\n[[sae]]'): "[[sae]] 2 id: alice comes twice",
     ('kme = "kme-a"', 'kme = "kme-z"'): "[[sae]] alice kme: no link leads to kme-z, and there is no [relay]",
     ("[store]", "[relay]\npaths = 3\n[store]"): "[relay] paths: 3 is outside 1 to 2",
+    ("[store]", '[relay]\ntransport = "pigeon"\n[store]'): "[relay] transport: 'pigeon' is none of https, nats",
+    ("[store]", '[relay]\ntransport = "nats"\n[store]'): "[relay] nats: is missing",
     ("[store]", "[relay]\navoid = [7]\n[store]"): "[relay] avoid: is not a list of IDs",
     ("[store]", "[relay]\nhurry = 1\n[store]"): "[relay] hurry: is not known here",
     ("[store]", '[[policy]]\nsaes = ["alice"]\n[store]'): "[[policy]] 1 saes: names two SAEs",

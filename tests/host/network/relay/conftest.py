@@ -11,6 +11,7 @@ import pytest
 from kronborg.network.relay.routing import Wish
 from kronborg.network.relay.store import Node as StoreNode
 from kronborg.network.relay.store import RelayStore, account_of
+from kronborg_sim.network.nats import NatsServer
 from kronborg_sim.network.web import Ends, Web, link_name, make_web
 
 from ..kme.conftest import Running, wait_for
@@ -20,6 +21,7 @@ class RunningWeb(Running):
     """A web that runs. SAEs are called by their KME's name."""
 
     pair: Web
+    nats: NatsServer
 
     def ask(self, master: str, slave: str, **body: Any) -> Any:
         return self.enc(f"sae-{master}", f"sae-{slave}", master, **body)
@@ -64,13 +66,14 @@ class RunningWeb(Running):
 def web(folder: Path, links: Sequence[Ends], size: int = 40_000, **tables: Any) -> Iterator[RunningWeb]:
     network = RunningWeb(make_web(folder, links, **tables))
     network.pair.fill(size)
-    try:
+    with ExitStack() as held:
+        if tables.get("nats"):
+            network.nats = held.enter_context(NatsServer(network.pair))
+        held.callback(network.end)
         for name in network.pair.files:
             network.start(name)
         network.settled()
         yield network
-    finally:
-        network.end()
 
 
 Make = Callable[..., RunningWeb]
