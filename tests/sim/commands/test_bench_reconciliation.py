@@ -26,6 +26,12 @@ def test_all_that_is_disclosed_is_charged_and_the_better_method_chosen(bench, sn
     assert figures["peers"] == []
 
 
+def test_a_code_may_be_named(bench) -> None:
+    figures = bench("reconciliation", "--snr", "0.2", "--code", "met-0.11/872", "--frames", "1").figures
+    assert figures["method"] == "multidimensional"
+    assert figures["code"] == "met-0.11/872"
+
+
 def test_a_peer_runs_in_its_own_python_and_is_compared(bench, tmp_path: Path) -> None:
     """A stand-in answers for the peer: what it is asked, and that its figures come out side by side."""
     answer = {"version": "9", "symbols_per_frame": 100, "rate": 0.2, "frames": 2, "failed_frames": 1}
@@ -52,6 +58,8 @@ def test_a_peer_runs_in_its_own_python_and_is_compared(bench, tmp_path: Path) ->
         (("--snr", "-1"), 2, "no positive number"),
         (("--snr", "0.001"), 3, "raise the modulation variance"),
         (("--snr", "0.2", "--frames", "0"), 2, "whole number"),
+        (("--snr", "0.2", "--code", "met-9/1"), 2, "no code is called"),
+        (("--snr", "0.2", "--code", "met-0.11/872", "--method", "slices"), 2, "leave --code out"),
         (("--snr", "0.2", "--peer", "ldpc"), 2, "name its Python with --peer-python"),
     ],
 )

@@ -21,6 +21,9 @@ LLR_POINTS = 8192
 LLR = (np.arange(LLR_POINTS) - LLR_POINTS // 2) * LLR_STEP
 """Grid of log-likelihood ratios, -64 to 64. Sums must stay inside, since the convolutions are circular."""
 
+WIDE_STEP = 1 / 16
+"""Of a grid from -256 to 256, for columns of many edges."""
+
 MAGNITUDE_STEP = 1 / 256
 MAGNITUDE_POINTS = 8 * 256
 """Grid of -ln tanh(|LLR| / 2), 0 to 8: weaker messages than tanh(LLR / 2) = 3e-4 count as weak as that."""
@@ -38,21 +41,32 @@ def channel_density(snr: float) -> Density:
     return np.asarray(density / density.sum())
 
 
-class _Magnitudes:
-    """The way from LLR to -ln tanh(|LLR| / 2) and back, as mass split over two points."""
+class Grid:
+    """A grid of log-likelihood ratios, and the way to -ln tanh(|LLR| / 2) and back, as mass split over two points.
 
-    def __init__(self) -> None:
+    Args:
+        step: of the grid, which has LLR_POINTS.
+    """
+
+    def __init__(self, step: float) -> None:
+        self.llr = (np.arange(LLR_POINTS) - LLR_POINTS // 2) * step
+        self._step = step
         with np.errstate(divide="ignore"):
-            self.forward = _split(-np.log(np.tanh(np.abs(LLR) / 2)) / MAGNITUDE_STEP, MAGNITUDE_POINTS)
+            self.forward = _split(-np.log(np.tanh(np.abs(self.llr) / 2)) / MAGNITUDE_STEP, MAGNITUDE_POINTS)
         magnitude = np.arange(MAGNITUDE_POINTS) * MAGNITUDE_STEP
         magnitude[0] = MAGNITUDE_STEP / 4  # certainty is not on the grid: stronger than its neighbour, but finite
-        strength = -np.log(np.tanh(magnitude / 2)) / LLR_STEP  # the function is its own inverse
+        strength = -np.log(np.tanh(magnitude / 2)) / step  # the function is its own inverse
         self.positive = _split(LLR_POINTS // 2 + strength, LLR_POINTS)
         self.negative = _split(LLR_POINTS // 2 - strength, LLR_POINTS)
 
+    def density(self, llr: Density, weight: Density) -> Density:
+        """Of log-likelihood ratios that have these weights."""
+        mass = _deposit(weight, _split(llr / self._step + LLR_POINTS // 2, LLR_POINTS), LLR_POINTS)
+        return np.asarray(mass / mass.sum())
+
     def transform(self, density: Density, size: int) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
         """Spectra of the magnitude, plain and weighed with the sign."""
-        sign = np.sign(LLR)
+        sign = np.sign(self.llr)
         return (
             np.fft.rfft(_deposit(density, self.forward, MAGNITUDE_POINTS), size),
             np.fft.rfft(_deposit(density * sign, self.forward, MAGNITUDE_POINTS), size),
@@ -84,21 +98,23 @@ def _deposit(mass: Density, split: tuple[NDArray[np.int64], Density], points: in
     )
 
 
-_MAGNITUDES = _Magnitudes()
+FINE = Grid(LLR_STEP)
 
 
-def check_messages(message: Density, others: list[tuple[float, int]], factor: Density | None) -> Density:
+def check_messages(
+    message: Density, others: list[tuple[float, int]], factor: Density | None, grid: Grid = FINE
+) -> Density:
     """What checks send along an edge. `others`: share and number of further messages; `factor`: the leaf's, if any."""
     most = max(number for _, number in others) + (factor is not None)
     size = 1 << (MAGNITUDE_POINTS * most - 1).bit_length()
-    plain, signed = _MAGNITUDES.transform(message, size)
+    plain, signed = grid.transform(message, size)
     plain_sum, signed_sum = (
         np.sum([share * spectrum**n for share, n in others], axis=0) for spectrum in (plain, signed)
     )
     if factor is not None:
-        leaf_plain, leaf_signed = _MAGNITUDES.transform(factor, size)
+        leaf_plain, leaf_signed = grid.transform(factor, size)
         plain_sum, signed_sum = plain_sum * leaf_plain, signed_sum * leaf_signed
-    return _MAGNITUDES.inverse(plain_sum, signed_sum, size)
+    return grid.inverse(plain_sum, signed_sum, size)
 
 
 def _spectrum(density: Density) -> NDArray[np.complex128]:
@@ -116,7 +132,13 @@ CONVERGED = 1e-4
 
 def residual_error(ensemble: Ensemble, leaves: int, snr: float, iterations: int = 600) -> float:
     """Bit error rate of core variables after so many iterations, or the first one below `CONVERGED`."""
-    channel = channel_density(snr)
+    return residual_error_behind(channel_density(snr), ensemble, leaves, iterations)
+
+
+def residual_error_behind(
+    channel: Density, ensemble: Ensemble, leaves: int, iterations: int = 600, grid: Grid = FINE
+) -> float:
+    """The same behind any symmetric channel, given as the density of a bit's LLR on a grid; without leaves, too."""
     channel_spectrum = _spectrum(channel)
     core_others = [(share, degree - 1) for share, degree in mixture(ensemble.core_check_degrees())]
     leaf_others = [(share, degree - 1) for share, degree in mixture(ensemble.leaf_check_degrees(leaves))]
@@ -126,18 +148,21 @@ def residual_error(ensemble: Ensemble, leaves: int, snr: float, iterations: int 
     to_core = to_leaf = channel
     error = 0.5
     for _ in range(iterations):
-        from_core = _spectrum(check_messages(to_core, core_others, None))
-        from_leaf = _spectrum(check_messages(to_leaf, leaf_others, channel))
+        from_core = _spectrum(check_messages(to_core, core_others, None, grid))
+        from_leaf = np.ones_like(channel_spectrum)
+        if leaves:
+            from_leaf = _spectrum(check_messages(to_leaf, leaf_others, channel, grid))
         core_spectrum = leaf_spectrum = np.zeros_like(channel_spectrum)
         previous, error = error, 0.0
         for share, core_degree, leaf_degree in classes:
-            base = channel_spectrum * from_core ** (core_degree - 1) * from_leaf ** (leaf_degree - 1)
+            base = channel_spectrum * from_core ** (core_degree - 1) * from_leaf ** max(leaf_degree - 1, 0)
             core_spectrum = core_spectrum + share * core_degree / core_edges * base * from_leaf
-            leaf_spectrum = leaf_spectrum + share * leaf_degree / leaf_edges * base * from_core
+            if leaves:
+                leaf_spectrum = leaf_spectrum + share * leaf_degree / leaf_edges * base * from_core
             posterior = _density(base * from_leaf * from_core)
-            wrong = posterior[LLR < 0].sum() + posterior[LLR_POINTS // 2] / 2
+            wrong = posterior[grid.llr < 0].sum() + posterior[LLR_POINTS // 2] / 2
             error += share * float(wrong)
-        to_core, to_leaf = _density(core_spectrum), _density(leaf_spectrum)
+        to_core, to_leaf = _density(core_spectrum), _density(leaf_spectrum) if leaves else channel
         if error < CONVERGED or abs(error / previous - 1) < 1e-5:
             break
     return error
@@ -161,9 +186,13 @@ def stability_margin(ensemble: Ensemble, leaves: int, snr: float) -> float:
     each with Bhattacharyya parameter (1 + snr / 8)^-4. Errors survive along edges of core degree two:
     1 / (sum of their share times B^(1 + leaf degree) times rho'(1)).
     """
+    return stability_margin_behind((1 + snr / DIMENSION) ** (-DIMENSION / 2), ensemble, leaves)
+
+
+def stability_margin_behind(bhattacharyya: float, ensemble: Ensemble, leaves: int) -> float:
+    """The same behind any symmetric channel with this Bhattacharyya parameter."""
     classes = ensemble.classes(leaves)
     edges = sum(share * core_degree for share, core_degree, _ in classes)
-    bhattacharyya = (1 + snr / DIMENSION) ** (-DIMENSION / 2)
     growth = sum(
         2 * share / edges * bhattacharyya ** (1 + leaf_degree)
         for share, core_degree, leaf_degree in classes

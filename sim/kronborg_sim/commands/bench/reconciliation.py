@@ -8,7 +8,7 @@ from dataclasses import asdict
 from kronborg.console.progress import RunProgress
 from kronborg.console.units import grouped, si
 from kronborg.errors import InputError
-from kronborg.postprocessing.reconciliation.codes import choose_code
+from kronborg.postprocessing.reconciliation.codes import choose_code, code_named
 from kronborg.postprocessing.reconciliation.measure import METHODS, choose_method, measure
 from kronborg.postprocessing.reconciliation.native import instructions_available, native_available
 
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--snr", type=float, required=True, metavar="S", help="signal over noise per quadrature")
     parser.add_argument("--frames", type=float, default=20, metavar="N", help="to send (default 20)")
     parser.add_argument("--method", choices=METHODS, help="(default: what leaves more at this SNR)")
+    parser.add_argument("--code", metavar="NAME", help="of the eight-dimensional method (default: what suits the SNR)")
     parser.add_argument("--decoder", choices=["native", "numpy"], help="(default: native if it was built)")
     parser.add_argument("--seed", type=float, default=1, metavar="N", help="of the simulated channel (default 1)")
     parser.add_argument("--peer", action="append", choices=PEERS, default=[], help="compare with; may be repeated")
@@ -42,9 +43,12 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
         raise InputError("peers run in an environment of their own: name its Python with --peer-python")
     if not options.snr > 0:
         raise InputError(f"an SNR of {options.snr:g} is no positive number: give signal over noise per quadrature")
-    method = options.method or choose_method(options.snr)
+    code = code_named(options.code) if options.code else None
+    if code and options.method == "slices":
+        raise InputError("slices have codes of their own: leave --code out, or --method")
+    method = options.method or ("multidimensional" if code else choose_method(options.snr))
     with progress.stage(f"{method}, SNR {options.snr:g}", frames) as stage:
-        found = measure(options.snr, frames, seed, method=method, native=native, done=stage.advance)
+        found = measure(options.snr, frames, seed, method=method, code=code, native=native, done=stage.advance)
     native = native_available() if native is None else native
     decoder = ["native", *instructions_available()[:1]] if native else ["numpy"]
     peers = []
