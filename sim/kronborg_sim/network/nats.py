@@ -83,6 +83,11 @@ class NatsServer:
                     raise KronborgError("the NATS server did not start") from None
                 time.sleep(0.05)
 
+    @property
+    def running(self) -> bool:
+        """Whether it has been begun and not ended."""
+        return self._process is not None
+
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it, at once by default."""
         if self._process is not None:

@@ -18,6 +18,7 @@ from ..kme.log import LOGGER, AuditLog, event
 from ..kme.terms import terms_of
 from ..kme.tls import Credentials
 from ..kme.wire import Refused
+from ..material import Conflict
 from ..relay.service import Relay
 from .store import GatewayStore, Handover
 
@@ -79,6 +80,8 @@ class Gateway:
             await self._relay.work(lambda: self._pools.take_in(made, bits, legs, time.time()))
         except NotEnoughKey:
             raise Refused(503, "insufficient key material") from None
+        except Conflict:
+            raise Refused(503, "so many keys do not fit into a frame: send fewer at once") from None
         self._relay.call(legs)
         event(logging.INFO, "keys from abroad", peer=self.border.peer, number=len(keys), initiator=initiator)
 

@@ -18,6 +18,8 @@ Path = tuple[str, ...]
 """Nodes from the first to the last."""
 Edge = tuple[str, str]
 
+MOST_NODES = 10_000
+"""More than these are not listened to."""
 ADVERT_SECONDS = 10.0
 """So long a node's word counts."""
 PENALTY_SECONDS = 3.0
@@ -111,7 +113,8 @@ class Topology:
                 if before is not None:
                     self._heard[self.own] = (Advert(self.own, advert.sequence, before[0].links, before[0].notice), now)
                 continue
-            self._heard[advert.node] = (advert, now)
+            if before is not None or len(self._heard) < MOST_NODES:
+                self._heard[advert.node] = (advert, now)
 
     def known(self, now: float) -> list[Advert]:
         """All that counts now."""

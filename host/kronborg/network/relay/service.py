@@ -20,6 +20,7 @@ from ..kme.log import LOGGER, event
 from ..kme.metrics import Metrics
 from ..kme.terms import HYBRID, NO_KEY, NOT_MET, ORIGIN, PATHS, ROUTE_TYPE, Terms
 from ..kme.wire import Refused
+from ..material import Conflict
 from . import frames
 from .frames import Kind
 from .routing import Advert, LinkState, Path, Topology, Wish, routes
@@ -35,6 +36,8 @@ TELL_SECONDS = 1.0
 """How often a node's word of its links is made anew."""
 MOST_TOLD = 16
 """Nodes in one message to a neighbour: each tells some 5 kB."""
+MOST_PAYLOAD_BYTES = frames.MOST_FRAME_BYTES // 2
+"""Of the keys of one request; the other half of a frame is for names and places."""
 RETRY_SECONDS = 0.1
 NO_PATH = "no path of trusted nodes leads to the KME of the slave SAE"
 
@@ -133,6 +136,8 @@ class Relay:
                 stopped = [taken.stopped] if taken.stopped else _edges(paths)
             except asyncio.TimeoutError:
                 stopped = _edges(paths)
+            except Conflict:
+                raise Refused(503, "so many keys do not fit into a frame: ask for fewer at once") from None
             except NotEnoughKey:
                 stopped = [(path[0], path[1]) for each in paths.values() for path in each]
             finally:
@@ -175,6 +180,8 @@ class Relay:
 
     def _paths(self, slaves: Mapping[str, Sequence[str]], size: int, terms: Terms) -> dict[str, list[Path]]:
         """Paths to each KME. Raises Refused."""
+        if size > MOST_PAYLOAD_BYTES:
+            raise Refused(400, "too many keys at once to be relayed", [{"bits_of_all_keys": 8 * MOST_PAYLOAD_BYTES}])
         wish = self._wish(terms, size + frames.TAG_KEY_BYTES)
         found = {kme: self.paths_to(kme, wish, max(terms.least_paths, self.settings.paths)) for kme in slaves}
         for kme, paths in found.items():

@@ -10,9 +10,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kronborg.console.progress import RunProgress
 from kronborg.console.units import grouped
@@ -45,10 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kills", type=float, default=200, metavar="N", help="(default 200)")
     parser.add_argument("--seed", type=float, default=1, metavar="N", help="of the moments (default 1)")
     parser.add_argument("--relay", action="store_true", help="a ring of four KMEs whose keys go over others")
+    parser.add_argument("--nats", action="store_true", help="that ring, its frames by a NATS server that is killed too")
 
 
 def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
-    """Kill one KME or both with SIGKILL, again and again, while SAEs at both ends fetch keys; then count.
+    """Kill one or two KMEs with SIGKILL, again and again, while SAEs at both ends fetch keys; then count.
 
     Raises:
         InputError: a number out of range.
@@ -63,22 +64,33 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     draw, keys = random.Random(seed), f"lifetime_seconds = {LIFETIME_SECONDS}"
     with tempfile.TemporaryDirectory() as folder:
         pair: Pair | Web = (
-            make_web(Path(folder), RING, keys=keys, relay="timeout_seconds = 2.0")
-            if options.relay
+            make_web(Path(folder), RING, keys=keys, relay="timeout_seconds = 2.0", nats=options.nats)
+            if options.relay or options.nats
             else make_pair(Path(folder), keys=keys)
         )
         _fill(pair)
         processes: Any = Processes  # of either
-        with processes(pair) as kmes:
+        with ExitStack() as held:
+            server: Any = None
+            if options.nats:
+                from ...network.nats import NatsServer
+
+                server = held.enter_context(NatsServer(cast("Web", pair)))
+            kmes = held.enter_context(processes(pair))
             _wait_for_key(pair)
-            load = Load(kmes, RING_COUPLES if options.relay else COUPLES)
+            load = Load(kmes, RING_COUPLES if options.relay or options.nats else COUPLES)
             with progress.stage("kills", kills) as stage:
                 for _ in range(kills):
                     time.sleep(draw.uniform(0, LONGEST_LIFE))
                     names = draw.sample(sorted(pair.files), draw.choice([1, 1, 2]))
+                    if server is not None and draw.random() < 0.5:
+                        server.end()
+                        names = names[1:]
                     for name in names:
                         kmes.kill(name)
                     time.sleep(draw.uniform(0, LONGEST_LIFE / 2))
+                    if server is not None and not server.running:
+                        server.begin()
                     for name in names:
                         kmes.begin(name)
                     for name in names:

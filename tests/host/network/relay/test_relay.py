@@ -209,6 +209,14 @@ def test_frames_that_are_changed_on_the_way_are_counted_and_logged_and_nothing_l
     wait_for(lambda: both_ends_agree(network))
 
 
+def test_more_keys_than_a_frame_holds_are_refused(make: Make) -> None:
+    network = make(LINE[:2], size=400_000, keys="max_size = 8192")
+    error = error_of(network.ask("n0", "n2", number=128, size=8192), 400)
+    assert error["message"] == "too many keys at once to be relayed"
+    keys = keys_of(network.ask("n0", "n2", number=64, size=8192))
+    assert keys_of(network.fetch(list(keys), "n2", "n0")) == keys
+
+
 def test_the_peer_port_refuses_what_is_no_frame(make: Make) -> None:
     network = make(LINE[:2])
     link = link_name(LINE[0])

@@ -196,3 +196,12 @@ def test_without_any_one_node_of_ten_the_others_reach_each_other_where_the_fibre
         for start, end in itertools.combinations(sorted(nodes), 2):
             paths = routes(topology(links, start), end, Wish(64), 2, 0.0)
             assert bool(paths) == bool(every_path(graph_of(links), start, end))
+
+
+def test_nodes_that_somebody_makes_up_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kronborg.network.relay.routing.MOST_NODES", 20)
+    made = topology(RING, "a")
+    made.hear([Advert(f"x{i}", 1, ()) for i in range(100)], 0.0)
+    assert len(made.known(0.0)) == 20
+    made.hear([Advert("b", 2, ())], 0.0)
+    assert routes(made, "b", Wish(1), 1, 0.0) == []
