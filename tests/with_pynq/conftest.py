@@ -18,10 +18,10 @@ if find_spec("pynq") is None:
 else:
     import pynq
 
-    from kronborg_hdl.axi.skin import Skin
     from kronborg_hdl.boards import BOARDS
+    from kronborg_hdl.overlays.assembly import Assembly
+    from kronborg_hdl.overlays.build import files
     from kronborg_hdl.overlays.description import pulse_shaper_overlay
-    from kronborg_hdl.overlays.hwh import hwh
     from kronborg_hdl.overlays.pulse_shaper import PulseShaperOverlay
     from kronborg_hdl.overlays.transmitter import TransmitterOverlay
     from kronborg_sim.devices.gateware import RtlGateware
@@ -46,21 +46,21 @@ else:
         overlay: Any
         path: Path
 
+    def written(overlay: str, core: Assembly, folder: Path) -> Path:
+        """All files of an overlay; the path of its Verilog."""
+        for name, text in files(overlay, BOARD, core).items():
+            (folder / name).write_text(text)
+        return folder / f"kronborg_{overlay}.v"
+
     @pytest.fixture(scope="session")
     def pulse_shaper_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         core = PulseShaperOverlay(BOARD, samples_per_symbol=M, span=SPAN)
-        path = tmp_path_factory.mktemp("overlay") / "kronborg_pulse_shaper.v"
-        path.write_text(Skin(core).to_verilog(path.stem))
-        path.with_suffix(".hwh").write_text(hwh(core.overlay, BOARD))
-        return path
+        return written("pulse_shaper", core, tmp_path_factory.mktemp("overlay"))
 
     @pytest.fixture(scope="session")
     def transmitter_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         core = TransmitterOverlay(BOARD, samples_per_symbol=M, span=TRANSMITTER_SPAN, predistortion=False)
-        path = tmp_path_factory.mktemp("overlay") / "kronborg_transmitter.v"
-        path.write_text(Skin(core).to_verilog(path.stem))
-        path.with_suffix(".hwh").write_text(hwh(core.overlay, BOARD))
-        return path
+        return written("transmitter", core, tmp_path_factory.mktemp("overlay"))
 
     @pytest.fixture
     def transmitting(transmitter_files: Path) -> Loaded:

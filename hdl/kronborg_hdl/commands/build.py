@@ -9,8 +9,9 @@ from kronborg.console.atomic import write_text
 from kronborg.errors import InputError
 
 from ..boards import BOARDS
-from ..overlays.build import NOT_BUILT, files
+from ..overlays.build import files
 from ..overlays.gateware import GATEWARE
+from ..overlays.manifest import NOT_BUILT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

