@@ -98,7 +98,7 @@ THRESHOLDS: dict[str, tuple[Threshold, ...]] = {
     "met-0.17": (Threshold(600, 0.9175), Threshold(729, 0.9325), Threshold(880, 0.9225)),
     "met-0.11": (Threshold(530, 0.9175), Threshold(737, 0.9375), Threshold(1010, 0.9375)),
     "met-0.075": (Threshold(880, 0.9325), Threshold(1117, 0.9475), Threshold(1410, 0.928)),
-    "met-0.045": (Threshold(1240, 0.94), Threshold(1790, 0.945), Threshold(2560, 0.94)),
+    "met-0.045": (Threshold(1240, 0.94), Threshold(1790, 0.945), Threshold(2560, 0.936)),
     "met-0.026": (Threshold(2000, 0.935), Threshold(2612, 0.94), Threshold(3400, 0.943)),
     "met-0.016": (Threshold(3450, 0.947), Threshold(4516, 0.947), Threshold(5900, 0.95)),
 }
