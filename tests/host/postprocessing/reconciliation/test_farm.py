@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -156,18 +157,27 @@ def test_this_process_is_the_default() -> None:
         assert isinstance(place, Here)
 
 
-def test_a_reader_who_stops_leaves_nothing_running_and_what_had_not_begun_undone() -> None:
-    done, go_on = [], threading.Event()
+def test_a_reader_who_stops_leaves_nothing_running_and_what_had_not_begun_undone(monkeypatch) -> None:
+    done, go_on, begun = [], threading.Event(), threading.Semaphore(0)
+
+    class Threads(ThreadPoolExecutor):
+        def shutdown(self, *arguments: bool, **options: bool) -> None:
+            go_on.set()  # what was to be called off is, by now
+            super().shutdown(*arguments, **options)
+
+    monkeypatch.setattr("kronborg.postprocessing.reconciliation.farm.ThreadPoolExecutor", Threads)
 
     def slow(code: object, llr: object, syndrome: object) -> Decoded:
         if llr in (3, 4):  # both threads
-            go_on.wait(5)
+            begun.release()
+            go_on.wait(60)
         done.append(llr)
         return Decoded(np.zeros(0, np.uint8), True, int(llr))  # type: ignore[call-overload]
 
     reader = correct((Frame(None, number, None) for number in range(1000)), slow, 2)  # type: ignore[arg-type]
     assert [next(reader).iterations for _ in range(3)] == [0, 1, 2]
-    threading.Timer(0.1, go_on.set).start()
+    for _ in (3, 4):
+        assert begun.acquire(timeout=60)
     reader.close()
     assert sorted(done) == [0, 1, 2, 3, 4]
 
