@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
-from .commands import alice, bob, ca, kme, rate, replay, run, selftest, signing_key
+from .commands import alice, bob, ca, doctor, kme, rate, replay, run, selftest, signing_key
 from .errors import InputError, KronborgError
 
 COMMANDS = {
@@ -34,6 +34,7 @@ COMMANDS = {
     "ca": ca,
     "kme": kme,
     "selftest": selftest,
+    "doctor": doctor,
 }
 GROUP = "kronborg.commands"
 
