@@ -151,5 +151,5 @@ def test_what_the_board_cannot_do_is_refused_in_a_line(transmitting, host: Trans
 
 def test_a_driver_on_another_core_says_so(transmitting) -> None:
     description = dict(transmitting.overlay.ip_dict["watchdog"], device=transmitting.device)
-    with pytest.raises(BoardError, match="transmitter answers as 'KBWD': the bitstream is another"):
+    with pytest.raises(BoardError, match="transmitter answers as 'KBWD': the bitstream on the board is another"):
         TransmitterDriver(description)

@@ -74,7 +74,7 @@ class Page:
             seen = found.to_bytes(4, "big")
             name = seen.decode("ascii") if seen.isascii() and seen.decode("ascii").isprintable() else f"{found:#010x}"
             raise BoardError(
-                f"{self.table.name} answers as {name!r}: the bitstream is another; kronborg flash loads it"
+                f"{self.table.name} answers as {name!r}: the bitstream on the board is another than the .hwh says"
             )
         major = self.table["version"]["major"]
         if (version := major.extract(self.get("version"))) != major.reset:
