@@ -49,7 +49,7 @@ def test_only_the_kme_itself_can_tell_its_key(authority: Authority, tmp_path: Pa
     said, now = json.loads(notice), trust(authority)
     public = base64.b64encode(mlkem.MLKEM1024PrivateKey.generate().public_key().public_bytes_raw()).decode()
     other = json.loads(kem(authority, name="kme-a").notice())
-    foreign = Authority.create(tmp_path / "other", "other")
+    foreign = Authority.create(tmp_path / "other", "test")  # by name it is the same
     foreign.issue(Identity("kme", "kme-b"), ["x"])
     for changed in (
         said | {"key": public},

@@ -397,7 +397,7 @@ class RelayStore(KeyPools):
         confirmed: bool | None = None
         if waiting and kind is Kind.FAIL:
             confirmed = False
-        elif any(each == kme for each, _ in waiting):
+        elif waiting:
             self.database.rows("UPDATE leg SET confirmed = 1 WHERE reservation = ? AND kme = ?", session, kme)
             confirmed = all(done for each, done in waiting if each != kme) or None
         return Taken("accepted", "", kind, session, confirmed, stopped)
