@@ -128,7 +128,7 @@ def test_interrupts_end_transfers(loaded) -> None:
             await waits
             np.testing.assert_array_equal(came, model.process(symbols(seed))[0])
 
-    asyncio.run(asyncio.wait_for(three(), 60))
+    asyncio.run(asyncio.wait_for(three(), 30))
 
 
 def test_a_host_that_waits_for_an_interrupt_does_not_poll_the_engine(loaded) -> None:
@@ -148,7 +148,7 @@ def test_a_host_that_waits_for_an_interrupt_does_not_poll_the_engine(loaded) -> 
         dma.sendchannel.transfer(given)
         await waits
 
-    asyncio.run(asyncio.wait_for(one(), 60))
+    asyncio.run(asyncio.wait_for(one(), 30))
     assert asked.count(status) <= 4, "running, idle, and idle again; and once more where a line was still remembered"
 
 
@@ -165,6 +165,15 @@ def test_a_transfer_that_never_ends_is_given_up_and_explained(loaded) -> None:
     loaded.overlay.dma.recvchannel.stop()
     loaded.overlay.dma.recvchannel.start()
     test_packets_go_through_the_core_by_dma(loaded)
+
+
+def test_a_wait_of_pynqs_own_that_never_ends_is_given_up_too(loaded) -> None:
+    _, came = buffers()
+    loaded.device.patience = 1 << 18
+    status = loaded.overlay.ip_dict["dma"]["phys_addr"] + 0x34
+    loaded.overlay.dma.recvchannel.transfer(came)
+    with pytest.raises(BoardError, match=f"register {status:#x} reads 0x0 and is waited for since 26[0-9]{{4}} clocks"):
+        loaded.overlay.dma.recvchannel.wait()
 
 
 def test_a_packet_longer_than_its_buffer_is_an_error_that_says_so(loaded) -> None:

@@ -21,7 +21,7 @@ from pynq.ps import Clocks
 from pynqmetadata.frontends import Metadata
 from pynqmetadata.views.runtime import RuntimeMetadataParser
 
-from kronborg.errors import InputError
+from kronborg.errors import BoardError, InputError
 from kronborg_hdl.axi.pages import PAGE_BYTES
 from kronborg_hdl.axi.registers import WORD_BYTES
 from kronborg_hdl.boards.board import Board
@@ -37,6 +37,8 @@ ARCHITECTURE = {"zynq": "armv7l", "zynquplus": "aarch64"}
 
 LONGEST_STEP = 4096
 """Clocks. A host that asks for one register again and again lets time pass, first little and then more."""
+PATIENCE = 1 << 27
+"""Clocks for which a host may ask for one register: longer than any transfer takes."""
 INTERRUPT_STEP = 64
 """Clocks between two looks at the interrupt."""
 
@@ -106,6 +108,7 @@ class SimulatedDevice(Device):
     Attributes:
         board: as given.
         gateware: what is loaded; an error before anything is.
+        patience: clocks for which one register may be waited for; PYNQ's own waits have no end.
     """
 
     _probe_priority_ = 7301
@@ -127,7 +130,8 @@ class SimulatedDevice(Device):
         self._load = load
         self._gateware: Gateware | None = None
         self._processor = dict(_PROCESSOR[board.processor.family])
-        self._asked, self._times = -1, 0
+        self._asked, self._times, self._since = -1, 0, 0
+        self.patience = PATIENCE
 
     @property
     def gateware(self) -> Gateware:
@@ -186,11 +190,18 @@ class SimulatedDevice(Device):
             if address < self.board.processor.base + 0x1000_0000:
                 raise BusError(READ, address)
             return self._processor.get(address, 0)
-        self._times = self._times + 1 if address == self._asked else 0
-        self._asked = address
-        if self._times:
+        if address == self._asked:
+            self._times += 1
             self.gateware.run(min(1 << self._times, LONGEST_STEP))
-        return self.gateware.read(address - self.board.processor.base)
+        else:
+            self._asked, self._times, self._since = address, 0, self.gateware.clocks
+        word = self.gateware.read(address - self.board.processor.base)
+        if self.gateware.clocks - self._since > self.patience:
+            raise BoardError(
+                f"register {address:#x} reads {word:#x} and is waited for since {self.gateware.clocks - self._since}"
+                " clocks, in which nothing else was asked for: what is waited for does not come"
+            )
+        return word
 
     def _write(self, address: int, word: int) -> None:
         self._asked = -1
