@@ -32,9 +32,11 @@ from kronborg_hdl.modulation.symbol_record.core import SymbolRecord
 from kronborg_hdl.receiver.core import OneSampleLate, Receiver
 from kronborg_hdl.receiver.tap.core import Tap
 from kronborg_hdl.synchronisation.frame_synchroniser.core import FrameSynchroniser
+from kronborg_hdl.synchronisation.frame_synchroniser.cutter import FrameCutter
 from kronborg_hdl.synthesis.cores import CORES, small
 from kronborg_hdl.transmitter.core import Transmitter
 
+from .cutter import CutsWholeFrames, short_sizes
 from .engine import Verdict, prove
 from .entropy import PassesWhatIsGood, StopsAtOnce
 from .frames import FramesWhatIsTaken, RecordsWhatIsSent, TellsNobody
@@ -77,7 +79,7 @@ class Claim:
         title: the claim in a few words.
         make: the harness for a size: mostly samples, or symbols, per clock.
         sizes: the tests prove the first of them, the command can prove all.
-        cut, merge: see ``engine.prove``.
+        cut, merge, complete: see ``engine.prove``.
     """
 
     core: str
@@ -86,6 +88,7 @@ class Claim:
     sizes: tuple[int, ...] = (1,)
     cut: tuple[str, ...] = ()
     merge: bool = False
+    complete: bool = False
 
     def prove(self, size: int, *, depth: int = 12, search_seconds: int = 2, seconds: int = 300) -> Verdict:
         """Prove it for one size, see ``engine.prove``."""
@@ -94,6 +97,7 @@ class Claim:
             depth,
             cut=self.cut,
             merge=self.merge,
+            complete=self.complete,
             search_seconds=search_seconds,
             seconds=seconds,
         )
@@ -291,6 +295,13 @@ CLAIMS = (
         lambda n: RecordsWhatIsSent(SymbolRecord(symbols_per_clock=n, depth=2)),
         sizes=(1, 2, 4, 8),
         merge=True,
+    ),
+    Claim(
+        "frame_cutter",
+        "cuts whole frames",
+        lambda n: CutsWholeFrames(FrameCutter(short_sizes(n), age=0)),
+        sizes=(8,),
+        complete=True,
     ),
     *(Claim(core, "follows its reference", make, sizes=(1, 2, 4), cut=PRODUCTS) for core, make in FOLLOWS.items()),
     *(_keeps_offers(core) for core in CORES),

@@ -6,6 +6,7 @@ of a component whose ports are its free inputs (see ``harness``). Yosys turns it
 1. searches all runs of `depth` clocks from reset values for a broken claim: bounded model check, the shortest trace;
 2. proves all claims for every run of any length by induction: property directed reachability finds an inductive
    invariant that implies them, and checks it (Een, Mishchenko & Brayton, FMCAD 2011);
+   Where the claims are their own invariant it is enough to show that they follow for a clock from the one before;
 3. looks for a run to each cover, so that a claim about what never happens does not pass for a proof.
 """
 
@@ -53,7 +54,7 @@ class Verdict:
         trace: a run that breaks a claim, the shortest one if it has `depth` clocks or fewer.
         reached: for each cover the clock of some run in which it is reached, from 0; None if none was found.
         depth: clocks that were searched without a broken claim; fewer than were asked for when time ran out.
-        clauses: size of the inductive invariant.
+        clauses: size of the inductive invariant, beside the claims themselves.
         seconds: of this machine's processors.
     """
 
@@ -85,6 +86,7 @@ def prove(
     *,
     cut: Sequence[str] = (),
     merge: bool = False,
+    complete: bool = False,
     search_seconds: int = 2,
     seconds: int = 60,
     directory: Path | None = None,
@@ -99,6 +101,8 @@ def prove(
             so can a cover's.
         merge: first find registers that are equal in every run, by induction as well, and make them one: for claims
             that hold because two large parts do the same. Some register must be left.
+        complete: the claims are an inductive invariant: no other one is looked for, which with sums in claims would
+            not end. What is then not proven may be true, or be broken after `depth` clocks.
         search_seconds: that this search may take.
         seconds: that the induction may take, and each cover.
         directory: for intermediate files and ``trace.vcd``; made if needed. By default a temporary one.
@@ -113,6 +117,7 @@ def prove(
                 depth,
                 cut=cut,
                 merge=merge,
+                complete=complete,
                 search_seconds=search_seconds,
                 seconds=seconds,
                 directory=Path(temporary),
@@ -140,13 +145,19 @@ def prove(
     if not _asserted(said):
         searched = int(_found(r"No output asserted in (\d+) frames", said))
         merged = ["scorr"] if merge else []
-        said = _abc(directory, *cone("any_broken"), *merged, f"pdr -T {seconds}", "write_cex -a trace.aiw")
+        if complete:
+            # Two clocks; the claims of the first one are assumed. The search has looked at the first clock from reset.
+            said = _abc(directory, *cone("any_broken"), *merged, f"ind -F 2 -T {seconds}")
+            invariant = 0 if "Networks are equivalent" in said and searched else None
+        else:
+            said = _abc(directory, *cone("any_broken"), *merged, f"pdr -T {seconds}", "write_cex -a trace.aiw")
         if "Property proved" in said:
             invariant = int(_found(r"Verification of invariant with (\d+) clauses was successful", said))
     if _asserted(said):
         trace = _replay(directory, "trace.aiw")
         searched = min(searched, len(trace.rows["clk"]) - 1)
-    reached = {} if trace else _reach(directory, {text: cone(f"cover_{n}") for n, text in enumerate(covers)}, seconds)
+    cones = {text: cone(f"cover_{n}") for n, text in enumerate(covers)}
+    reached = {} if trace else _reach(directory, cones, f"bmc3 -F 64 -T {seconds}" if complete else f"pdr -T {seconds}")
     if trace:
         outcome = Outcome.REFUTED
     elif invariant is None:
@@ -162,9 +173,9 @@ def _asserted(said: str) -> bool:
     return "was asserted in frame" in said
 
 
-def _reach(directory: Path, cones: dict[str, list[str]], seconds: int) -> dict[str, int | None]:
+def _reach(directory: Path, cones: dict[str, list[str]], search: str) -> dict[str, int | None]:
     """The clock in which each output was found to be high, by its text."""
-    commands = [command for cone in cones.values() for command in ("echo", "echo next", *cone, f"pdr -T {seconds}")]
+    commands = [command for cone in cones.values() for command in ("echo", "echo next", *cone, search)]
     answers = _abc(directory, *commands).split("next")[1:] if cones else []
     return {
         text: int(_found(r"was asserted in frame +(\d+)", said)) if _asserted(said) else None

@@ -18,7 +18,9 @@ from kronborg_hdl.modulation.pulse_shaper import core as pulse_shaper
 from kronborg_hdl.modulation.symbol_record import core as symbol_record
 from kronborg_hdl.receiver import core as receiver
 from kronborg_hdl.synchronisation.frame_synchroniser import core as frame_synchroniser
+from kronborg_hdl.synchronisation.frame_synchroniser import cutter
 from kronborg_sim.proofs.claims import COMPARISONS, PRODUCTS, SMALL, SUMS, _loaded
+from kronborg_sim.proofs.cutter import CutsWholeFrames, short_sizes
 from kronborg_sim.proofs.engine import Outcome, prove
 from kronborg_sim.proofs.entropy import PassesWhatIsGood, StopsAtOnce
 from kronborg_sim.proofs.frames import FramesWhatIsTaken, RecordsWhatIsSent, TellsNobody
@@ -61,6 +63,11 @@ def _frames(module: Any) -> Any:
 
 def _record(module: Any) -> Harness:
     return RecordsWhatIsSent(module.SymbolRecord(symbols_per_clock=1, depth=2))
+
+
+def _cutter(module: Any) -> Harness:
+    core = module.FrameCutter(short_sizes(8), age=0)
+    return CutsWholeFrames(core, bits=1, inside=False)
 
 
 def _bank(module: Any) -> Any:
@@ -198,6 +205,38 @@ MISTAKES: dict[str, tuple[ModuleType, str, str, Callable[[Any], Harness], tuple[
         (),
         "a trailer says what happened to its frame",
     ),
+    "a row too much is handed on": (
+        cutter,
+        "left.eq((lengths.payload >> shift) - 1)",
+        "left.eq(lengths.payload >> shift)",
+        _cutter,
+        (),
+        "each payload row and each trailer beat is handed on, no other",
+    ),
+    "an event in the row that ends the frame is missed": (
+        cutter,
+        "marked.eq(marks | self.events)",
+        "marked.eq(marks)",
+        _cutter,
+        (),
+        "flags are what happened to the frame",
+    ),
+    "a frame that is cut short has no mark": (
+        cutter,
+        "was_cut.eq(cut)",
+        "was_cut.eq(cut & ~self.part[0])",
+        _cutter,
+        (),
+        "flags are what happened to the frame",
+    ),
+    "the last row is not counted": (
+        cutter,
+        "count.eq((rows + pays) << shift)",
+        "count.eq(rows << shift)",
+        _cutter,
+        (),
+        "the trailer's word 2 is right",
+    ),
     "an answer is withdrawn": (
         bank,
         "with m.If(bus.rready):",
@@ -236,6 +275,6 @@ MISTAKES: dict[str, tuple[ModuleType, str, str, Callable[[Any], Harness], tuple[
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_is_found(mistake: str) -> None:
     module, right, wrong, make, cut, broken = MISTAKES[mistake]
-    verdict = prove(make(with_a_mistake(module, right, wrong)), cut=cut)
+    verdict = prove(make(with_a_mistake(module, right, wrong)), depth=24, cut=cut, search_seconds=20)
     assert verdict.outcome is Outcome.REFUTED, str(verdict)
     assert any(text.startswith(broken) for text in verdict.broken), str(verdict)

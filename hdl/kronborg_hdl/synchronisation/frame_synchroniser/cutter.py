@@ -116,6 +116,20 @@ class FrameCutter(wiring.Component):
             }
         )
 
+        # What the proofs speak of as well: where it is, ...
+        self.part = Signal(Part)
+        self.left = Signal(LENGTH_BITS)
+        self.rows = Signal(LENGTH_BITS)
+        self.marks = Signal(len(EVENTS))
+        # ... the frame that ended, and its trailer.
+        self.count = Signal(PLACE_BITS)
+        self.marked = Signal(len(EVENTS))
+        self.was_cut = Signal()
+        self.ended = Signal(self.trailer_delay - 1)  # bit k: k + 1 rows ago
+        self.ending = Signal()
+        self.trailer = Signal(TRAILER_WORDS * NUMBER_BITS)
+        self.to_come = Signal(range(self.trailer_beats + 1))
+
     @property
     def header_delay(self) -> int:
         """Rows from a header's last one to the number."""
@@ -126,6 +140,11 @@ class FrameCutter(wiring.Component):
         """Rows from a frame's end to its trailer."""
         return self.header_delay + 2
 
+    @property
+    def trailer_beats(self) -> int:
+        """Beats of a trailer."""
+        return TRAILER_WORDS // self.sizes.symbols_per_clock
+
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
         m = Module()
@@ -133,7 +152,7 @@ class FrameCutter(wiring.Component):
         part, ends_header, closes, cut = self._follow_rows(m)
         number = self._read_number(m, pipeline, part)
         self._follow_places(m)
-        self._make_packets(m, pipeline, part, ends_header, closes, cut, number)
+        self._make_packets(m, part, ends_header, closes, cut, number)
         return m
 
     def _follow_rows(self, m: Module) -> tuple[Signal, Signal, Signal, Signal]:
@@ -144,8 +163,8 @@ class FrameCutter(wiring.Component):
         """
         sizes, lengths = self.sizes, self.lengths
         shift = exact_log2(sizes.symbols_per_clock)
-        part, now = Signal(Part), Signal(Part)
-        left, now_left = Signal(LENGTH_BITS), Signal(LENGTH_BITS)  # rows of the part behind this one
+        part, now = self.part, Signal(Part)
+        left, now_left = self.left, Signal(LENGTH_BITS)  # rows of the part behind this one
         ends_header, closes, cut = Signal(), Signal(), Signal()
         m.d.comb += [
             now.eq(Mux(self.begin, Part.PREAMBLE, part)),
@@ -233,7 +252,6 @@ class FrameCutter(wiring.Component):
     def _make_packets(
         self,
         m: Module,
-        pipeline: Pipeline,
         part: Signal,
         ends_header: Signal,
         closes: Signal,
@@ -243,18 +261,16 @@ class FrameCutter(wiring.Component):
         """Hand payload rows on; keep what a frame was, judge it when its number is there, write its trailer."""
         n, lengths = self.sizes.symbols_per_clock, self.lengths
         shift = exact_log2(n)
-        pays = self.pays
-        rows = Signal(LENGTH_BITS)
-        marks, magnitude = Signal(len(EVENTS)), Signal(MAGNITUDE_BITS)
+        pays, rows, marks = self.pays, self.rows, self.marks
+        magnitude = Signal(MAGNITUDE_BITS)
         complete = Signal()
         correlation = Signal(CORRELATION)
         m.d.comb += pays.eq(part == Part.PAYLOAD), self.ends.eq(closes & ~cut)
         with m.If(self.solved):
             m.d.sync += correlation.eq(self.timing.correlation)
         # Of the frame that ended.
-        count, at = Signal(PLACE_BITS), Signal(PLACE_BITS)
-        marked, peak = Signal.like(marks), Signal.like(magnitude)
-        was_cut, had_number = Signal(), Signal()
+        count, marked, was_cut = self.count, self.marked, self.was_cut
+        at, peak, had_number = Signal(PLACE_BITS), Signal.like(magnitude), Signal()
         with m.If(self.step):
             m.d.sync += rows.eq(rows + pays), marks.eq(marks | self.events)
             with m.If(ends_header):
@@ -270,7 +286,7 @@ class FrameCutter(wiring.Component):
                     was_cut.eq(cut),
                     had_number.eq(complete & lengths.header.any()),
                 ]
-        judged = pipeline.history(closes, self.trailer_delay - 1, reset=True)[-1]
+        judged = self.ended[-1]
 
         counted, following = Signal(NUMBER_BITS), Signal(NUMBER_BITS)
         numbered, as_counted, as_following = Signal(), Signal(), Signal()
@@ -304,17 +320,14 @@ class FrameCutter(wiring.Component):
             Cat(timing.phase, timing.phase[-1].replicate(NUMBER_BITS - PHASE_BITS)),
             at,
         )
-        beats = TRAILER_WORDS // n
-        trailer = Signal(TRAILER_WORDS * NUMBER_BITS)
-        to_come = Signal(range(beats + 1))
+        trailer, to_come, ending = self.trailer, self.to_come, self.ending
         with m.If(self.step):
             with m.If(judged):
-                m.d.sync += trailer.eq(Cat(*words)), to_come.eq(beats)
+                m.d.sync += trailer.eq(Cat(*words)), to_come.eq(self.trailer_beats)
             with m.Elif(to_come.any()):
                 m.d.sync += trailer.eq(trailer >> (NUMBER_BITS * n)), to_come.eq(to_come - 1)
-        ending = Signal()
         with m.If(self.step):
-            m.d.sync += ending.eq((ending | closes) & ~judged)
+            m.d.sync += ending.eq((ending | closes) & ~judged), self.ended.eq(Cat(closes, self.ended[:-1]))
         m.d.comb += [
             self.active.eq((part != Part.NOTHING) | ending | to_come.any()),
             self.valid.eq(pays | to_come.any()),
