@@ -210,6 +210,10 @@ SMALL: dict[str, tuple[Callable[[], wiring.Component], tuple[str, ...]]] = {
 """Cores for whose offers ``synthesis.cores.small`` is not small enough, or for which other cells are to be cut."""
 
 
+LISTENERS = ("power_meter",)
+"""Cores that drive no stream: they have no offers to keep."""
+
+
 def _keeps_offers(name: str) -> Claim:
     make, cut = SMALL.get(name, (lambda: small(name).build(), (*PRODUCTS, *SUMS, *COMPARISONS)))
     return Claim(name, OFFERS, lambda size: KeepsOffers(make()), cut=cut)
@@ -304,6 +308,6 @@ CLAIMS = (
         complete=True,
     ),
     *(Claim(core, "follows its reference", make, sizes=(1, 2, 4), cut=PRODUCTS) for core, make in FOLLOWS.items()),
-    *(_keeps_offers(core) for core in CORES),
+    *(_keeps_offers(core) for core in CORES if core not in LISTENERS),
 )
 """All that is proven."""

@@ -211,7 +211,7 @@ MISTAKES: dict[str, tuple[ModuleType, str, str, Callable[[Any], Harness], tuple[
         "left.eq(lengths.payload >> shift)",
         _cutter,
         (),
-        "each payload row and each trailer beat is handed on, no other",
+        "listeners are told of payload rows and of the last one",
     ),
     "an event in the row that ends the frame is missed": (
         cutter,
