@@ -94,7 +94,7 @@ def record(frame: FrameFormat, light: Light, sample_rate_hz: float, rng: np.rand
     length = payload_begins + frame.symbols * m + silence
     pulses = np.zeros(length, np.complex128)
     pulses[centre : centre + frame.symbols * m : m] = symbols
-    shape = root_raised_cosine(m, PULSE_SYMBOLS + 1, frame.roll_off)
+    shape = root_raised_cosine(m, PULSE_SYMBOLS + 1, frame.roll_off, delay=_off_middle(m, PULSE_SYMBOLS + 1))
     signal = _filter(pulses, shape)[m * (PULSE_SYMBOLS + 1) // 2 :][:length]
     time = np.arange(length) - payload_begins
     signal *= np.sqrt(light.signal_snu) * np.exp(2j * np.pi * frame.frequency_shift_hz / sample_rate_hz * time)
@@ -151,12 +151,18 @@ def told_the_truth(recorded: Recorded, frame: FrameFormat, sample_rate_hz: float
     padded = np.concatenate([np.zeros(half), baseband, np.zeros(half + 2)])
     received = np.empty(len(centres), np.complex128)
     for step in np.unique(phases):
-        taps = root_raised_cosine(whole, SPAN_SYMBOLS + 1, frame.roll_off, delay=step / TIMING_PHASES)
+        late = step / TIMING_PHASES + _off_middle(whole, SPAN_SYMBOLS + 1)
+        taps = root_raised_cosine(whole, SPAN_SYMBOLS + 1, frame.roll_off, delay=late)
         chosen = np.flatnonzero(phases == step)
         # Tap j looks at sample first - half + j of the recording.
         windows = np.lib.stride_tricks.sliding_window_view(padded, len(taps))[first[chosen]]
         received[chosen] = windows @ taps
     return received
+
+
+def _off_middle(samples_per_symbol: int, span: int) -> float:
+    """By how much a pulse has to be late for its centre to be tap ``M * span // 2``: not at all if they are even."""
+    return -(samples_per_symbol * span % 2) / 2
 
 
 def _interpolate(samples: NDArray[np.complex128], factor: int, count: int) -> NDArray[np.complex128]:
