@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kronborg_hdl.compensation.mixer.model import HALVINGS, Mixer, MixerState
-from kronborg_hdl.compensation.phase_smoother.model import PhaseSmoother, exponential, fitted_smoother
+from kronborg_hdl.compensation.phase_smoother.model import PhaseSmoother, SignalBand, exponential, fitted_smoother
 from kronborg_hdl.compensation.rotator.model import power_gain
 from kronborg_hdl.decimation.resampler import kernel as kernels
 from kronborg_hdl.decimation.resampler.model import FRACTION, Resampler
@@ -27,6 +27,8 @@ from .positions import complex_symbols
 SYMBOL_SHIFT = UNIT_SHIFT - 1
 """A gain of two behind the symbol filter: decimation has made the noise's words smaller."""
 LEAST_SAMPLES_PER_SYMBOL, MOST_SAMPLES_PER_SYMBOL = 2, 4 << HALVINGS[-1]
+TYPICAL_SNR = 0.25
+"""Of a signal whose own is not yet known, where it is weighed against the pilot."""
 FALLING_FROM = 2.2
 """Decimated samples a symbol from which on there is room for pilots and noise that a resampler could fold."""
 
@@ -147,7 +149,13 @@ def at_limits(samples: NDArray[np.int16]) -> int:
     return int(np.count_nonzero((samples >= 32752) | (samples == -32768)))
 
 
-def choose_smoother(phasors: NDArray[np.complex128], spacings: Sequence[float] = ()) -> PhaseSmoother:
+def choose_smoother(
+    phasors: NDArray[np.complex128],
+    spacings: Sequence[float] = (),
+    band: SignalBand | None = None,
+    *,
+    least_noise_rad2: float = 1e-6,
+) -> PhaseSmoother:
     """The smoother that fits lasers and pilots.
 
     A phase that walks with variance q a hop, read with noise of variance r a hop, makes means over blocks of B hops
@@ -157,6 +165,8 @@ def choose_smoother(phasors: NDArray[np.complex128], spacings: Sequence[float] =
     Args:
         phasors: of the pilot, a hop each, of a stretch in which it is on.
         spacings: how far other pilots lie from this one, in cycles a hop.
+        band: where the signal lies.
+        least_noise_rad2: of a hop. A quick walk hides its noise from the means of blocks.
 
     Raises:
         InputError: too few phasors to tell.
@@ -186,7 +196,10 @@ def choose_smoother(phasors: NDArray[np.complex128], spacings: Sequence[float] =
     walk, noise = np.linalg.lstsq(np.asarray(design) * weights[:, None], np.ones(len(weights)), rcond=None)[0]
     # A hop's sum has taken something of the other pilots away already.
     return fitted_smoother(
-        max(walk, 0.0), max(noise, 1e-6), [(spacing, float(np.sinc(spacing) ** 2)) for spacing in spacings]
+        max(walk, 0.0),
+        max(noise, least_noise_rad2),
+        [(spacing, float(np.sinc(spacing) ** 2)) for spacing in spacings],
+        band,
     )
 
 
@@ -226,7 +239,11 @@ def receive(
         )
 
     if smoother is None:
-        smoother = choose_smoother(*_pilot(samples, sample_rate_hz, frame, found, settings(None).receiver))
+        unsmoothed = settings(None).receiver
+        phasors, spacings, band = _pilot(samples, sample_rate_hz, frame, found, unsmoothed)
+        hop_snr = 10 ** (found.pilot_snr_db / 10) * unsmoothed.mixer.hop / m
+        # Half of it: a broad line's power is not all seen.
+        smoother = choose_smoother(phasors, spacings, band, least_noise_rad2=0.25 / hop_snr)
     chain = settings(smoother)
     received = chain.receiver.process(samples)
     words = complex_symbols(received.words[chain.first : chain.first + count])
@@ -249,14 +266,22 @@ def receive(
 
 def _pilot(
     samples: NDArray[np.int16], sample_rate_hz: float, frame: FrameFormat, found: Acquisition, receiver: Receiver
-) -> tuple[NDArray[np.complex128], list[float]]:
-    """Phasors of the first pilot through the payload, and how far the others lie, in cycles a hop."""
+) -> tuple[NDArray[np.complex128], list[float], SignalBand]:
+    """Phasors of the first pilot through the payload, how far the others lie, in cycles a hop, and the signal."""
     hop = receiver.mixer.hop
     first = max(int(found.frame_start), 0)
     stretch = samples[first : first + int(frame.symbols * samples_per_symbol(frame, sample_rate_hz))]
     mixed = receiver.mixer.process(stretch[: len(stretch) // hop * hop], MixerState(beat=receiver.beat))
     pilot, *others = frame.pilot_frequencies_hz
-    return complex_symbols(mixed.pilots[0]), [(other - pilot) / sample_rate_hz * hop for other in others]
+    # What lies further out the matched filter weighs little.
+    middle, half = abs(frame.frequency_shift_hz - pilot), frame.symbol_rate_hz / 2
+    band = SignalBand(
+        (middle - half) / sample_rate_hz * hop,
+        (middle + half) / sample_rate_hz * hop,
+        10 ** (found.pilot_snr_db / 10) / TYPICAL_SNR,
+    )
+    spacings = [(other - pilot) / sample_rate_hz * hop for other in others]
+    return complex_symbols(mixed.pilots[0]), spacings, band
 
 
 def receive_noise(samples: NDArray[np.int16], receiver: Receiver) -> NDArray[np.int16]:

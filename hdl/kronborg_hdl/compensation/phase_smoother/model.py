@@ -29,6 +29,8 @@ STAGES = 8
 REACH = (1 << STAGES) - 1
 """Hops that the smoother sees ahead, and back."""
 WEIGHT_BITS = 5
+NEGLIGIBLE = 0.05
+"""Of the phase error's variance: less in the signal's band is not worth a search."""
 WEIGHT_FRACTION = 6
 """Weights are multiples of 1/64. Finer ones would gain 0.1 % of variance."""
 BOXCAR_WEIGHT = 16
@@ -104,11 +106,11 @@ class PhaseSmoother:
         """Length of the boxcar that would take as much noise away."""
         return float(1 / np.sum(self.kernel**2))
 
-    def response(self, frequency: float) -> float:
-        """Gain for a tone at so many cycles a hop from the pilot."""
-        gain = 1.0
+    def response(self, frequency: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Gain for tones at so many cycles a hop from the pilot: float64, of the frequency's shape."""
+        gain = np.ones_like(np.asarray(frequency, np.float64))
         for stage, weight in enumerate(self.weights):
-            gain *= 1 - 2 * weight / (1 << WEIGHT_FRACTION) * (1 - math.cos(2 * math.pi * frequency * (1 << stage)))
+            gain = gain * (1 - 2 * weight / (1 << WEIGHT_FRACTION) * (1 - np.cos(2 * np.pi * frequency * (1 << stage))))
         return gain
 
     def phase_variance_rad2(self, walk_rad2: float, noise_rad2: float) -> float:
@@ -172,11 +174,40 @@ def best_smoother(walk_rad2: float, noise_rad2: float) -> PhaseSmoother:
     return exponential(float(half - np.sqrt(half * half - 1)))
 
 
-def fitted_smoother(walk_rad2: float, noise_rad2: float, tones: Sequence[tuple[float, float]] = ()) -> PhaseSmoother:
-    """The smoother with the least phase error when other tones are near the pilot: some stages make a null of them.
+@dataclass(frozen=True)
+class SignalBand:
+    """The signal beside the pilot: what the pilot's phase error modulates onto a strong pilot, it receives as noise.
+
+    Attributes:
+        low, high: its edges, in cycles a hop from the pilot; both positive.
+        pilot: power of the pilot over the signal's.
+    """
+
+    low: float
+    high: float
+    pilot: float
+
+    def leak(self, smoother: PhaseSmoother, noise_rad2: float) -> float:
+        """What the phasors' noise modulates from the pilot into the band, over the signal's power.
+
+        With H the smoother and I the straight lines between hops (``rotator.model``) the noise's spectrum is that of a
+        hop times (H I)**2. The walk's own spectrum there is in the light, and is left out: a smoother that would track
+        it sees it through the same noise.
+        """
+        frequency = np.linspace(self.low, self.high, 33)
+        lines = (3 * np.cos(np.pi * frequency / 2) + np.cos(3 * np.pi * frequency / 2)) / 4
+        seen = smoother.response(frequency) * lines
+        return float(self.pilot * noise_rad2 * np.mean(seen**2) * (self.high - self.low))
+
+
+def fitted_smoother(
+    walk_rad2: float, noise_rad2: float, tones: Sequence[tuple[float, float]] = (), band: SignalBand | None = None
+) -> PhaseSmoother:
+    """The smoother with the least error when other tones are near the pilot, or the signal is.
 
     Each stage has a null where its two outer taps turn against the middle one, so that a few weights off the
-    exponential take a second pilot away at little cost. Found by changing one weight at a time.
+    exponential take a second pilot away, or keep noise of the phase out of the signal's band, at little cost. Found by
+    changing one weight at a time.
 
     Arguments as for :meth:`PhaseSmoother.phase_variance_rad2`, and
 
@@ -184,15 +215,20 @@ def fitted_smoother(walk_rad2: float, noise_rad2: float, tones: Sequence[tuple[f
         walk_rad2: see there.
         noise_rad2: see there.
         tones: of each its distance from the pilot in cycles a hop, and its power in a hop's phasor over the pilot's.
+        band: where the signal is.
     """
 
     def error(smoother: PhaseSmoother) -> float:
-        leaks = sum(power * smoother.response(frequency) ** 2 for frequency, power in tones)
-        return smoother.phase_variance_rad2(walk_rad2, noise_rad2) + leaks / 2
+        leaks = sum(power * float(smoother.response(frequency)) ** 2 for frequency, power in tones)
+        beside = band.leak(smoother, noise_rad2) if band else 0.0
+        return smoother.phase_variance_rad2(walk_rad2, noise_rad2) + leaks / 2 + beside
 
     best = best_smoother(walk_rad2, noise_rad2)
     least, before = error(best), math.inf
-    while tones and least < before:
+    # A quick phase is tracked by a wide filter: only then does the band matter.
+    alone = best.phase_variance_rad2(walk_rad2, noise_rad2)
+    search = bool(tones) or bool(band and band.leak(best, noise_rad2) > NEGLIGIBLE * alone)
+    while search and least < before:
         before = least
         for stage in range(STAGES):
             for weight in range(1 << WEIGHT_BITS):
