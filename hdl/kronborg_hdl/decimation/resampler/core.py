@@ -48,7 +48,7 @@ class Resampler(wiring.Component):
 
     Throughput: a beat in and a beat out per clock. A step below one gives more outputs than samples: samples then wait
     in a FIFO of `depth` beats. When it is full `i` waits, which sets STATUS.waited and is counted: a converter cannot.
-    A command that comes 16 beats before it acts, or earlier, takes no time; one that comes later, up to five clocks.
+    A command that comes 16 beats before it acts, or earlier, takes no time; one that comes later, a few clocks.
 
     Latency: :attr:`latency` clocks from the beat with an output's last sample.
 
@@ -136,21 +136,24 @@ class Resampler(wiring.Component):
             port.capabilities.depth.eq(self.depth),
             port.output.number.eq(orders.number),
         ]
-        # Beats that came for the order at hand.
-        come = Signal.like(orders.o.payload.beats)
-        owed = orders.o.payload.beats - come
-        enough, take, go = Signal(), Signal(), Signal()
+        m.submodules.ahead = ahead = SkidBuffer(orders.o.payload.shape())
+        wiring.connect(m, orders.o, ahead.i)
+        # The order at hand, and beats that it still needs: how many, whether none, whether one.
+        order, there = Signal.like(orders.o.payload), Signal()
+        owed, none, one = Signal.like(orders.o.payload.beats), Signal(), Signal()
+        take, go = Signal(), Signal()
         m.d.comb += [
-            enough.eq((owed == 0) | ((owed == 1) & waiting.r_rdy)),
-            go.eq(pipeline.advance & orders.o.valid & enough),
-            take.eq(pipeline.advance & orders.o.valid & waiting.r_rdy & (owed != 0)),
-            orders.o.ready.eq(pipeline.advance & enough),
+            go.eq(pipeline.advance & there & (none | (one & waiting.r_rdy))),
+            take.eq(pipeline.advance & there & ~none & waiting.r_rdy),
+            ahead.o.ready.eq(go | ~there),
             waiting.r_en.eq(take),
         ]
-        with m.If(go):
-            m.d.sync += come.eq(0)
+        with m.If(go | ~there):
+            beats = ahead.o.payload.beats
+            m.d.sync += there.eq(ahead.o.valid), order.eq(ahead.o.payload)
+            m.d.sync += owed.eq(beats), none.eq(beats == 0), one.eq(beats == 1)
         with m.Elif(take):
-            m.d.sync += come.eq(come + 1)
+            m.d.sync += owed.eq(owed - 1), none.eq(one), one.eq(owed == 2)
 
         beat = data.View(self.i.payload.shape(), waiting.r_data).words
         line = Pipeline(m, take)
@@ -159,11 +162,11 @@ class Resampler(wiring.Component):
         for rail in RAILS:
             histories = [line.history(word[rail], depth, reset=True)[1:] for word in list(beat)[::-1]]
             windows[rail] = [history[at] for at in range(depth) for history in histories]
-        taps = self._taps(m, pipeline, orders.o.payload.phases, kernel)
+        taps = self._taps(m, pipeline, order.phases, kernel)
         valid = pipeline.history(go, self._steps + 1, reset=True)[-1]
         overflows = []
         for lane in range(self.words_per_clock):
-            place = pipeline.register(orders.o.payload.places[str(lane)])
+            place = pipeline.register(order.places[str(lane)])
             for rail in RAILS:
                 word, overflow = self._output(pipeline, windows[rail], place, orders.places[lane], taps[lane])
                 m.d.comb += skid.i.payload.words[lane][rail].eq(word)

@@ -82,18 +82,20 @@ class Orders(wiring.Component):
         step = Signal(STEP_BITS, init=UNIT_STEP)
         ready, at, pace, jump, further, waits = self._command(m, step)
         pipeline = Pipeline(m, ~self.o.valid | self.o.ready)
-        give, act = Signal(), Signal()
+        # `due` stands before it is known whether there is room for an order.
+        give, due, act = Signal(), Signal(), Signal()
         past = (self.number - at)[:NUMBER_BITS]
         m.d.comb += [
             give.eq(self.run & ~waits & ~self.load & pipeline.advance),
-            act.eq(give & ready & ~past[-1]),
+            due.eq(ready & ~past[-1]),
+            act.eq(give & due),
             self.late.eq(act & past[exact_log2(w) :].any()),
         ]
         position = Signal(bits)
         with m.If(give):
             m.d.sync += [
                 self.number.eq(self.number + w),
-                position.eq(position + Mux(act, further, step << exact_log2(w))),
+                position.eq(position + Mux(due, further, step << exact_log2(w))),
             ]
         with m.If(act):
             m.d.sync += step.eq(pace), ready.eq(0)
@@ -101,8 +103,8 @@ class Orders(wiring.Component):
             m.d.sync += step.eq(self.step)
 
         # The beat's position and step; each output's position, rounded; what it asks for.
-        begin = pipeline.register((position + Mux(act, jump, 0))[:bits])
-        stride = pipeline.register(Mux(act, pace, step))
+        begin = pipeline.register((position + Mux(due, jump, 0))[:bits])
+        stride = pipeline.register(Mux(due, pace, step))
         valid = pipeline.history(give, 3, reset=True)
         lanes = [pipeline.register((begin + _times(stride, lane) + HALF)[DROPPED:bits]) for lane in range(w)]
         index_from = exact_log2(PHASES)
@@ -132,11 +134,11 @@ class Orders(wiring.Component):
         jump, further = Signal(signed(jump_bits)), Signal(signed(INDEX_BITS + FRACTION))
         in_range = Signal()
         # Of the oldest command, a clock after it came there: whether it is far.
-        seen, popped, far, near = Signal(), Signal(), Signal(), Signal()
+        seen, pop, popped, far, near = Signal(), Signal(), Signal(), Signal(), Signal()
         ahead = (command.at - self.number)[:NUMBER_BITS]
         m.d.sync += [
             seen.eq(commands.r_rdy & ~commands.r_en),
-            popped.eq(commands.r_en),
+            popped.eq(pop),
             far.eq(~ahead[-1] & ahead[exact_log2(FAR_BEATS * self.words_per_clock) :].any()),
         ]
         m.d.comb += [
@@ -146,7 +148,7 @@ class Orders(wiring.Component):
         ]
         with m.If(self.load):
             m.d.sync += stage.eq(0)
-        with m.Elif((stage == 0) & self.run & seen & ~ready):
+        with m.Elif((stage == 0) & self.run & seen & ~ready & ~pop):
             m.d.sync += [
                 near.eq(~far),
                 at.eq(command.at),
@@ -158,10 +160,10 @@ class Orders(wiring.Component):
             ]
         with m.Elif(stage == 1):
             m.d.sync += jump.eq(Mux(net < 0, -step, wanted)), stage.eq(Mux(in_range, 2, 0))
-            m.d.comb += self.refused.eq(~in_range), commands.r_en.eq(~in_range)
         with m.Elif(stage == 2):
             m.d.sync += further.eq(jump + (pace << exact_log2(self.words_per_clock))), stage.eq(0), ready.eq(1)
-            m.d.comb += commands.r_en.eq(1)
+        m.d.comb += self.refused.eq((stage == 1) & ~in_range & ~self.load), commands.r_en.eq(pop)
+        m.d.sync += pop.eq(self.refused | ((stage == 2) & ~self.load))
         # One that just came behind another may have to act with the next beat.
         waits = ((stage != 0) & near) | (commands.r_rdy & ~ready & Mux(seen, ~far, popped))
         return ready, at, pace, jump, further, waits
