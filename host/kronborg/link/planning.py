@@ -63,12 +63,12 @@ def modulation_for(scenario: Scenario, snr: float) -> float:
     return snr * link.noise_variance_snu / link.gain_squared
 
 
-def operating_points() -> Iterator[tuple[float, Scheme]]:
+def operating_points(most_snr: float) -> Iterator[tuple[float, Scheme]]:
     """SNRs per quadrature to aim at, and what works there: codes a little above their thresholds, and slices."""
     for code in available_codes():
         yield code.threshold_snr * SNR_MARGIN, EightDimensions(code, 1.0, 1.0)
     snr = LEAST_SLICED_SNR
-    while snr < MOST_SNR:
+    while snr < most_snr:
         yield snr, Slices(letters_for(snr), 1.0, 1.0)
         snr *= SLICED_STEP
 
@@ -83,7 +83,12 @@ def phase_variance(linewidth_hz: float, symbol_rate_hz: float, pilot_snr_db: flo
 
 
 def choose_modulation(
-    scenario: Scenario, symbols: int, estimation_fraction: float, epsilons: Epsilons, phase_variance_rad2: float = 0.0
+    scenario: Scenario,
+    symbols: int,
+    estimation_fraction: float,
+    epsilons: Epsilons,
+    phase_variance_rad2: float = 0.0,
+    most_snr: float = MOST_SNR,
 ) -> Modulation:
     """The V_A that promises the longest composable key.
 
@@ -93,6 +98,7 @@ def choose_modulation(
         estimation_fraction: of them, disclosed before the code is chosen.
         epsilons: failure probabilities.
         phase_variance_rad2: what is left of the phase at the receiver: excess noise that grows with V_A.
+        most_snr: per quadrature, that the receiver's words have room for.
 
     Raises:
         NoKeyError: nothing works at any SNR that this channel can have.
@@ -100,7 +106,7 @@ def choose_modulation(
     kept = int((1 - estimation_fraction) * symbols)
     points = [
         (variance, snr, scheme)
-        for snr, scheme in operating_points()
+        for snr, scheme in operating_points(most_snr)
         if (variance := modulation_for(scenario, snr)) <= MOST_MODULATION_SNU
     ]
     if not points:
@@ -114,7 +120,9 @@ def choose_modulation(
         noise = scenario.excess_noise_snu + variance * phase_variance_rad2
         link = expected_link(replace(scenario, excess_noise_snu=noise), variance)
         try:
-            low = worst_case(link, 2 * symbols, chernoff_tail(epsilons.estimation))
+            # Whole blocks and what is disclosed; half of it, for a calibration of that length is as uncertain.
+            used = 2 * kept // scheme.length * scheme.length / 2 + symbols - kept
+            low = worst_case(link, max(int(used), 1), chernoff_tail(epsilons.estimation))
             high = min((2 * math.sqrt(link.transmittance) - math.sqrt(low.transmittance)) ** 2, 1.0)
             eta, electronic = link.detector_efficiency, link.electronic_noise_snu
             bounds = (low.transmittance, high)

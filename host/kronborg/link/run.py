@@ -32,7 +32,7 @@ from .bob import Bob
 from .frame_format import FrameFormat, Preamble
 from .light import Tap, open_light
 from .pictures import POINTS, phase_track, power_density, uncompensated
-from .planning import choose_modulation, expected_link, phase_variance
+from .planning import MOST_SNR, choose_modulation, expected_link, phase_variance
 from .positions import complex_symbols
 from .receive import FrameReceiver, ReceivedFrame, receive, receive_noise, receiver_for
 
@@ -47,6 +47,9 @@ MOST_SYMBOLS = 10**8
 
 MOST_DRAWN_SYMBOLS = 10**9
 """Of one run on a light that draws symbols when they are needed: each takes some 3 bytes, for the raw keys."""
+
+MOST_BOARD_SNR = 6.5
+"""Per quadrature, to aim at over a board's optics: at 11.8 most frames are lost on the model board, at 6.2 none."""
 
 DARK_CAPTURES = 4
 """Of electronic noise: at 13 dB below shot noise it need not be known as well."""
@@ -143,6 +146,7 @@ def choose_variance(settings: RunSettings, epsilons: Epsilons) -> float:
         settings.estimation_fraction,
         epsilons,
         phase_variance(linewidth, FRAME.symbol_rate_hz, settings.pilot_snr_db),
+        MOST_SNR if settings.light else MOST_BOARD_SNR,
     ).modulation_variance_snu
 
 
