@@ -25,7 +25,7 @@ from ..compensation.rotator.model import Rotator
 from ..compensation.unit_phasor.model import unit_phasor
 from ..decimation.resampler.model import Resampler, Retime, start
 from ..decimation.symbol_filter.model import START, SymbolFilter
-from ..synchronisation.frame_synchroniser.model import Counts, FrameSynchroniser
+from ..synchronisation.frame_synchroniser.model import Counts, FrameSynchroniser, Slot
 from ..synchronisation.frame_synchroniser.packet import Flag, Packet
 from .model import alignment, decimate
 from .pilot_loop import PilotLoop
@@ -40,6 +40,8 @@ class Run:
 
     Attributes:
         packets: frames that ended, int16 symbols in each.
+        symbols: all that the synchroniser saw, int16, shape (n, 2).
+        slots: stretches of them that the power meter may measure.
         counts: of the synchroniser.
         tracker: where the pilots' tracker stands.
         step: of the resampler at the end, 2**-32 decimated samples.
@@ -49,6 +51,8 @@ class Run:
     """
 
     packets: tuple[Packet, ...] = field(repr=False)
+    symbols: NDArray[np.int16] = field(repr=False)
+    slots: tuple[Slot, ...] = field(repr=False)
     counts: Counts
     tracker: TrackerState = field(repr=False)
     step: int
@@ -102,6 +106,8 @@ class ClosedLoop:
             marks += tuple(self._over_range(samples))
         saturated = converted.saturated + followed.saturated + clipped + rotated.saturated
         packets: list[Packet] = []
+        symbols: list[NDArray[np.int16]] = [np.zeros((0, 2), np.int16)]
+        slots: list[Slot] = []
         commands: tuple[Retime, ...] = ()
         sampled, waiting, state, late = start(self.synchroniser.settings.timing.step), START, None, 0
         for piece in self._pieces(rotated.samples):
@@ -109,6 +115,8 @@ class ClosedLoop:
             filtered = self.symbol_filter.process(resampled.samples, waiting)
             done = self.synchroniser.process(filtered.words, state, marks)
             packets += done.packets
+            symbols.append(filtered.words)
+            slots += done.slots
             commands = tuple(Retime(each.at, each.jump, each.step) for each in done.retimes)
             sampled, waiting, state = resampled.state, filtered.state, done.state
             saturated += resampled.saturated + filtered.saturated
@@ -117,6 +125,8 @@ class ClosedLoop:
         assert loop.tracker_state is not None
         return Run(
             tuple(packets),
+            np.concatenate(symbols),
+            tuple(slots),
             state.counts,
             loop.tracker_state,
             sampled.step,

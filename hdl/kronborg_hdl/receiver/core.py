@@ -16,6 +16,7 @@ from ..compensation.pilot_tracker.core import PilotTracker
 from ..compensation.rotator.core import Rotator
 from ..compensation.unit_phasor.core import UnitPhasor
 from ..decimation.half_band.core import HalfBandDecimator
+from ..decimation.power_meter.core import PowerMeter
 from ..decimation.resampler.core import Resampler
 from ..decimation.symbol_filter.core import SymbolFilter
 from ..dsp.arithmetic import event_counter
@@ -63,8 +64,8 @@ class Receiver(wiring.Component):
     Structure::
 
         i > ConverterInput > Mixer > HalfBandDecimator ... > Rotator > Resampler > SymbolFilter > FrameSynchroniser > o
-                               ^ `> PilotTracker, PhaseSmoother > UnitPhasor ^         ^                   |
-                               `------ retune                                          `------ retime -----'
+                               ^ `> PilotTracker, PhaseSmoother > UnitPhasor ^         ^            |      `> PowerMeter
+                               `------ retune                                          `-- retime --'
 
     Each part has its own page of registers, see ``registers.receiver_pages``; what a part computes is said there. This
     core adds what lies between them. Two loops are closed, from the pilots to the mixer and from the frames to the
@@ -130,6 +131,7 @@ class Receiver(wiring.Component):
         self.frame_synchroniser = FrameSynchroniser(
             symbols_per_clock=self.symbol_filter.symbols_per_clock, preamble=preamble, detector_chips=detector_chips
         )
+        self.power_meter = PowerMeter(symbols_per_clock=self.symbol_filter.symbols_per_clock)
         streams = self._tapped
         self.places = tuple(streams)
         """Names of the streams that the tap can look at, by number."""
@@ -162,7 +164,7 @@ class Receiver(wiring.Component):
     def multipliers(self) -> int:
         """Multipliers of up to 25 x 18 bits."""
         parts = (self.converter_input, self.mixer, self.unit_phasor, self.rotator, self.resampler, self.symbol_filter)
-        return sum(part.multipliers for part in parts)
+        return sum(part.multipliers for part in parts) + self.power_meter.multipliers
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
@@ -232,6 +234,7 @@ class Receiver(wiring.Component):
         """Packets and pictures to memory, and what marks a frame."""
         own, synchroniser = self.port.receiver, self.frame_synchroniser
         shape = self.o.payload.shape()
+        m.d.comb += self.power_meter.symbols.eq(synchroniser.metered)
         m.submodules.packets = packets = SyncFIFOBuffered(width=shape.size, depth=self.packet_depth)
         m.d.comb += [
             packets.w_data.eq(synchroniser.o.payload),

@@ -14,6 +14,7 @@ from ..compensation.pilot_tracker.registers import REGISTERS as PILOT_TRACKER
 from ..compensation.rotator.registers import REGISTERS as ROTATOR
 from ..compensation.unit_phasor.registers import REGISTERS as UNIT_PHASOR
 from ..decimation.half_band.registers import REGISTERS as HALF_BAND
+from ..decimation.power_meter.registers import REGISTERS as POWER_METER
 from ..decimation.resampler.registers import REGISTERS as RESAMPLER
 from ..decimation.symbol_filter.registers import REGISTERS as SYMBOL_FILTER
 from ..synchronisation.frame_synchroniser.packet import EVENTS
@@ -74,6 +75,7 @@ def receiver_pages(halvings: int) -> PageMap:
         ("resampler", RESAMPLER),
         ("symbol_filter", SYMBOL_FILTER),
         ("frame_synchroniser", FRAME_SYNCHRONISER),
+        ("power_meter", POWER_METER),
         ("tap", TAP),
     )
     return PageMap("receiver", pages + tuple((f"half_band_{stage}", HALF_BAND) for stage in range(halvings)))

@@ -51,6 +51,8 @@ SYMBOL_RATE_HZ = 125e6
 ROLL_OFF = 0.2
 CHIP_RATIO = 4.0
 GUARD = 64
+MARGIN = 16
+"""Symbols at both ends of a section that its neighbours' pulses reach into."""
 ACQUIRE, TRACK = (1, 1), (0.5, 1 / 8)
 """Gains of the timing, for phase and drift."""
 SAMPLES, PACKETS = "s_axis", "m_axis"
@@ -211,6 +213,8 @@ class Scene:
                 Gains.of(*TRACK, samples_per_symbol=ratio, period=self.period, until=until),
                 retime_after,
             ),
+            vacuum=self.vacuum,
+            margin=MARGIN,
         )
         return ClosedLoop(
             mixer=replace(timed.mixer, hops_per_clock=max(1, lanes // timed.mixer.hop)),

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from kronborg_hdl.axi.skin import Skin
+from kronborg_hdl.decimation.power_meter.model import PowerMeter, Section
 from kronborg_hdl.receiver.closed_loop import Run
 from kronborg_hdl.receiver.core import Receiver as ReceiverCore
 from kronborg_hdl.receiver.registers import REGISTERS, receiver_pages
+from kronborg_hdl.synchronisation.frame_synchroniser.model import sections_of
 from kronborg_hdl.synchronisation.frame_synchroniser.packet import EVENTS, Flag, Packet
 from kronborg_hdl.transmitter.model import Transmitter
 from kronborg_sim.benches.receiver import PACKETS, SAMPLES, ReceiverBench, Scene
@@ -220,6 +222,33 @@ def test_a_picture_can_be_taken_of_every_stream_between_parts(bench: ReceiverBen
         assert len(picture) == 16, name
         if name == "samples":
             np.testing.assert_array_equal(picture.words(np.int16).reshape(16, -1)[:, :8].ravel(), of.samples[:128])
+
+
+def test_measures_the_vacuum_behind_the_signals_own_chain(bench: ReceiverBench) -> None:
+    of = link()
+    model = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    run = model.process(of.samples)
+    bench.rtl.pause(SAMPLES, 0.0, seed=1)
+    bench.rtl.pause(PACKETS, 0.0, seed=1)
+    bench.rtl.reset()
+    bench.configure(model)
+    gate = 5 * of.scene.vacuum // 2
+    bench.rtl.write(("power_meter", "gate"), symbols=gate)
+    bench.rtl.write(("power_meter", "sections"), vacuum=1)
+    bench.rtl.write(("power_meter", "control"), apply=1)
+    bench.rtl.send(SAMPLES, of.samples)
+    while bench.rtl.left(SAMPLES):
+        bench.rtl.run(1000)
+    sections = sections_of(run.slots, 0, len(run.symbols))
+    (expected, *_), _ = PowerMeter(gate, frozenset({Section.VACUUM})).process(run.symbols, sections)
+    assert bench.rtl.read(("power_meter", "control"), "complete") == 1
+    assert bench.rtl.read(("power_meter", "count"), "symbols") == expected.symbols
+    for rail, square in zip("iq", expected.squares, strict=True):
+        low, high = (bench.rtl.read(("power_meter", f"square_{rail}_{half}"), "word") for half in ("low", "high"))
+        assert low + (high << 32) == square
+    # Shot and electronic noise of 1500 words a sample and 0.05 SNU, half a word of the symbols' for one of them.
+    noise = 1500**2 * 1.05 / 2
+    assert expected.variance == pytest.approx((noise, noise), rel=0.08)
 
 
 def test_takes_one_gigasample_a_second_in_at_most_180_multipliers(bench: ReceiverBench) -> None:
