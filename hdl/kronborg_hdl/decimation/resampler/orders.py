@@ -40,7 +40,7 @@ class Orders(wiring.Component):
         step: see there.
         retime: commands.
         number: of the next output.
-        late: a pulse: a command was late.
+        late: a pulse, a clock after: a command was late.
         refused: a pulse: a command's step was out of range.
         o: of each beat of outputs: ``beats`` of samples that must come for it, more than for the one before it; of each
             output ``places``, how far before the latest sample then its window ends; and ``phases``.
@@ -89,8 +89,10 @@ class Orders(wiring.Component):
             give.eq(self.run & ~waits & ~self.load & pipeline.advance),
             due.eq(ready & ~past[-1]),
             act.eq(give & due),
-            self.late.eq(act & past[exact_log2(w) :].any()),
         ]
+        acted, overdue = Signal(), Signal.like(past)
+        m.d.sync += acted.eq(act), overdue.eq(past)
+        m.d.comb += self.late.eq(acted & overdue[exact_log2(w) :].any())
         position = Signal(bits)
         with m.If(give):
             m.d.sync += [
