@@ -32,13 +32,15 @@ class Epsilons:
 
     Attributes:
         correctness: both ends hold different keys although every hash agreed.
-        smoothing: of the smooth min-entropy.
+        smoothing: of the smooth min-entropy; it counts twice (the state that is hashed is so far from the real one, and
+            so is that of the ideal key).
         hashing: of privacy amplification.
         estimation: the true transmittance, or the true excess noise, lies beyond its worst case; each.
         entropy: the entropy of Bob's integers lies below its estimate; 0 where there are none.
 
-    The key's length depends on the symbols that it is made of, so what smoothing and hashing may fail by is paid once
-    for each of LENGTHS lengths (docs/security.md): a single length has `smoothing / LENGTHS` and `hashing / LENGTHS`.
+    The key's length depends on the symbols that it is made of, and so does which blocks were corrected. What smoothing
+    and hashing may fail by is shared among all that could have come out (docs/security.md): this one has their
+    :func:`outcomes`-th part.
     """
 
     correctness: float
@@ -52,15 +54,15 @@ class Epsilons:
         """Equal shares of a total, with one for the entropy of integers or without. InputError outside (1e-30, 1)."""
         if not 1e-30 < total < 1:
             raise InputError(f"epsilon = {total:g} is outside (1e-30, 1)")
-        share = total / (6 if entropy else 5)
+        share = total / (7 if entropy else 6)
         while cls(share, share, share, share, share * entropy).total > total:  # the last bit of a sum
             share = math.nextafter(share, 0.0)
         return cls(share, share, share, share, share * entropy)
 
     @property
     def total(self) -> float:
-        """eps_cor + eps_s + eps_h + 2 eps_pe, and eps_ent of slices."""
-        return self.correctness + self.smoothing + self.hashing + 2 * self.estimation + self.entropy
+        """eps_cor + 2 eps_s + eps_h + 2 eps_pe, and eps_ent of slices."""
+        return self.correctness + 2 * self.smoothing + self.hashing + 2 * self.estimation + self.entropy
 
     @property
     def lines(self) -> tuple[tuple[str, float], ...]:
@@ -69,8 +71,8 @@ class Epsilons:
         return (
             *entropy,
             ("correctness (verification)", self.correctness),
-            (f"smoothing, all {LENGTHS} lengths", self.smoothing),
-            (f"hashing, all {LENGTHS} lengths", self.hashing),
+            ("smoothing, all outcomes, twice", 2 * self.smoothing),
+            ("hashing, all outcomes", self.hashing),
             ("transmittance beyond its worst case", self.estimation),
             ("excess noise beyond its worst case", self.estimation),
         )
@@ -102,14 +104,39 @@ class Budget:
         return replace(self, epsilons=(*self.epsilons, line), epsilon=self.epsilon + probability)
 
 
-def smoothing_penalty(symbols: float, epsilon: float) -> float:
-    """Bits that smoothing costs: Delta_aep for 256 letters in each of n / 4 octonions, of four symbols each."""
-    return math.sqrt(symbols / 4) * aep_penalty(math.log2(256) / 2, epsilon / LENGTHS)
+def outcomes(blocks: int, blocks_tried: int) -> int:
+    """Among how many outcomes a probability is shared: lengths of the key, and which blocks were corrected.
+
+    Each number of lost blocks has the same part of it, and so has each choice of so many; the parts add up to one.
+
+    Raises:
+        InputError: more blocks were corrected than tried.
+    """
+    if blocks > blocks_tried:
+        raise InputError(f"{blocks} blocks of {blocks_tried} that were tried cannot have been corrected")
+    return LENGTHS * (blocks_tried + 1) * math.comb(blocks_tried, blocks)
 
 
-def sliced_smoothing_penalty(symbols: float, letters: int, epsilon: float) -> float:
+def smoothing_penalty(symbols: float, epsilon: float, among: int = LENGTHS) -> float:
+    """Bits that smoothing costs: Delta_aep for 256 letters in each of n / 4 octonions, of four symbols each.
+
+    Args:
+        symbols: of the key.
+        epsilon: of all outcomes together.
+        among: outcomes that share it.
+    """
+    return math.sqrt(symbols / 4) * _shared_penalty(math.log2(256) / 2, epsilon, among)
+
+
+def sliced_smoothing_penalty(symbols: float, letters: int, epsilon: float, among: int = LENGTHS) -> float:
     """The same of slices: `letters` values of the secret part of each quadrature, two quadratures a symbol."""
-    return math.sqrt(symbols) * aep_penalty(math.log2(letters), epsilon / LENGTHS)
+    return math.sqrt(symbols) * _shared_penalty(math.log2(letters), epsilon, among)
+
+
+def _shared_penalty(bits_per_quadrature: float, epsilon: float, among: int) -> float:
+    """Delta_aep of an epsilon's share; the share itself could underflow."""
+    whole = 1 - 2 * math.log2(epsilon)
+    return aep_penalty(bits_per_quadrature, epsilon) * math.sqrt((whole + 2 * math.log2(among)) / whole)
 
 
 def floor_to_length(bits: int, corrected: int) -> int:
@@ -148,7 +175,7 @@ def key_budget(
     nothing of the signs by themselves; what rounding leaves of that, behind Bob's own noise, is a line too.
 
     The length is rounded down to one of LENGTHS that n has, for the symbols that estimate the channel are those of the
-    key: so many lengths at most need be hidden among (docs/security.md).
+    key: so many lengths at most need be hidden among, for each choice of corrected blocks (docs/security.md).
 
     Blocks that failed are left out with their symbols. The paper weighs the whole bracket with the success probability
     p; here n counts the surviving symbols, so that the penalty is sqrt(p N) rather than p sqrt(N): the larger of the
@@ -165,7 +192,7 @@ def key_budget(
         epsilons: the failure probabilities.
 
     Raises:
-        InputError: fewer bits are hashed than the block has information bits.
+        InputError: fewer bits are hashed than the block has information bits, or more blocks corrected than tried.
         NoKeyError: nothing is left; the message says what took it and what would help.
     """
     if hashed_bits < block_bits - syndrome_bits:
@@ -181,7 +208,7 @@ def key_budget(
         source=("uniform code bits", uniform),
         disclosed=(("error-correction syndromes", syndromes),),
         unknown=(("rounding of Bob's symbols", math.ceil(2 * symbols * leak_per_quadrature(dither_steps))),),
-        smoothing=smoothing_penalty(symbols, epsilons.smoothing),
+        smoothing=smoothing_penalty(symbols, epsilons.smoothing, outcomes(blocks, blocks_tried)),
         longest=uniform - syndromes,
         worst_case=worst_case,
         epsilons=epsilons,
@@ -246,7 +273,7 @@ def sliced_key_budget(
         source=("entropy of Bob's integers, counted", raw),
         disclosed=(("low bits of the slices", low), ("error-correction syndromes", syndromes)),
         unknown=(("entropy that chance may have added", chance),),
-        smoothing=sliced_smoothing_penalty(symbols, letters, epsilons.smoothing),
+        smoothing=sliced_smoothing_penalty(symbols, letters, epsilons.smoothing, outcomes(blocks, blocks_tried)),
         longest=math.floor(symbols * math.log2(1 + snr)),
         worst_case=worst_case,
         epsilons=epsilons,
@@ -281,12 +308,13 @@ def _budget(
         ("Alice's sums for the estimation", SUMS_BITS),
     )
     chi = holevo_bound(worst_case)
+    shared = 2 * math.log2(outcomes(blocks, blocks_tried))
     subtracted = (
         *said,
         ("Holevo bound at the worst case", math.ceil(symbols * chi)),
         ("finite size (smooth min-entropy)", math.ceil(smoothing)),
         *unknown,
-        ("hashing and correctness", math.ceil(-hashing_term(epsilons.hashing / LENGTHS, epsilons.correctness))),
+        ("hashing and correctness", math.ceil(shared - hashing_term(epsilons.hashing, epsilons.correctness))),
     )
     secret = source[1] - sum(bits for _, bits in subtracted)
     key_bits = floor_to_length(min(secret, longest), longest)

@@ -16,6 +16,7 @@ from kronborg.postprocessing.budget import (
     Epsilons,
     floor_to_length,
     key_budget,
+    outcomes,
     sliced_key_budget,
 )
 from kronborg.postprocessing.raw_entropy import PairEntropy
@@ -29,6 +30,7 @@ from kronborg.postprocessing.security import (
     worst_case,
 )
 
+SHARE = 1e-9 / 6
 WORST = Link(5, 10**-0.2, 0.02, 0.6, 0.1)
 SOUND = {
     "blocks_tried": 100,
@@ -62,28 +64,30 @@ def test_lines_add_up_to_the_key_and_each_is_the_formulas():
         "Alice's sums for the estimation": -3 * 64,
         "Holevo bound at the worst case": -math.ceil(symbols * holevo_bound(WORST)),
         "finite size (smooth min-entropy)": -math.ceil(
-            4 * math.log2(18) * math.sqrt(symbols / 4) * math.sqrt(math.log2(2 / (2e-10 / 128) ** 2))
+            4 * math.log2(18) * math.sqrt(symbols / 4) * math.sqrt(math.log2(2 / (SHARE / (128 * 101)) ** 2))
         ),
         "rounding of Bob's symbols": -1,
-        "hashing and correctness": -math.ceil(-math.log2(2 * 2e-10 * (2e-10 / 128) ** 2)),
+        "hashing and correctness": -math.ceil(-math.log2(2 * SHARE * (SHARE / (128 * 101)) ** 2)),
     }
     assert found.disclosed_bits == 100 * (58_000 + 127 + 2) + 192
 
 
 def test_agrees_with_the_composable_rate_of_the_same_code_without_frame_errors():
     """beta I_AB = 2 R per symbol; tags, rounding, and an alphabet of octonions instead of symbols differ."""
-    link, epsilon, symbols = Link(5, 10**-0.2, 0.02, 0.6, 0.1), 2e-10, 1e9
+    link, epsilon, symbols = Link(5, 10**-0.2, 0.02, 0.6, 0.1), SHARE, 1e9
     n, beta = 0.9 * symbols, 2 * 0.42 / mutual_information(link)
     at_worst = worst_case(link, 2 * 0.1 * symbols, chernoff_tail(epsilon))
-    found = budget(blocks=9000, block_bits=200_000, syndrome_bits=116_000, hashed_bits=120_000, worst_case=at_worst)
+    blocks = {"blocks": 9000, "blocks_tried": 9000}
+    found = budget(**blocks, block_bits=200_000, syndrome_bits=116_000, hashed_bits=120_000, worst_case=at_worst)
     # d = 256 for four symbols costs as much as 2**p + 2 = 18**(1/2) for each.
     bits = math.log2(math.sqrt(18) - 2)
     formula = composable_rate(link, beta, symbols, frame_error_rate=0.0, bits_per_quadrature=bits, epsilon=epsilon)
     assert n == 9000 * 100_000
     secret = found.key_bits - dict(found.lines)["rounding down to a length"]
-    # Every length pays for smoothing and hashing.
-    lengths = math.sqrt(n / 4) * (aep_penalty(4, epsilon / LENGTHS) - aep_penalty(4, epsilon)) + 2 * math.log2(LENGTHS)
-    assert 0 <= formula * symbols - (secret + 9000 * 127 + 2 * 100 + SUMS_BITS + lengths) < 5
+    # Every outcome pays for smoothing and hashing: lengths, and how many blocks were lost.
+    among = LENGTHS * 9001
+    shared = math.sqrt(n / 4) * (aep_penalty(4, epsilon / among) - aep_penalty(4, epsilon)) + 2 * math.log2(among)
+    assert 0 <= formula * symbols - (secret + 9000 * 127 + 2 * 9000 + SUMS_BITS + shared) < 5
 
 
 @settings(deadline=None)
@@ -98,7 +102,12 @@ def test_there_is_a_positive_whole_key_or_none(blocks, syndrome_bits, excess_noi
     noisy = replace(WORST, excess_noise_snu=excess_noise)
     try:
         found = budget(
-            blocks=blocks, syndrome_bits=syndrome_bits, hashed_bits=100_000, worst_case=noisy, epsilons=epsilons
+            blocks=blocks,
+            blocks_tried=blocks,
+            syndrome_bits=syndrome_bits,
+            hashed_bits=100_000,
+            worst_case=noisy,
+            epsilons=epsilons,
         )
     except NoKeyError as reason:
         message = str(reason)
@@ -121,6 +130,21 @@ def test_lengths_are_few_and_never_longer_than_what_is_secret(corrected, secret)
         assert found == 0
 
 
+def test_parts_of_all_outcomes_add_up_to_one_length_each():
+    for tried in (1, 7, 30):
+        shares = [math.comb(tried, blocks) / outcomes(blocks, tried) for blocks in range(tried + 1)]
+        assert sum(shares) * LENGTHS == pytest.approx(1, rel=1e-12)
+
+
+def test_lost_blocks_cost_what_choosing_them_among_all_would():
+    whole, lost = (dict(budget(blocks=90, blocks_tried=tried).lines) for tried in (90, 100))
+    assert lost["finite size (smooth min-entropy)"] < whole["finite size (smooth min-entropy)"]
+    choices = math.log2(101 * math.comb(100, 90)) - math.log2(91)
+    assert whole["hashing and correctness"] - lost["hashing and correctness"] == pytest.approx(2 * choices, abs=1)
+    # So many that a share of epsilon could not be held in a float.
+    assert dict(budget(blocks=2000, blocks_tried=6000).lines)["hashing and correctness"] < -10_000
+
+
 def test_every_epsilon_has_a_line_and_they_add_up():
     found = budget()
     assert sum(value for _, value in found.epsilons) == pytest.approx(found.epsilon, rel=1e-12)
@@ -134,8 +158,8 @@ def test_epsilon_is_the_sum_of_its_equal_parts():
         assert parts.correctness == parts.smoothing == parts.hashing == parts.estimation
         assert parts.total == pytest.approx(total, rel=1e-15)
         assert parts.total <= total
-    # Two bounds of the estimation may fail.
-    assert Epsilons(1.0, 2.0, 4.0, 8.0).total == 23.0
+    # Two bounds of the estimation may fail, and smoothing counts twice.
+    assert Epsilons(1.0, 2.0, 4.0, 8.0).total == 25.0
 
 
 @pytest.mark.parametrize("total", [0.0, 1.0, -1e-9, math.nan, 1e-31])
@@ -150,12 +174,17 @@ def test_impossible_epsilon_is_refused(total):
         ({"blocks": 0}, "not one block was corrected"),
         ({"worst_case": replace(WORST, excess_noise_snu=0.4)}, "lower the excess noise"),
         ({"blocks": 1}, "send more symbols"),
-        ({"epsilons": Epsilons.within(2e-30), "blocks": 10_000_000}, "tag"),
+        ({"epsilons": Epsilons.within(2e-30), "blocks": 10_000_000, "blocks_tried": 10_000_000}, "tag"),
     ],
 )
 def test_no_key_says_what_took_it(changes, reason):
     with pytest.raises(NoKeyError, match=reason):
         budget(**changes)
+
+
+def test_more_corrected_blocks_than_were_tried_are_refused():
+    with pytest.raises(InputError, match="101 blocks of 100 that were tried"):
+        budget(blocks=101)
 
 
 def test_bits_that_cannot_carry_a_block_are_refused():
@@ -186,11 +215,11 @@ def test_of_slices_all_that_was_sent_is_charged_and_the_alphabet_is_what_was_not
     assert lines["entropy of Bob's integers, counted"] == math.floor(symbols * 11.88)
     assert lines["low bits of the slices"] == -8 * symbols
     assert lines["error-correction syndromes"] == -8 * 3_754_240
-    share = 1e-9 / 6
+    share = 1e-9 / 7
     chance = (math.log2(9 * 1_280_000) + math.log2(math.e)) * math.sqrt(math.log(1 / share) / (18 * 1_280_000))
     assert lines["entropy that chance may have added"] == -math.ceil(symbols * chance)
     assert lines["finite size (smooth min-entropy)"] == -math.ceil(
-        4 * math.log2(16 + 2) * math.sqrt(symbols) * math.sqrt(math.log2(2 / (share / 128) ** 2))
+        4 * math.log2(16 + 2) * math.sqrt(symbols) * math.sqrt(math.log2(2 / (share / (128 * 10 * 9)) ** 2))
     )
     lengths = {math.floor(math.floor(symbols * math.log2(2.2)) * 2 ** (-step / 16)) for step in range(LENGTHS)}
     assert found.key_bits in lengths
