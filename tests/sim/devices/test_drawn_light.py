@@ -7,7 +7,7 @@ import pytest
 
 from kronborg.board import Scenario
 from kronborg.errors import InputError
-from kronborg.link.light import open_light
+from kronborg.link.light import Tap, open_light
 from kronborg.link.planning import expected_link
 from kronborg.link.positions import complex_symbols
 from kronborg.postprocessing.estimation import Moments, estimate
@@ -38,7 +38,7 @@ def test_the_channel_is_the_one_of_the_scenario() -> None:
 
 
 def test_a_tap_adds_its_noise_from_its_frame_on() -> None:
-    light = DrawnLight(SCENARIO, 4.0, 5, tapped_from=3, tapped_excess_noise_snu=0.5)
+    light = DrawnLight(SCENARIO, 4.0, 5, tap=Tap(3, 0.5))
     _, before, deviation = estimated(light, 0, 3)
     _, after, _ = estimated(light, 3, 3)
     assert abs(before - 0.02) < 5 * deviation

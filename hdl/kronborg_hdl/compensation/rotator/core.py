@@ -142,10 +142,11 @@ class Rotator(wiring.Component):
                 other = {rail: Mux(later, behind[rail], before[rail]) for rail in RAILS}
             else:
                 other = behind if place % SAMPLES_PER_HOP else before
-            between = {
-                rail: pipeline.register(Mux(noise, still, (3 * own[rail] + other[rail] + 2) >> 2), word_shape(SAMPLE))
-                for rail, still in zip(RAILS, (SAMPLE.maximum, 0), strict=True)
-            }
+            between = {}
+            for rail, still in zip(RAILS, (SAMPLE.maximum, 0), strict=True):
+                # Three times a word as a sum: a product would take a multiplier.
+                middle = ((own[rail] << 1) + own[rail] + other[rail] + 2) >> 2
+                between[rail] = pipeline.register(Mux(noise, still, middle), word_shape(SAMPLE))
             word = waiting.words[place]
             z = {rail: pipeline.history(word[rail], 3)[-1] for rail in RAILS}
             turned, over = self._turn(pipeline, z, between)
