@@ -91,7 +91,7 @@ def test_both_ends_distil_the_same_key_and_every_disclosed_bit_has_a_line(tmp_pa
             "Alice's sums for the estimation",
         )
     )
-    assert ("entropy of Bob's integers below its estimate", EPSILONS.total / 6) in [
+    assert ("entropy of Bob's integers below its estimate", EPSILONS.total / 7) in [
         (label, pytest.approx(epsilon)) for label, epsilon in budget.epsilons
     ]
     assert budget.epsilon <= EPSILONS.total
