@@ -56,7 +56,7 @@ class Assembly(wiring.Component):
         super().__init__({**members, "irq": Out(1), "port": In(register_port(self.registers))})
 
     def connect_streams(self, m: Module) -> None:
-        """Between the cores."""
+        """Between the cores. Each overlay has its own; this class alone is none."""
         raise NotImplementedError
 
     def elaborate(self, platform: object) -> Module:

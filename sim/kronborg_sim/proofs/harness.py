@@ -37,7 +37,7 @@ class Harness(wiring.Component):
         return m
 
     def claim(self, m: Module) -> None:
-        """Add assertions, assumptions and covers to the module."""
+        """Add assertions, assumptions and covers to the module. Each claim has its own; this class alone makes none."""
         raise NotImplementedError
 
 
