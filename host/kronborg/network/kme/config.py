@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ...errors import InputError
 from ..backends import BACKENDS, StoreSettings
-from ..identity import is_id
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where to listen or to call."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+from ..tables import Address as Address
+from ..tables import Table, read_document, tables
 
 
 @dataclass(frozen=True)
@@ -200,94 +181,14 @@ class KmeConfig:
         return wanted == "always" or (wanted == "border" and self.domains.get(one) != self.domains.get(other))
 
 
-class _Table:
-    """A table of the file whose keys are taken one by one; what is left over is unknown."""
-
-    def __init__(self, file: Path, name: str, values: object) -> None:
-        self.file, self.name = file, name
-        if not isinstance(values, dict):
-            raise InputError(f"{file}: {name} is not a table")
-        self.values = dict(values)
-
-    def wrong(self, key: str, text: str) -> InputError:
-        return InputError(f"{self.file}: {self.name} {key}: {text}")
-
-    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
-        value = self.values.pop(key, default)
-        if value is None:
-            raise self.wrong(key, "is missing")
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            names = {
-                str: "text in quotes",
-                int: "a whole number",
-                float: "a number",
-                bool: "true or false",
-                list: "a list",
-            }
-            raise self.wrong(key, f"is not {names[kind]}")
-        return value
-
-    def number(self, key: str, default: float, low: float, high: float) -> Any:
-        value: Any = self.take(key, type(default), default)
-        if not low <= value <= high:
-            raise self.wrong(key, f"{value:g} is outside {low:g} to {high:g}")
-        return value
-
-    def id(self, key: str) -> str:
-        value = self.take(key, str)
-        if not is_id(value):
-            raise self.wrong(key, f"{value!r} is no ID: 1 to 64 letters, digits and . _ ~ -")
-        return value
-
-    def ids(self, key: str, *, any_too: bool = False) -> tuple[str, ...]:
-        values: list[object] = self.take(key, list, [])
-        if not all(is_id(value) or (any_too and value == "*") for value in values):
-            raise self.wrong(key, "is not a list of IDs")
-        return tuple(str(value) for value in values)
-
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self.take(key, str, choices[0])
-        if value not in choices:
-            raise self.wrong(key, f"{value!r} is none of {', '.join(choices)}")
-        return value
-
-    def path(self, key: str, default: str | None = None) -> Path:
-        return self.file.parent / self.take(key, str, default)
-
-    def address(self, key: str, default: str | None = None) -> Address:
-        value = self.take(key, str, default)
-        found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/\[\]]+)):([0-9]{1,5})", value)
-        if not found or int(found[3]) > 65535:
-            raise self.wrong(key, f"{value!r} is not HOST:PORT")
-        return Address(found[1] or found[2], int(found[3]))
-
-    def end(self) -> None:
-        for key in self.values:
-            raise self.wrong(key, "is not known here")
-
-
-def _tables(file: Path, document: dict[str, Any], name: str) -> list[_Table]:
-    found = document.pop(name, [])
-    if not isinstance(found, list):
-        raise InputError(f"{file}: {name} comes several times: write [[{name}]]")
-    return [_Table(file, f"[[{name}]] {number}", values) for number, values in enumerate(found, 1)]
-
-
 def read_config(file: Path) -> KmeConfig:
     """Read and check a configuration.
 
     Raises:
         InputError: one line with the file and the key.
     """
-    try:
-        document = tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: {' '.join(str(error).split())}") from None
-    kme = _Table(file, "[kme]", document.pop("kme", {}))
+    document = read_document(file)
+    kme = Table(file, "[kme]", document.pop("kme", {}))
     own, saes = kme.id("id"), _saes(file, document)
     config = KmeConfig(
         id=own,
@@ -328,7 +229,7 @@ def read_config(file: Path) -> KmeConfig:
 
 
 def _store(file: Path, document: dict[str, Any]) -> StoreSettings:
-    store = _Table(file, "[store]", document.pop("store", {}))
+    store = Table(file, "[store]", document.pop("store", {}))
     backend = store.take("backend", str, "sqlite")
     if backend not in BACKENDS:
         raise store.wrong("backend", f"{backend!r} is none of {', '.join(BACKENDS)}")
@@ -343,7 +244,7 @@ def _store(file: Path, document: dict[str, Any]) -> StoreSettings:
 
 
 def _keys(file: Path, document: dict[str, Any]) -> KeySettings:
-    table, default = _Table(file, "[keys]", document.pop("keys", {})), KeySettings()
+    table, default = Table(file, "[keys]", document.pop("keys", {})), KeySettings()
     sizes = {name: table.number(name, getattr(default, name), 8, 1 << 20) for name in ("min_size", "max_size")}
     sizes["default_size"] = table.number("default_size", default.default_size, 8, 1 << 20)
     for name, size in sizes.items():
@@ -369,7 +270,7 @@ def _keys(file: Path, document: dict[str, Any]) -> KeySettings:
 
 def _links(file: Path, document: dict[str, Any], own: str) -> dict[str, Link]:
     links: dict[str, Link] = {}
-    for table in _tables(file, document, "link"):
+    for table in tables(file, document, "link"):
         link = Link(table.id("name"), table.id("peer"), table.address("address"), table.take("simulated", bool, False))
         if link.peer == own:
             raise table.wrong("peer", f"{own} is this KME")
@@ -385,7 +286,7 @@ def _links(file: Path, document: dict[str, Any], own: str) -> dict[str, Link]:
 
 
 def _relay(file: Path, document: dict[str, Any]) -> RelaySettings:
-    table, default = _Table(file, "[relay]", document.pop("relay")), RelaySettings()
+    table, default = Table(file, "[relay]", document.pop("relay")), RelaySettings()
     settings = RelaySettings(
         paths=table.number("paths", default.paths, 1, 2),
         max_hops=table.number("max_hops", default.max_hops, 1, 63),
@@ -397,14 +298,14 @@ def _relay(file: Path, document: dict[str, Any]) -> RelaySettings:
     return settings
 
 
-def _nats(table: _Table) -> Address | None:
+def _nats(table: Table) -> Address | None:
     if table.choice("transport", ("https", "nats")) == "nats":
         return table.address("nats")
     return None
 
 
 def _border(file: Path, document: dict[str, Any]) -> Border:
-    table = _Table(file, "[border]", document.pop("border"))
+    table = Table(file, "[border]", document.pop("border"))
     border = Border(
         table.address("listen"),
         table.id("peer"),
@@ -420,7 +321,7 @@ def _border(file: Path, document: dict[str, Any]) -> Border:
 
 def _policies(file: Path, document: dict[str, Any]) -> tuple[Policy, ...]:
     policies = []
-    for table in _tables(file, document, "policy"):
+    for table in tables(file, document, "policy"):
         saes = table.ids("saes", any_too=True)
         if len(saes) != 2:
             raise table.wrong("saes", 'names two SAEs, or "*" for any')
@@ -440,7 +341,7 @@ def _policies(file: Path, document: dict[str, Any]) -> tuple[Policy, ...]:
 
 def _saes(file: Path, document: dict[str, Any]) -> dict[str, tuple[str, str]]:
     saes: dict[str, tuple[str, str]] = {}
-    for table in _tables(file, document, "sae"):
+    for table in tables(file, document, "sae"):
         name, where = table.id("id"), table.id("kme")
         if name in saes:
             raise table.wrong("id", f"{name} comes twice")
