@@ -147,7 +147,8 @@ class Authority:
 
         Args:
             identity: the bearer.
-            hosts: names and addresses under which it is reached; a KME needs at least one.
+            hosts: names and addresses under which it is reached; a KME needs at least one, and so does an SAE whose
+                agent others call.
             days: how long it is valid.
 
         Raises:
@@ -171,7 +172,7 @@ class Authority:
         key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
         until = min(now + timedelta(days=_checked(days)), self.certificate.not_valid_after_utc)
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
-        if identity.kind != "sae":
+        if identity.kind != "sae" or len(names) > 1:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
         authority_key = self._key.public_key()
         certificate = (

@@ -82,7 +82,7 @@ def make_pair(folder: Path, *, kme: str = "", keys: str = "", stores: Mapping[st
     for name in KMES:
         authority.issue(Identity("kme", name), [HOST, "localhost"])
         for sae in SAES[name]:
-            authority.issue(Identity("sae", sae))
+            authority.issue(Identity("sae", sae), [HOST])
     ports = dict(
         zip([(name, kind) for name in KMES for kind in ("sae", "peer", "metrics")], free_ports(6), strict=True)
     )

@@ -83,16 +83,15 @@ class AuditLog:
         Raises:
             StoreError: it cannot be noted, so the keys must not go out.
         """
-        line = {
-            "time": _now(),
-            "event": "delivered",
-            "role": role,
-            "sae": sae,
-            "peers": list(peers),
-            "link": link,
-            "key_ids": list(key_ids),
-        }
-        data = (json.dumps(line) + "\n").encode()
+        self.note("delivered", role=role, sae=sae, peers=list(peers), link=link, key_ids=list(key_ids))
+
+    def note(self, what: str, **fields: object) -> None:
+        """Note an event, with fields that are names and numbers.
+
+        Raises:
+            StoreError: it cannot be noted.
+        """
+        data = (json.dumps({"time": _now(), "event": what, **fields}) + "\n").encode()
         try:
             if os.write(self._file, data) != len(data):
                 raise OSError("the line was cut")
