@@ -21,11 +21,10 @@ else:
     from kronborg_hdl.boards import BOARDS
     from kronborg_hdl.overlays.assembly import Assembly
     from kronborg_hdl.overlays.build import files
-    from kronborg_hdl.overlays.description import pulse_shaper_overlay
     from kronborg_hdl.overlays.pulse_shaper import PulseShaperOverlay
     from kronborg_hdl.overlays.transmitter import TransmitterOverlay
+    from kronborg_sim.devices import models
     from kronborg_sim.devices.gateware import RtlGateware
-    from kronborg_sim.devices.model_gateware import pulse_shaper_model
     from kronborg_sim.devices.pynq_device import SimulatedDevice
 
     BOARD = BOARDS["pynq-z2"]
@@ -53,24 +52,34 @@ else:
         return folder / f"kronborg_{overlay}.v"
 
     @pytest.fixture(scope="session")
-    def pulse_shaper_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-        core = PulseShaperOverlay(BOARD, samples_per_symbol=M, span=SPAN)
-        return written("pulse_shaper", core, tmp_path_factory.mktemp("overlay"))
+    def pulse_shaper_core() -> PulseShaperOverlay:
+        return PulseShaperOverlay(BOARD, samples_per_symbol=M, span=SPAN)
 
     @pytest.fixture(scope="session")
-    def transmitter_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-        core = TransmitterOverlay(BOARD, samples_per_symbol=M, span=TRANSMITTER_SPAN, predistortion=False)
-        return written("transmitter", core, tmp_path_factory.mktemp("overlay"))
+    def transmitter_core() -> TransmitterOverlay:
+        return TransmitterOverlay(BOARD, samples_per_symbol=M, span=TRANSMITTER_SPAN, predistortion=False)
 
-    @pytest.fixture
-    def transmitting(transmitter_files: Path) -> Loaded:
-        device = SimulatedDevice(BOARD)
-        device.activate()
-        return Loaded(device, pynq.Overlay(str(transmitter_files)), transmitter_files)
+    @pytest.fixture(scope="session")
+    def pulse_shaper_files(pulse_shaper_core: PulseShaperOverlay, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return written("pulse_shaper", pulse_shaper_core, tmp_path_factory.mktemp("overlay"))
+
+    @pytest.fixture(scope="session")
+    def transmitter_files(transmitter_core: TransmitterOverlay, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return written("transmitter", transmitter_core, tmp_path_factory.mktemp("overlay"))
 
     @pytest.fixture(params=["model", "rtl"])
-    def loaded(request: pytest.FixtureRequest, pulse_shaper_files: Path) -> Loaded:
-        model = pulse_shaper_model(pulse_shaper_overlay(BOARD), lanes=BOARD.lanes, samples_per_symbol=M, span=SPAN)
-        device = SimulatedDevice(BOARD, {"model": model, "rtl": RtlGateware}[request.param])
+    def kind(request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    def load(kind: str, model: models.Load, path: Path) -> Loaded:
+        device = SimulatedDevice(BOARD, {"model": model, "rtl": RtlGateware}[kind])
         device.activate()
-        return Loaded(device, pynq.Overlay(str(pulse_shaper_files)), pulse_shaper_files)
+        return Loaded(device, pynq.Overlay(str(path)), path)
+
+    @pytest.fixture
+    def transmitting(kind: str, transmitter_core: TransmitterOverlay, transmitter_files: Path) -> Loaded:
+        return load(kind, models.transmitter(transmitter_core), transmitter_files)
+
+    @pytest.fixture
+    def loaded(kind: str, pulse_shaper_core: PulseShaperOverlay, pulse_shaper_files: Path) -> Loaded:
+        return load(kind, models.pulse_shaper(pulse_shaper_core), pulse_shaper_files)

@@ -8,6 +8,20 @@ import pytest
 
 from kronborg.board.pynq import selftest
 from kronborg.cli import main
+from kronborg_hdl.overlays.build import described
+
+from .conftest import BOARD
+
+
+def test_models_of_overlays_pass_too(tmp_path: Path) -> None:
+    """As they are built for a board: of the Verilog a model needs nothing."""
+    for overlay in ("pulse_shaper", "transmitter"):
+        folder, said = tmp_path / overlay, tmp_path / f"{overlay}.json"
+        folder.mkdir()
+        for name, text in described(overlay, BOARD).items():
+            (folder / name).write_text(text)
+        assert main(["selftest", str(folder), "--board", "model", "--json", str(said)]) == 0
+        assert json.loads(said.read_text())["bit_exact_with_model"] is True
 
 
 @pytest.mark.parametrize("overlay", ["pulse_shaper", "transmitter"])
@@ -49,7 +63,7 @@ def test_what_cannot_be_tested_is_one_clear_line(
     (tmp_path / "kronborg_pulse_shaper.hwh").write_text("<other/>")
     for arguments, line in (
         ([str(folder)], "kronborg_pulse_shaper is not built for TUL PYNQ-Z2: run kronborg_pulse_shaper.tcl first"),
-        ([str(folder), "--board", "none"], "no kind of board 'none': there are pynq, rtl"),
+        ([str(folder), "--board", "none"], "no kind of board 'none': there are pynq, model, rtl"),
         ([str(tmp_path / "no"), "--board", "rtl"], "there is no manifest.json in"),
         ([str(tmp_path), "--board", "rtl"], "is not as it was built: kronborg_pulse_shaper.hwh is not the one"),
     ):

@@ -130,7 +130,7 @@ def test_a_frame_that_does_not_come_is_explained(transmitting) -> None:
     host = Transmitter(transmitting.overlay, 1e8, silence_s=10.0, timeout_s=0.2)
     host.configure(settings(transmitting.overlay))
     host.start()  # without a key
-    with pytest.raises(BoardError, match=r"a frame: the transfer does not end within 0.* receive_control"):
+    with pytest.raises(BoardError, match=r"records: the transfer does not end within 0.* receive_control"):
         list(host.frames(1))
 
 

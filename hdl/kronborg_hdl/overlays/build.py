@@ -9,9 +9,11 @@ from importlib.metadata import version
 from ..axi.skin import Skin
 from ..boards.board import Board
 from .assembly import Assembly
+from .description import OVERLAYS
 from .gateware import GATEWARE
 from .hwh import hwh
 from .manifest import MANIFEST, NOT_BUILT
+from .overlay import Overlay
 from .vivado import constraints, script
 
 
@@ -28,14 +30,24 @@ def files(overlay: str, board: Board, core: Assembly | None = None) -> dict[str,
     """
     core = core or GATEWARE[overlay](board)
     name = f"kronborg_{overlay}"
+    return _with_manifest(core.overlay, board, {f"{name}.v": Skin(core).to_verilog(name)})
+
+
+def described(overlay: str, board: Board) -> dict[str, str]:
+    """The same without Verilog: what a board needs that is its model."""
+    return _with_manifest(OVERLAYS[overlay](board), board, {})
+
+
+def _with_manifest(overlay: Overlay, board: Board, verilog: dict[str, str]) -> dict[str, str]:
+    name = f"kronborg_{overlay.name}"
     texts = {
-        f"{name}.v": Skin(core).to_verilog(name),
-        f"{name}.hwh": hwh(core.overlay, board),
+        **verilog,
+        f"{name}.hwh": hwh(overlay, board),
         f"{name}.xdc": constraints(board),
-        f"{name}.tcl": script(core.overlay, board),
+        f"{name}.tcl": script(overlay, board),
     }
     manifest = {
-        "overlay": overlay,
+        "overlay": overlay.name,
         "board": board.name,
         "device": board.device,
         "clock_hz": board.clock_hz,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +32,12 @@ class Table:
 
     Attributes:
         shown: what the core drives, by register and field; zero where it says nothing.
+        spent: clocks that the core would have taken for what it did, and that have not passed yet.
     """
 
     def __init__(self, registers: RegisterMap) -> None:
         self.registers = registers
+        self.spent = 0
         self.shown: dict[tuple[str, str], int] = {
             (register.name, field.name): field.reset
             for register in registers.registers
@@ -67,6 +68,9 @@ class Table:
 
     def written(self, register: str, given: dict[str, int]) -> None:
         """The core's part of a write."""
+
+    def pass_time(self, clocks: int) -> None:
+        """So many clocks pass in which the host does nothing."""
 
     def step(self) -> None:
         """What the core does by itself."""
@@ -303,21 +307,10 @@ class ModelGateware:
     def run(self, clocks: int) -> None:
         """Let every part do what it can; twice, since one may wait for another."""
         self.clocks += clocks
+        for table in self._tables:
+            table.pass_time(clocks)
         for _ in range(2):
             for table in self._tables:
                 table.step()
-
-
-def pulse_shaper_model(
-    overlay: Overlay, *, lanes: int, samples_per_symbol: int, span: int
-) -> Callable[[Path, NDArray[np.uint8], int], ModelGateware]:
-    """What loads a model in place of the overlay ``pulse_shaper`` that is built so."""
-
-    def load(path: Path, memory: NDArray[np.uint8], base: int) -> ModelGateware:
-        shaper = PulseShaperTable(lanes=lanes, samples_per_symbol=samples_per_symbol, span=span)
-        dma = Dma(memory, base, shaper.take)
-        shaper.given = dma.packets.append
-        interrupts = Interrupts(lambda: list(dma.lines))
-        return ModelGateware(overlay, {"dma": dma, "interrupts": interrupts, "pulse_shaper": shaper})
-
-    return load
+                self.clocks += table.spent
+                table.spent = 0

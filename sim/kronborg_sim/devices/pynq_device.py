@@ -21,10 +21,12 @@ from pynq.ps import Clocks
 from pynqmetadata.frontends import Metadata
 from pynqmetadata.views.runtime import RuntimeMetadataParser
 
+from kronborg.board.pynq.overlays import SIMULATED, described
 from kronborg.errors import BoardError, InputError
 from kronborg_hdl.axi.pages import PAGE_BYTES
 from kronborg_hdl.axi.registers import WORD_BYTES
 from kronborg_hdl.boards.board import Board
+from kronborg_hdl.overlays.manifest import MANIFEST, load
 
 from .gateware import READ, BusError, Gateware, Memory, RtlGateware
 
@@ -121,7 +123,7 @@ class SimulatedDevice(Device):
     def __init__(self, board: Board, load: Load = RtlGateware) -> None:
         super().__init__(f"kronborg_{board.name}")
         self.board = board
-        self.name = "kronborg_simulation"
+        self.name = SIMULATED
         self.arch = ARCHITECTURE[board.processor.family]
         self.capabilities = {"REGISTER_RW": True}
         self.memory = Memory(MEMORY_BASE, MEMORY_BYTES)
@@ -152,19 +154,22 @@ class SimulatedDevice(Device):
             del Clocks._real_instance  # it keeps the registers of the device before
 
     def get_bitfile_metadata(self, bitfile_name: str, partial: bool = False) -> RuntimeMetadataParser:
-        """The hardware description beside the file.
+        """The hardware description of a file.
 
         Raises:
-            InputError: there is none.
+            InputError: there is none, or it is of another board.
         """
-        path = Path(bitfile_name).with_suffix(".hwh")
+        path = described(Path(bitfile_name)).with_suffix(".hwh")
         if not path.exists():
             raise InputError(f"there is no {path.name} beside {Path(bitfile_name).name}: kronborg build writes both")
+        if (path.parent / MANIFEST).exists() and (built := load(path.parent)["board"]) != self.board.name:
+            raise InputError(f"{path.name} is built for {built} and this is a {self.board.name}: build it for this one")
         return RuntimeMetadataParser(Metadata(input=path))
 
     def download(self, bitstream: Any, parser: Any = None) -> None:
         """Load what the file has, in reset, and forget what was loaded before."""
-        self._gateware = self._load(Path(bitstream.bitfile_name), self.memory.bytes, self.memory.base)
+        verilog = described(Path(bitstream.bitfile_name)).with_suffix(".v")
+        self._gateware = self._load(verilog, self.memory.bytes, self.memory.base)
         self._asked, self._times = -1, 0
         super().post_download(bitstream, parser, self.name)
         for controller in self.parser.interrupt_controllers.values():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kronborg.board.pynq import overlays
 from kronborg.cli import main
 from kronborg_hdl.boards import BOARDS
 from kronborg_hdl.overlays.description import OVERLAYS
@@ -35,6 +36,18 @@ def test_it_writes_all_files_and_says_that_nothing_is_built(built: Path) -> None
         assert hashlib.sha256((built / name).read_bytes()).hexdigest() == digest
     assert check(built) == []
     lint(built / f"{NAME}.v", NAME)
+
+
+def test_without_a_folder_it_writes_to_where_pynq_looks(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlays, "__file__", str(tmp_path / "__init__.py"))
+    assert main(["build", "pynq-z2", "--overlay", "pulse_shaper"]) == 0
+    stand_in = tmp_path / NAME / f"{NAME}.bit.d" / f"{NAME}.kronborg_simulation.bit"
+    assert stand_in.read_text().startswith("This is no bitstream: ")
+    assert overlays.described(stand_in) == overlays.described(tmp_path / NAME / f"{NAME}.v") == tmp_path / NAME / NAME
+    for path in built.iterdir():
+        assert (tmp_path / NAME / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_file_that_changed_or_is_missing_is_named(built: Path, tmp_path: Path) -> None:
@@ -79,7 +92,7 @@ def test_every_overlay_has_gateware() -> None:
     ("arguments", "line"),
     [
         (["pynq-z3", "--out", "x"], "invalid choice: 'pynq-z3'"),
-        (["pynq-z2"], "required: --out"),
+        (["pynq-z2", "--overlay", "none"], "invalid choice: 'none'"),
         (["pynq-z2", "--out", "/dev/null/x"], "cannot make '/dev/null/x'"),
     ],
 )

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
+import pynq
+from numpy.typing import NDArray
 
 from kronborg_hdl.axi.dma.registers import RECEIVE, REGISTERS, SEND
 
-from ...errors import BoardError
+from ...errors import BoardError, InputError
 
 POLL_S = 1e-4
+LOOKS = 8
+"""For the end of a transfer, for each sign of life."""
+IN_TURN = 2
+"""Buffers of a channel: one is filled while the other is read."""
 STATUS = REGISTERS["send_status"].offset
 IDLE = REGISTERS["send_status"].word(idle=1)
 ERRORS = REGISTERS["send_status"].word(internal_error=1, slave_error=1, decode_error=1)
@@ -50,3 +60,78 @@ def wait(channel: Any, timeout_s: float, what: str) -> int:
             raise BoardError(f"{what}: the transfer does not end within {timeout_s:g} s: {explain(channel)}")
         time.sleep(POLL_S)
     raise BoardError(f"{what}: the transfer failed: {explain(channel)}; channel.stop() and start() make it work again")
+
+
+def again(channel: Any) -> None:
+    """Give up what a channel was to do, and make it ready for something else."""
+    channel.stop()
+    channel.start()
+
+
+class InTurn:
+    """Two buffers of a receiving channel: while one is read, the other is filled.
+
+    Args:
+        device: that has the buffers.
+        channel: ``recvchannel`` of a ``pynq.lib.DMA``; nothing is under way on it.
+        words: of 32 bits, I and Q, in a packet; a shorter one is an error unless it `may_be_short`.
+        what: the packets are, for messages.
+        may_be_short: packets end before they are whole where the core says so.
+
+    Raises:
+        InputError: a packet is longer than the engine moves at once.
+    """
+
+    def __init__(self, device: Any, channel: Any, words: int, what: str, *, may_be_short: bool = False) -> None:
+        self._channel, self._what, self._may_be_short = channel, what, may_be_short
+        self._begun = False
+        size = words * 2 * np.dtype(np.int16).itemsize
+        if size > channel._max_size:
+            raise InputError(f"{what} of {size} bytes: the board's DMA engine moves {channel._max_size} at once")
+        self._buffers = [pynq.allocate((words, 2), "i2", target=device) for _ in range(IN_TURN)]
+
+    def begin(self) -> None:
+        """Ask for the next packet, if it is not asked for already."""
+        if not self._begun:
+            self._channel.transfer(self._buffers[0])
+            self._begun = True
+
+    @property
+    def ready(self) -> bool:
+        """Whether a packet that was asked for has come, or failed."""
+        return self._begun and bool(self._channel._mmio.read(self._channel._offset + STATUS) & (IDLE | ERRORS))
+
+    def take(self, timeout_s: float, alive: Callable[[], None], *, more: bool) -> NDArray[np.int16]:
+        """The next packet, a copy, int16, shape (n, 2), with the one after it already asked for if there are `more`.
+
+        Args:
+            timeout_s: how long to wait for it.
+            alive: is called now and then meanwhile.
+            more: packets are wanted after this one.
+
+        Raises:
+            BoardError: it does not come, or is not as long as it must be.
+        """
+        filled, other = self._buffers
+        self.begin()
+        end = time.monotonic() + timeout_s
+        for look in itertools.count(1):
+            if self.ready or time.monotonic() > end:
+                break
+            if look % LOOKS == 0:
+                alive()
+            time.sleep(POLL_S)
+        size = wait(self._channel, 0.0, self._what)
+        self._begun = more
+        if more:
+            self._channel.transfer(other)
+        self._buffers = [other, filled]
+        if size != filled.nbytes and not (self._may_be_short and size % filled.strides[0] == 0):
+            raise BoardError(f"{self._what}: {size} bytes came and not {filled.nbytes}")
+        # By a slice: a buffer on a remote board is no array before that.
+        return np.array(filled[:])[: size // filled.strides[0]]
+
+    def erase(self) -> None:
+        """What the buffers hold is raw key."""
+        for buffer in self._buffers:
+            buffer[:] = 0

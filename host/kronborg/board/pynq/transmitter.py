@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,15 +25,11 @@ from kronborg_hdl.transmitter.model import Transmitter as Settings
 from kronborg_hdl.transmitter.registers import Symbols
 
 from ...errors import BoardError, InputError
-from .dma import POLL_S, wait
+from .dma import InTurn, again
 
 NUMBERS = 1 << 32
 """Frames are numbered modulo this."""
 SYMBOL_BYTES = SAMPLE_BYTES = 4
-LOOKS = 8
-"""For the end of a transfer, for each sign of life."""
-IN_TURN = 2
-"""Buffers of each engine: one is filled while the other is read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +38,16 @@ class SentFrame:
 
     Attributes:
         packet: its record: number, symbols, and whether it may become key.
-        samples: as the converter has them, int16, shape (n, 2). They hold the raw key: not in the repr.
+        samples: as the converter has them, int16, shape (n, 2); None where they go to a receiver instead. They hold
+            the raw key: not in the repr.
     """
 
     packet: Packet
-    samples: NDArray[np.int16] = field(repr=False)
+    samples: NDArray[np.int16] | None = field(repr=False)
 
 
 class Transmitter:
-    """The transmitter of the overlay ``transmitter``.
+    """The transmitter of the overlays ``transmitter`` and ``loopback``.
 
     Frames are emitted between :meth:`start` and :meth:`stop`, while they are taken: taking them is the sign of life
     that the board's watch-dog waits for. A program that ends, is killed or hangs leaves a board that stops by itself,
@@ -70,7 +66,8 @@ class Transmitter:
     def __init__(self, overlay: Any, clock_hz: float, *, silence_s: float = 1.0, timeout_s: float = 10.0) -> None:
         self._registers = overlay.transmitter
         self._watchdog = overlay.watchdog
-        self._record, self._samples = overlay.record, overlay.samples
+        self._record = overlay.record
+        self._samples = None if "receiver" in overlay.ip_dict else overlay.samples
         self._device = overlay.device
         self._timeout_s = timeout_s
         self._settings: Settings | None = None
@@ -232,7 +229,8 @@ class Transmitter:
         controller = self._registers.frame_controller
         controller.run = False
         self._watchdog.armed = False
-        drains = [self._drain(channel) for channel in (self._record.recvchannel, self._samples.recvchannel)]
+        channels = [engine.recvchannel for engine in (self._record, self._samples) if engine is not None]
+        drains = [self._drain(channel) for channel in channels]
         end = time.monotonic() + self._timeout_s
         while controller.active:
             for drain in drains:
@@ -240,20 +238,29 @@ class Transmitter:
             if time.monotonic() > end:
                 said = f"control {controller.get('control'):#x}, status {controller.get('status'):#x}"
                 raise BoardError(f"the frame under way does not end within {self._timeout_s:g} s: {said}")
-        for channel in (self._record.recvchannel, self._samples.recvchannel):
-            channel.stop()
-            channel.start()
+        for channel in channels:
+            again(channel)
 
     def _drain(self, channel: Any) -> Iterator[None]:
         """Take packets that nobody wants, at each step a bit."""
         waste = pynq.allocate(1 << 20, "u1", target=self._device)
         while True:
             if not channel.running:
-                channel.stop()
-                channel.start()
+                again(channel)
             if channel.idle or channel._first_transfer:
                 channel.transfer(waste)
             yield
+
+    def takers(self) -> list[InTurn]:
+        """Buffers for records, and for samples where they go to memory."""
+        if self._settings is None:
+            raise InputError("the transmitter has no settings: call configure() first")
+        n = self.symbols_per_clock
+        record = self._settings.frame.payload + trailer_beats(n) * n
+        takers = [InTurn(self._device, self._record.recvchannel, record, "records")]
+        if self._samples is not None:
+            takers.append(InTurn(self._device, self._samples.recvchannel, self._settings.samples, "samples"))
+        return takers
 
     def frames(self, count: int) -> Iterator[SentFrame]:
         """Take so many frames of those that are emitted, each as soon as it is whole.
@@ -261,29 +268,39 @@ class Transmitter:
         Raises:
             BoardError: one does not come, is cut, or is not the next one; or the watch-dog has stopped the board.
         """
-        if self._settings is None:
-            raise InputError("the transmitter has no settings: call configure() first")
-        n = self.symbols_per_clock
-        record = (self._settings.frame.payload + trailer_beats(n) * n, 2)
-        samples = (self._settings.samples, 2)
-        records = _InTurn(self._device, self._record.recvchannel, record)
-        emitted = _InTurn(self._device, self._samples.recvchannel, samples)
+        takers = self.takers()
         number: int | None = None
         try:
             for left in reversed(range(count)):
                 self._watchdog.heartbeat = 0
-                wanted = [taker.take(self._timeout_s, self._alive, more=left > 0) for taker in (emitted, records)]
-                frame = SentFrame(read_packet(wanted[1], symbols_per_clock=n), wanted[0])
-                if number is not None and frame.packet.frame != (number + 1) % NUMBERS:
-                    raise BoardError(f"frame {frame.packet.frame} comes after frame {number}: one is missing")
+                for taker in takers:
+                    taker.begin()
+                frame = self.take(takers, number, more=left > 0)
                 number = frame.packet.frame
                 yield frame
         finally:
-            records.erase()
-            emitted.erase()
+            for taker in takers:
+                taker.erase()
 
-    def _alive(self) -> None:
-        """Give a sign of life while a frame is waited for.
+    def take(self, takers: list[InTurn], before: int | None, *, more: bool) -> SentFrame:
+        """The next frame.
+
+        Args:
+            takers: of :meth:`takers`.
+            before: number of the frame before it; None if it is the first.
+            more: another one is wanted after it.
+
+        Raises:
+            BoardError: as of :meth:`frames`.
+        """
+        record, *samples = (taker.take(self._timeout_s, self.alive, more=more) for taker in takers)
+        packet = read_packet(record, symbols_per_clock=self.symbols_per_clock)
+        if before is not None and packet.frame != (before + 1) % NUMBERS:
+            raise BoardError(f"frame {packet.frame} comes after frame {before}: one is missing")
+        return SentFrame(packet, samples[0] if samples else None)
+
+    def alive(self) -> None:
+        """Give a sign of life.
 
         Raises:
             BoardError: the watch-dog has stopped the board.
@@ -293,41 +310,3 @@ class Transmitter:
                 f"the watch-dog has stopped the board: no frame was taken for {self.silence_s:g} s; start() begins anew"
             )
         self._watchdog.heartbeat = 0
-
-
-class _InTurn:
-    """Two buffers of a channel: while one is read, the other is filled."""
-
-    def __init__(self, device: Any, channel: Any, shape: tuple[int, int]) -> None:
-        self._channel, self._begun = channel, False
-        self._buffers = [pynq.allocate(shape, "i2", target=device) for _ in range(IN_TURN)]
-
-    def take(self, timeout_s: float, alive: Any, *, more: bool) -> NDArray[np.int16]:
-        """The next packet, a copy, with the one after it already asked for if there are `more`.
-
-        Raises:
-            BoardError: it does not come, or is not as long as it must be.
-        """
-        filled, other = self._buffers
-        if not self._begun:
-            self._channel.transfer(filled)
-        end = time.monotonic() + timeout_s
-        for look in itertools.count(1):
-            if self._channel.idle or time.monotonic() > end:
-                break
-            if look % LOOKS == 0:
-                alive()
-            time.sleep(POLL_S)
-        size = wait(self._channel, 0.0, "a frame")
-        self._begun = more
-        if more:
-            self._channel.transfer(other)
-        self._buffers = [other, filled]
-        if size != filled.nbytes:
-            raise BoardError(f"a packet of {size} bytes came and not of {filled.nbytes}")
-        return np.array(filled)
-
-    def erase(self) -> None:
-        """What the buffers hold is raw key."""
-        for buffer in self._buffers:
-            buffer[:] = 0

@@ -1,0 +1,142 @@
+"""From a folder of files to an overlay that runs, on a board or on one that is none; each mistake is told in a line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Any, cast
+
+from kronborg_hdl.boards import BOARDS
+from kronborg_hdl.boards.board import Board
+from kronborg_hdl.overlays.manifest import NOT_BUILT, check, load
+
+from ...errors import InputError
+
+DEVICES = "kronborg.devices"
+"""Entry points: devices for PYNQ that are none, made from a board of ``kronborg_hdl.boards``."""
+ON_BOARD = "pynq"
+REMOTE = "PYNQ_REMOTE_DEVICES"
+"""PYNQ's own variable: addresses of boards that are driven from here."""
+PYNQ_BOARD = "BOARD"
+"""PYNQ's own variable on a board's image: the board's name."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A loaded overlay.
+
+    Attributes:
+        kind: of board.
+        overlay: as ``pynq.Overlay`` gives it.
+        clock_hz: of the fabric.
+        device: the simulated device; None on a board.
+        board: that it is built for.
+        manifest: of its files.
+    """
+
+    kind: str
+    overlay: Any
+    clock_hz: float
+    device: Any
+    board: Board
+    manifest: dict[str, Any]
+
+    @property
+    def clocks(self) -> int | None:
+        """That have passed, if it is a simulated device."""
+        return None if self.device is None else int(self.device.gateware.clocks)
+
+
+def kinds() -> list[str]:
+    """Of boards: that on which this runs, and those that packages offer."""
+    return [ON_BOARD, *sorted(point.name for point in entry_points(group=DEVICES))]
+
+
+def simulated(kind: str, board: Board) -> Any:
+    """A device of this kind in place of a board, which PYNQ uses from now on.
+
+    Raises:
+        InputError: there is no such kind.
+    """
+    found = {point.name: point for point in entry_points(group=DEVICES)}
+    if kind not in found:
+        raise InputError(f"no kind of board {kind!r}: there are {', '.join(kinds())}")
+    device = cast(Callable[[Board], Any], found[kind].load())(board)
+    device.activate()
+    return device
+
+
+def checked(folder: Path) -> dict[str, Any]:
+    """The manifest of an overlay's files, which are as they were built, by this version.
+
+    Raises:
+        InputError: a file is missing or another, or they are of another version.
+    """
+    try:
+        manifest = load(folder)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if differ := check(folder):
+        raise InputError(f"{folder} is not as it was built: {', '.join(differ)}; build it again")
+    if (built := manifest.get("kronborg_version")) != (here := version("kronborg")):
+        raise InputError(f"{folder} was built by kronborg {built} and this is {here}: build it again")
+    if manifest["board"] not in BOARDS:
+        raise InputError(f"{folder} is built for {manifest['board']!r}, which is none of {', '.join(BOARDS)}")
+    return manifest
+
+
+def bitstream(folder: Path, manifest: dict[str, Any]) -> Path:
+    """The bitstream of a folder, for this board.
+
+    Raises:
+        InputError: nobody has built it, or it is for another board.
+    """
+    board, name = BOARDS[manifest["board"]], f"kronborg_{manifest['overlay']}"
+    path = folder / f"{name}.bit"
+    if manifest["status"] == NOT_BUILT or not path.exists():
+        raise InputError(f"{name} is not built for {board.title}: run {name}.tcl first, or try --board rtl")
+    here = os.environ.get(PYNQ_BOARD)
+    if here and not os.environ.get(REMOTE) and _plain(here) != _plain(board.name):
+        raise InputError(f"{path} is built for {board.title} and this is a {here}: name the files of this board")
+    return path
+
+
+def check_root() -> None:
+    """Whether registers can be reached. Raises InputError if not; a remote board's server has its own rights."""
+    if os.geteuid() and not os.environ.get(REMOTE):
+        raise InputError("a board's registers and memory are open to root only: run this with sudo")
+
+
+def open_overlay(kind: str, folder: Path) -> Opened:
+    """Load an overlay.
+
+    Args:
+        kind: ``pynq``, or a kind of simulated board.
+        folder: its files, as ``kronborg build`` writes them.
+
+    Raises:
+        InputError: they are not what can be loaded here; the line says what to do.
+        BoardError: what answers is not what the description says.
+    """
+    manifest = checked(folder)
+    board, name = BOARDS[manifest["board"]], f"kronborg_{manifest['overlay']}"
+    device = None
+    if kind == ON_BOARD:
+        file = bitstream(folder, manifest)
+        check_root()
+    else:
+        device = simulated(kind, board)
+        # A model needs the description alone.
+        file = next((path for path in (folder / f"{name}.v", folder / f"{name}.hwh") if path.exists()), folder)
+
+    import pynq
+
+    overlay = pynq.Overlay(str(file))
+    return Opened(kind, overlay, pynq.Clocks.fclk0_mhz * 1e6, device, board, manifest)
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
