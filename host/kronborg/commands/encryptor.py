@@ -36,10 +36,10 @@ def run(options: argparse.Namespace) -> int:
         print(f"SAE {config.id}, {role} of {config.peer}, keys of {config.kme_id} every {config.rotate_seconds:g} s")
         return 0
     from ..network.encryptors import agent
-    from ..network.encryptors.wireguard import WireGuardPeer
+    from ..network.encryptors.tunnels import encryptor_of
     from ..network.kme.log import log_to_stderr
 
-    encryptor = WireGuardPeer(config.encryptor, renews=config.master)
+    encryptor = encryptor_of(config)
     if options.close:
         agent.close(config, encryptor)
         return 0

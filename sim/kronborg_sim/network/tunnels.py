@@ -1,13 +1,21 @@
-"""Real encryptors on this machine: two network namespaces with a cable between them, and WireGuard in user space."""
+"""Real encryptors on this machine: two network namespaces with a cable between them, WireGuard and strongSwan.
+
+Both work in user space: WireGuard as wireguard-go, ESP in strongSwan's own daemon (kernel-libipsec).
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 import shutil
+import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from kronborg.errors import InputError, KronborgError
 
@@ -18,6 +26,16 @@ PROGRAMS: Mapping[str, str] = {
     "wireguard-go": "wireguard-go",
 }
 """What a WireGuard tunnel takes, and the Debian packages that it is in."""
+CHARON = "/usr/lib/ipsec/charon"
+IKE_PROGRAMS: Mapping[str, str] = {
+    "ip": "iproute2",
+    "ping": "iputils-ping",
+    CHARON: "strongswan-charon",
+    "/usr/lib/ipsec/plugins/libstrongswan-vici.so": "strongswan-swanctl",
+    "/usr/lib/ipsec/plugins/libstrongswan-openssl.so": "libstrongswan-standard-plugins",
+    "/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so": "libcharon-extra-plugins",
+}
+"""What a strongSwan tunnel takes; the plugins are files."""
 SECONDS = 30.0
 OUTER = ("10.99.0.1", "10.99.0.2")
 """Addresses of the ends of the cable."""
@@ -28,7 +46,7 @@ PORT = 51820
 
 def missing(programs: Mapping[str, str]) -> list[str]:
     """Packages of programs that are not installed."""
-    return sorted({package for program, package in programs.items() if shutil.which(program) is None})
+    return sorted({package for name, package in programs.items() if not (shutil.which(name) or Path(name).is_file())})
 
 
 def run(*command: str, stdin: str = "", status: Sequence[int] = (0,)) -> str:
@@ -93,7 +111,7 @@ class Cable:
         """Answers to so many packets from the first end through the tunnel."""
         command = ["ip", "netns", "exec", self.spaces[0], "ping", "-q", "-n", "-c", str(count), "-i", str(interval)]
         # Where there is no peer, ping is told so by its own machine, and fails: that is no answer either.
-        printed = run(*command, "-W", str(wait), to, status=(0, 1, 2))
+        printed = run(*command, "-W", str(wait), "-I", INNER[0], to, status=(0, 1, 2))
         found = [line for line in printed.splitlines() if " received" in line]
         return int(found[0].split(",")[1].split()[0]) if found else 0
 
@@ -139,4 +157,104 @@ class WireGuardTunnel(Cable):
             f'[wireguard]\ninterface = "{self.interfaces[end]}"\npublic_key = "{self.public_keys[1 - end]}"\n'
             f'endpoint = "{OUTER[1 - end]}:{PORT}"\nallowed_ips = ["{INNER[1 - end]}/32"]\n'
             f'handshake = "{"at-once" if at_once else "next"}"\n'
+        )
+
+
+class StrongSwanTunnel(Cable):
+    """strongSwan's daemon at both ends, with a secret for authentication and without a connection.
+
+    Networks behind the ends are routes that lead nowhere, so that nothing leaves in the clear without a tunnel.
+
+    Args:
+        folder: for its files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(IKE_PROGRAMS)
+        self._folder = folder
+        self._daemons: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> StrongSwanTunnel:
+        super().__enter__()
+        return self
+
+    def _lay(self) -> None:
+        super()._lay()
+        for end, space in enumerate(self.spaces):
+            run("ip", "-n", space, "address", "add", f"{INNER[end]}/32", "dev", "lo")
+            run("ip", "-n", space, "route", "add", "unreachable", f"{INNER[1 - end]}/32", "metric", "9999")
+            self.start(end)
+        secret = secrets.token_bytes(32)
+        for end in range(2):
+            with self.session(end) as session:
+                session.load_shared({"id": "ike", "type": "IKE", "data": secret, "owners": list(OUTER)})
+
+    def start(self, end: int) -> None:
+        """Start the daemon of an end, and wait until it answers. Raises KronborgError."""
+        settings = self._folder / f"strongswan-{end}.conf"
+        settings.write_text(
+            "charon {\n load_modular = no\n load = random nonce openssl kdf pem pkcs1 pkcs8 x509 pubkey constraints "
+            "socket-default kernel-libipsec kernel-netlink vici\n plugins {\n kernel-netlink { fwmark = !0x42 }\n "
+            "socket-default { fwmark = 0x42 }\n kernel-libipsec { allow_peer_ts = yes }\n "
+            f"vici {{ socket = unix://{self.vici(end)} }}\n }}\n filelog {{ kronborg {{ "
+            f"path = {self._folder}/charon-{end}.log\n default = 1\n }} }}\n}}\n"
+        )
+        # Each has its own /run: the daemon's process file lies there, whichever network it is in.
+        command = f"mount -t tmpfs none /run && STRONGSWAN_CONF={settings} exec {CHARON}"
+        self._daemons.append(
+            subprocess.Popen(
+                ["ip", "netns", "exec", self.spaces[end], "unshare", "--mount", "sh", "-c", command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+        limit = time.monotonic() + SECONDS
+        while True:
+            try:
+                with self.session(end) as session:
+                    session.version()
+                return
+            except OSError:
+                if time.monotonic() > limit or self._daemons[-1].poll() is not None:
+                    raise KronborgError("charon does not start") from None
+                time.sleep(0.05)
+
+    def _take_away(self) -> None:
+        for daemon in self._daemons:
+            daemon.terminate()
+        for daemon in self._daemons:
+            daemon.wait(SECONDS)
+        super()._take_away()
+
+    def vici(self, end: int) -> Path:
+        """The socket of an end's daemon."""
+        return self._folder / f"vici-{end}"
+
+    @contextmanager
+    def session(self, end: int) -> Iterator[Any]:
+        """A session with an end's daemon."""
+        import vici
+
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(SECONDS)
+            connection.connect(str(self.vici(end)))
+            yield vici.Session(connection)
+
+    def sas(self, end: int) -> list[dict[str, Any]]:
+        """What the daemon says of its IKE_SAs."""
+        with self.session(end) as session:
+            return [dict(sa) for each in session.list_sas() for sa in each.values()]
+
+    def loaded_keys(self, end: int) -> list[str]:
+        """Names of keys that the daemon holds, but for the one that authenticates."""
+        with self.session(end) as session:
+            return [name.decode() for name in session.get_shared()["keys"] if name != b"ike"]
+
+    def table(self, end: int) -> str:
+        """The table `[strongswan]` of an agent's configuration."""
+        return (
+            f'[strongswan]\nvici = "{self.vici(end)}"\nconnection = "tunnel"\nlocal = "{OUTER[end]}"\n'
+            f'remote = "{OUTER[1 - end]}"\nlocal_networks = ["{INNER[end]}/32"]\n'
+            f'remote_networks = ["{INNER[1 - end]}/32"]\nencap = true\n'
         )

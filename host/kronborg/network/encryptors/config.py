@@ -40,6 +40,37 @@ class WireGuard:
 
 
 @dataclass(frozen=True)
+class StrongSwan:
+    """A connection of strongSwan's charon. The agent alone loads it, and takes it away when keys run out.
+
+    Attributes:
+        vici: charon's socket.
+        connection: its name.
+        local, remote: addresses of both ends.
+        local_id, remote_id: who they say they are, besides having the key.
+        auth: `psk` or `pubkey`; the secret, or the private key, is charon's own affair.
+        certificate: of this end, for `pubkey`.
+        local_networks, remote_networks: what the tunnel is for.
+        ike_proposals, esp_proposals: algorithms.
+        encap: whether ESP goes in UDP packets: charon's own ESP (kernel-libipsec) cannot do without.
+    """
+
+    vici: Path
+    connection: str
+    local: str
+    remote: str
+    local_id: str
+    remote_id: str
+    auth: str
+    certificate: Path | None
+    local_networks: tuple[str, ...]
+    remote_networks: tuple[str, ...]
+    ike_proposals: tuple[str, ...]
+    esp_proposals: tuple[str, ...]
+    encap: bool
+
+
+@dataclass(frozen=True)
 class AgentConfig:
     """All of it; paths are absolute or relative to the file's folder.
 
@@ -76,7 +107,7 @@ class AgentConfig:
     state: Path
     audit_log: Path
     metrics_listen: Address | None
-    encryptor: WireGuard
+    encryptor: WireGuard | StrongSwan
     file: Path = field(default=Path("agent.toml"), compare=False)
 
 
@@ -112,7 +143,7 @@ def read_config(file: Path, kind: str) -> AgentConfig:
         state=own.path("state"),
         audit_log=own.path("audit_log"),
         metrics_listen=own.address("metrics_listen") if "metrics_listen" in own.values else None,
-        encryptor=_wireguard(tunnel),
+        encryptor=_wireguard(tunnel) if kind == "wireguard" else _strongswan(tunnel),
         file=file,
     )
     if config.id == config.peer:
@@ -148,22 +179,60 @@ def _wireguard(table: Table) -> WireGuard:
             raise ValueError
     except (ValueError, binascii.Error):
         raise table.wrong("public_key", "is no public key in base64: `wg pubkey` writes one") from None
-    ips: list[Any] = table.take("allowed_ips", list)
-    try:
-        allowed = tuple(str(ipaddress.ip_network(each)) for each in ips if isinstance(each, str) or _no_network())
-    except ValueError:
-        raise table.wrong("allowed_ips", 'is no list of networks such as "10.1.0.0/16"') from None
-    if not allowed:
-        raise table.wrong("allowed_ips", "names no network, so nothing could be sent")
     return WireGuard(
         interface,
         public_key,
         table.address("endpoint") if "endpoint" in table.values else None,
-        allowed,
+        _networks(table, "allowed_ips"),
         table.number("keepalive_seconds", 25, 0, 65_535),
         table.choice("handshake", ("next", "at-once")) == "at-once",
     )
 
 
-def _no_network() -> bool:
-    raise ValueError
+def _strongswan(table: Table) -> StrongSwan:
+    connection = table.id("connection")
+    local, remote = (_address(table, key) for key in ("local", "remote"))
+    auth = table.choice("auth", ("psk", "pubkey"))
+    settings = StrongSwan(
+        table.path("vici", "/run/charon.vici"),
+        connection,
+        local,
+        remote,
+        table.take("local_id", str, local),
+        table.take("remote_id", str, remote),
+        auth,
+        table.path("certificate") if auth == "pubkey" else None,
+        _networks(table, "local_networks"),
+        _networks(table, "remote_networks"),
+        _proposals(table, "ike_proposals", "aes256gcm16-prfsha384-ecp384"),
+        _proposals(table, "esp_proposals", "aes256gcm16"),
+        table.take("encap", bool, False),
+    )
+    if settings.certificate is not None and not settings.certificate.is_file():
+        raise table.wrong("certificate", f"there is no file {settings.certificate}")
+    return settings
+
+
+def _address(table: Table, key: str) -> str:
+    value = table.take(key, str)
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise table.wrong(key, f"{value!r} is no address") from None
+
+
+def _networks(table: Table, key: str) -> tuple[str, ...]:
+    values: list[Any] = table.take(key, list)
+    try:
+        if not values or not all(isinstance(each, str) for each in values):
+            raise ValueError
+        return tuple(str(ipaddress.ip_network(each)) for each in values)
+    except ValueError:
+        raise table.wrong(key, 'is no list of networks such as ["10.1.0.0/16"]') from None
+
+
+def _proposals(table: Table, key: str, default: str) -> tuple[str, ...]:
+    values: list[Any] = table.take(key, list, [default])
+    if not values or not all(isinstance(each, str) and re.fullmatch(r"[a-z0-9_-]+", each) for each in values):
+        raise table.wrong(key, f'is no list of proposals such as ["{default}"]')
+    return tuple(values)

@@ -174,7 +174,12 @@ class Keeper:
         opened, self.closed = self.closed, False
         if opened:
             self._ends = ends
-        self.encryptor.switch(key)
+        try:
+            self.encryptor.switch(key)
+        except EncryptorError:
+            if opened:
+                self.close("not opened")
+            raise
         self.current, self.staged, self.born, self._ends = key.id, None, self._staged_at, ends
         self._file.write(_State(key.id, self.born, self._ends))
         event(logging.INFO, "tunnel opened" if opened else "key changed", key_id=key.id)
