@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import or_
 
@@ -84,6 +84,31 @@ def register_port(registers: RegisterMap | PageMap) -> wiring.Signature:
         if fields:
             members[register.name] = Out(wiring.Signature(fields))
     return wiring.Signature(members)
+
+
+def connect_page(
+    m: Module,
+    bank: wiring.PureInterface,
+    core: wiring.PureInterface,
+    permits: Mapping[tuple[str, str], Value] | None = None,
+) -> None:
+    """Connect a bank's port and a core's, of one table: what the host writes goes there where it is permitted.
+
+    Args:
+        m: module of the connection.
+        bank: that side of the port.
+        core: the other.
+        permits: what a field of the host's has to have beside it, by register and field.
+    """
+    for path, member, value in bank.signature.flatten(bank):
+        inner, outer = core, Value.cast(value)
+        for name in path:
+            inner = getattr(inner, str(name))
+        if member.flow is In:
+            permit = (permits or {}).get((str(path[0]), str(path[-1])))
+            m.d.comb += Value.cast(inner).eq(outer if permit is None else outer & permit)
+        else:
+            m.d.comb += outer.eq(Value.cast(inner))
 
 
 class RegisterBank(wiring.Component):

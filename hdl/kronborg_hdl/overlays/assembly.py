@@ -9,7 +9,7 @@ from amaranth import Cat, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..axi.bank import register_port
+from ..axi.bank import connect_page, register_port
 from ..axi.dma.core import Dma
 from ..axi.interrupts.core import InterruptController
 from ..axi.pages import PageMap
@@ -66,7 +66,8 @@ class Assembly(wiring.Component):
             core = self.cores[part.name]
             m.submodules[part.name] = core
             for (page, _), port in zip(part.tables, _ports(core), strict=True):
-                self._connect_registers(m, page, port)
+                permits = {field[1:]: permit for field, permit in self._permits.items() if field[0] == page}
+                connect_page(m, getattr(self.port, page), port, permits)
             if isinstance(core, Dma):
                 connect(m, core.memory, flipped(getattr(self, f"memory_{part.name}")))
         controller = self.cores["interrupts"]
@@ -75,19 +76,6 @@ class Assembly(wiring.Component):
         m.d.comb += controller.i.eq(Cat(lines)), self.irq.eq(controller.o)
         self.connect_streams(m)
         return m
-
-    def _connect_registers(self, m: Module, page: str, core: wiring.PureInterface) -> None:
-        """A page of the bank, and its core: what the host writes goes there where it is permitted."""
-        bank = getattr(self.port, page)
-        for path, member, value in bank.signature.flatten(bank):
-            inner, outer = core, Value.cast(value)
-            for name in path:
-                inner = getattr(inner, str(name))
-            if member.flow is In:
-                permit = self._permits.get((page, str(path[0]), str(path[-1])))
-                m.d.comb += inner.eq(outer if permit is None else outer & permit)
-            else:
-                m.d.comb += outer.eq(inner)
 
 
 def _ports(core: Core) -> list[wiring.PureInterface]:

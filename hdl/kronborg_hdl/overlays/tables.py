@@ -27,6 +27,7 @@ def tables() -> dict[str, RegisterMap]:
 
 def markdown() -> str:
     """The page of the documentation: every table once, and which of them an assembly has at which page."""
+    from ..loopback.pages import loopback_pages
     from ..modulation.interpolating_shaper.registers import REGISTERS as INTERPOLATING_SHAPER
     from ..receiver.registers import receiver_pages
     from ..transmitter.registers import transmitter_pages
@@ -43,6 +44,7 @@ def markdown() -> str:
     assemblies: dict[str, Callable[[], PageMap]] = {
         "transmitter": lambda: transmitter_pages(shaper=INTERPOLATING_SHAPER, predistortion=True),
         "receiver": lambda: receiver_pages(3),
+        "loopback": lambda: loopback_pages(halvings=2, predistortion=False),
     }
     for name, make in assemblies.items():
         pages = make()

@@ -8,6 +8,7 @@ from inspect import Parameter, signature
 
 from ..axi.skin import Core
 from ..axi.stream import endless_words
+from ..channel.fibre_emulator.core import FibreEmulator
 from ..compensation.converter_input.core import ConverterInput
 from ..compensation.mixer.core import Mixer
 from ..compensation.phase_smoother.core import PhaseSmoother
@@ -22,6 +23,7 @@ from ..decimation.resampler.core import Resampler
 from ..decimation.symbol_filter.core import SymbolFilter
 from ..dsp.formats import BASEBAND, SAMPLE
 from ..dsp.rates import LANES
+from ..loopback.core import Loopback
 from ..modulation.alphabet.core import AlphabetSource
 from ..modulation.entropy.chacha20.core import ROUNDS_PER_CLOCK
 from ..modulation.entropy.chacha20.model import ROUNDS
@@ -108,11 +110,13 @@ CORES = {
     "alphabet": Entry(lambda lanes: AlphabetSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xczu48dr"),
     "converter_input": Entry(ConverterInput, LANES, "xc7z020"),
     "entropy": Entry(_entropy, SYMBOLS_PER_CLOCK, "xc7z020"),
+    "fibre_emulator": Entry(lambda lanes: FibreEmulator(lanes=lanes), LANES, "xc7z020"),
     "frame_controller": Entry(_frame_controller, SYMBOLS_PER_CLOCK, "xczu48dr"),
     "frame_synchroniser": Entry(_frame_synchroniser, (8, 16), None),
     "gaussian": Entry(lambda lanes: GaussianSource(symbols_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),
     "half_band": Entry(_half_band, LANES, "xc7z020"),
     "interpolating_shaper": Entry(InterpolatingShaper, LANES, "xc7z020"),
+    "loopback": Entry(Loopback, (1, 2, 4), None),
     "matched_filter": Entry(MatchedFilter, LANES, "xczu48dr"),
     "mixer": Entry(lambda lanes: Mixer(lanes=lanes, halvings=HALVINGS), LANES, "xc7z020"),
     "phase_smoother": Entry(lambda lanes: PhaseSmoother(hops_per_clock=lanes), SYMBOLS_PER_CLOCK, "xc7z020"),

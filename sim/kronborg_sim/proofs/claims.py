@@ -15,6 +15,7 @@ from amaranth.lib import wiring
 from kronborg_hdl.axi.bank import PagedBank, RegisterBank
 from kronborg_hdl.axi.pages import PageMap
 from kronborg_hdl.axi.stream import Fork, SkidBuffer, complex_words
+from kronborg_hdl.channel.fibre_emulator.core import FibreEmulator
 from kronborg_hdl.compensation.pilot_tracker.core import PilotTracker
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter
 from kronborg_hdl.decimation.resampler.core import Resampler
@@ -181,6 +182,7 @@ def _transmitter() -> Transmitter:
 
 SMALL: dict[str, tuple[Callable[[], wiring.Component], tuple[str, ...]]] = {
     "entropy": (lambda: Entropy(rounds_per_clock=4, sample_bits=1), SUMS),
+    "fibre_emulator": (lambda: FibreEmulator(lanes=1), (*PRODUCTS, *SUMS, *_parts("gaussian", "oscillator"))),
     "frame_controller": (lambda: FrameController(symbols_per_clock=1, preamble_capacity=2), ()),
     "frame_synchroniser": (
         lambda: FrameSynchroniser(symbols_per_clock=1, preamble=64, detector_chips=8, chain=1),
@@ -212,6 +214,8 @@ SMALL: dict[str, tuple[Callable[[], wiring.Component], tuple[str, ...]]] = {
 
 LISTENERS = ("power_meter",)
 """Cores that drive no stream: they have no offers to keep."""
+ASSEMBLIES = ("loopback",)
+"""Cores whose streams are all those of their parts: the parts' claims are theirs."""
 
 
 def _keeps_offers(name: str) -> Claim:
@@ -308,6 +312,6 @@ CLAIMS = (
         complete=True,
     ),
     *(Claim(core, "follows its reference", make, sizes=(1, 2, 4), cut=PRODUCTS) for core, make in FOLLOWS.items()),
-    *(_keeps_offers(core) for core in CORES if core not in LISTENERS),
+    *(_keeps_offers(core) for core in CORES if core not in (*LISTENERS, *ASSEMBLIES)),
 )
 """All that is proven."""

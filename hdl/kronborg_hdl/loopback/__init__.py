@@ -1,0 +1,1 @@
+"""A whole link in one device: transmitter, fibre emulator, receiver."""
