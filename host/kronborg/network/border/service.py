@@ -47,6 +47,12 @@ class Gateway:
         self._connection = Connection(self.border.address, self.border.peer, credentials.client())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"to {self.border.peer}")
 
+    def take_on(self, config: KmeConfig) -> None:
+        """Go on by another configuration: other SAEs, on either side of the border."""
+        assert config.border is not None
+        self.config, self.border = config, config.border
+        self._pools.abroad = frozenset(self.border.saes)
+
     async def _post(self, path: str, body: Any) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.post, path, body)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,22 @@ class KmeConfig:
     def link_to(self, kme: str) -> Link | None:
         """The link to another KME, if there is one."""
         return next((link for link in self.links.values() if link.peer == kme), None)
+
+    def extends(self, before: KmeConfig) -> str:
+        """Whether a KME that runs by the configuration `before` can go on by this one: more links, other SAEs, other
+        policies. Empty if it can, else what takes a restart."""
+        if self.border is not None and before.border is not None:
+            other = replace(self, border=replace(self.border, saes=before.border.saes))
+        else:
+            other = self
+        for each in fields(self):
+            free = not each.compare or each.name in ("links", "saes", "domains", "policies")
+            if not free and getattr(other, each.name) != getattr(before, each.name):
+                return each.name
+        for name, link in before.links.items():
+            if self.links.get(name) != link:
+                return f"link {name}"
+        return ""
 
     def policy_of(self, one: str, other: str) -> Policy:
         """What keys between two SAEs have to be."""

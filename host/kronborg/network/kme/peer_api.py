@@ -109,8 +109,7 @@ class PeerApi:
 
     def __init__(self, service: KeyService, metrics: Metrics) -> None:
         self._service = service
-        peers = {link.peer for link in service.config.links.values()}
-        interface = Interface("peer", "kme", peers.__contains__, metrics)
+        interface = Interface("peer", "kme", lambda kme: service.config.link_to(kme) is not None, metrics)
         interface.add("reservations", "POST", PATH + "/reservations", self.reservations)
         interface.add("voids", "POST", PATH + "/voids", self.voids)
         interface.add("blocks", "POST", PATH + "/blocks", self.blocks)

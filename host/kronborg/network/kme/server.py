@@ -30,7 +30,7 @@ from ..relay.service import Relay
 from ..relay.store import Node
 from ..relay.transport import HttpsTransport, Transport
 from .channel import Channel
-from .config import Address, KmeConfig
+from .config import Address, KmeConfig, read_config
 from .etsi014 import Etsi014
 from .log import AuditLog, event
 from .metrics import Metrics
@@ -80,10 +80,10 @@ class Kme:
         database = config.store.open()
         self._held.callback(database.close)
         database.claim()
-        neighbours = {link.peer: name for name, link in config.links.items()}
+        self._neighbours = {link.peer: name for name, link in config.links.items()}
         kem = Kem(config.certificate, config.key) if config.relay is not None else None
         unmask = functools.partial(_unmask, kem, config.id)
-        pools = GatewayStore(database, Node(config.id, neighbours, self._takes, unmask))
+        pools = GatewayStore(database, Node(config.id, self._neighbours, self._takes, unmask))
         pools.check()
         self._audit = AuditLog(config.audit_log)
         self._held.callback(self._audit.close)
@@ -241,10 +241,32 @@ class Kme:
         self._stop()
 
     def renew(self) -> None:
-        """Take renewed certificates, and go on in a new audit log if the old one was moved away."""
+        """Take renewed certificates and a changed configuration; go on in a new audit log if the old one was moved."""
         with suppress(InputError):
             self._audit.reopen()
         self._renew_certificates()
+        self._reload()
+
+    def _reload(self) -> None:
+        """Go on by the configuration as it is now, if that takes no restart; connections and other links stand."""
+        try:
+            config = read_config(self.config.file)
+        except InputError as error:
+            event(logging.ERROR, "configuration not reloaded", reason=str(error))
+            return
+        if config == self.config:
+            return
+        changed = config.extends(self.config)
+        if changed:
+            event(logging.ERROR, "configuration not reloaded", reason=f"{changed} changed, which takes a restart")
+            return
+        new = {name: link for name, link in config.links.items() if name not in self.config.links}
+        channels = {name: Channel(link, self._credentials) for name, link in new.items()}
+        self._channels.update(channels)
+        self._neighbours.update({link.peer: name for name, link in new.items()})
+        self.config = config
+        self.service.take_on(config, channels)
+        event(logging.INFO, "configuration reloaded", links=len(config.links), saes=len(config.saes))
 
     def _renew_certificates(self) -> None:
         try:

@@ -81,7 +81,9 @@ class KeyService:
         metrics: Metrics,
     ) -> None:
         self.config, self.metrics = config, metrics
-        self._pools, self._worker, self._channels, self._audit = pools, worker, channels, audit
+        self._pools, self._worker, self._audit = pools, worker, audit
+        self._channels = dict(channels)
+        self._house: list[asyncio.Task[None]] = []
         self.relay: Relay | None = None
         self.gateway: Gateway | None = None
         self._damaged = False
@@ -376,7 +378,30 @@ class KeyService:
             work.append(self.relay.keep())
         if self.gateway is not None:
             work.append(self.gateway.keep())
-        await asyncio.gather(*work, self._keep_store())
+        self._house = [asyncio.create_task(each) for each in (*work, self._keep_store())]
+        try:
+            # None of them ends by itself; links that come later are among them.
+            await asyncio.Event().wait()
+        finally:
+            for task in self._house:
+                task.cancel()
+            await asyncio.gather(*self._house, return_exceptions=True)
+
+    def take_on(self, config: KmeConfig, channels: Mapping[str, Channel]) -> None:
+        """Serve by another configuration from now on: one with more links, other SAEs or other policies.
+
+        Args:
+            config: it.
+            channels: the ways to the other ends of the links that are new.
+        """
+        self.config = config
+        self._channels.update(channels)
+        if self.relay is not None:
+            self.relay.take_on(config, channels)
+        if self.gateway is not None:
+            self.gateway.take_on(config)
+        if self._house:
+            self._house += [asyncio.create_task(self._keep(config.links[name])) for name in channels]
 
     async def _keep(self, link: Link) -> None:
         while True:

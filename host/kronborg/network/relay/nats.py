@@ -71,11 +71,15 @@ class NatsTransport(Transport):
     """
 
     def __init__(self, own: str, server: Address, links: Mapping[str, Link], credentials: Credentials) -> None:
-        self._own, self._server, self._links, self._credentials = own, server, links, credentials
+        self._own, self._server, self._links, self._credentials = own, server, dict(links), credentials
         self._client = Client()
         self._receipts: dict[str, tuple[Link, asyncio.Future[object]]] = {}
         self._work: asyncio.Task[None] | None = None
         self._ready = False
+
+    def take_on(self, link: Link) -> None:
+        """See Transport."""
+        self._links[link.name] = link
 
     async def start(self, receive: Receive) -> None:
         """See Transport. A server that is not there yet is waited for."""

@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -69,10 +69,11 @@ class Relay:
         self.config, self.settings = config, config.relay
         self.topology = Topology(config.id)
         self._kem, self._trust = kem, Trust(config.ca, config.crl)
-        self._pools, self._store, self._channels = pools, store, channels
+        self._pools, self._store, self._channels = pools, store, dict(channels)
         self._transport, self._metrics = transport, metrics
         self._waiting: dict[str, asyncio.Future[Taken]] = {}
         self._calls: dict[str, asyncio.Event] = {}
+        self._work: list[asyncio.Task[None]] = []
         self._told: dict[str, dict[str, int]] = {name: {} for name in config.links}
         self._stored: dict[str, int] = {}
 
@@ -289,13 +290,33 @@ class Relay:
     async def keep(self) -> None:
         """Keep frames moving and neighbours informed, until cancelled."""
         await self._transport.start(self.frames)
-        self._calls = {name: asyncio.Event() for name in self.config.links}
-        work: list[tuple[str, Callable[[Link], Awaitable[None]]]] = [("frames", self._move), ("adverts", self._tell)]
-        await asyncio.gather(
-            *(self._again(what, each, link) for what, each in work for link in self.config.links.values()),
-            self._again("voids", lambda _: self._void(), None),
-            self._again("links", lambda _: self._look(), None),
-        )
+        self._begin(self.config.links)
+        self._work.append(asyncio.create_task(self._again("voids", lambda _: self._void(), None)))
+        self._work.append(asyncio.create_task(self._again("links", lambda _: self._look(), None)))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for task in self._work:
+                task.cancel()
+            await asyncio.gather(*self._work, return_exceptions=True)
+
+    def _begin(self, names: Iterable[str]) -> None:
+        """Keep frames and news moving on links."""
+        for name in names:
+            self._calls[name] = asyncio.Event()
+            link = self.config.links[name]
+            self._work.append(asyncio.create_task(self._again("frames", self._move, link)))
+            self._work.append(asyncio.create_task(self._again("adverts", self._tell, link)))
+
+    def take_on(self, config: KmeConfig, channels: Mapping[str, Channel]) -> None:
+        """Go on by another configuration, with these ways to the other ends of links that are new."""
+        self.config = config
+        self._channels.update(channels)
+        for name in channels:
+            self._told[name] = {}
+            self._transport.take_on(config.links[name])
+        if self._work:
+            self._begin(channels)
 
     async def _again(self, what: str, work: Callable[[Any], Awaitable[None]], link: Link | None) -> None:
         while True:

@@ -36,6 +36,10 @@ class Transport(ABC):
         """
 
     @abstractmethod
+    def take_on(self, link: Link) -> None:
+        """Carry frames of another link as well."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Let go of all connections."""
 
@@ -44,13 +48,17 @@ class HttpsTransport(Transport):
     """Frames in requests to the neighbour's peer port, over mutual TLS. What comes in, the peer API takes."""
 
     def __init__(self, links: Mapping[str, Link], credentials: Credentials) -> None:
-        self._connections = {
-            name: Connection(link.address, link.peer, credentials.client()) for name, link in links.items()
-        }
+        self._credentials = credentials
+        self._connections: dict[str, Connection] = {}
         # A thread for each, so that a neighbour that does not answer holds up nobody else's frames.
-        self._threads = {
-            name: ThreadPoolExecutor(1, thread_name_prefix=f"frames to {link.peer}") for name, link in links.items()
-        }
+        self._threads: dict[str, ThreadPoolExecutor] = {}
+        for link in links.values():
+            self.take_on(link)
+
+    def take_on(self, link: Link) -> None:
+        """See Transport."""
+        self._connections[link.name] = Connection(link.address, link.peer, self._credentials.client())
+        self._threads[link.name] = ThreadPoolExecutor(1, thread_name_prefix=f"frames to {link.peer}")
 
     async def start(self, receive: Receive) -> None:
         """Nothing: the peer API is served by the KME."""
