@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
-from .commands import alice, bob, ca, doctor, encryptor, kme, rate, replay, run, selftest, signing_key
+from .commands import alice, bob, ca, doctor, encryptor, kme, network, rate, replay, run, selftest, signing_key
 from .errors import InputError, KronborgError
 
 COMMANDS = {
@@ -34,6 +34,7 @@ COMMANDS = {
     "ca": ca,
     "kme": kme,
     "encryptor": encryptor,
+    "network": network,
     "selftest": selftest,
     "doctor": doctor,
 }

@@ -126,8 +126,17 @@ def tables(file: Path, document: dict[str, Any], name: str) -> list[Table]:
 def read_document(file: Path) -> dict[str, Any]:
     """A file's tables. Raises InputError with the file and the line."""
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: {error}") from None
+    return parse_document(file, text)
+
+
+def parse_document(file: Path, text: str) -> dict[str, Any]:
+    """Tables of a text that is, or will be, in a file. Raises InputError with the file and the line."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file}: {' '.join(str(error).split())}") from None

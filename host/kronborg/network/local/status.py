@@ -1,0 +1,243 @@
+"""How a network on this machine is: its processes, what KMEs tell Prometheus, and what was delivered to whom."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .client import metrics_of
+from .files import Files
+from .operate import LINKS, NATS
+from .plan import FibreLink, Plan, Site
+from .processes import Process, Processes, last_line
+
+SOON_SECONDS = 7 * 86_400
+"""A certificate that ends so soon is worth a word."""
+Told = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def status(folder: Path) -> dict[str, Any]:
+    """All of it, as JSON has it.
+
+    Raises:
+        InputError: there is no network in the folder.
+    """
+    files = Files(folder)
+    plan = files.read_plan()
+    processes = Processes(folder / "processes.json")
+    with ThreadPoolExecutor(8) as threads:
+        told = dict(zip(plan.sites, threads.map(_told, plan.sites.values()), strict=True))
+    sites = [_site(files, plan, site, processes.known.get(site.id), told[site.id]) for site in plan.sites.values()]
+    links = [_link(plan, link, told, _delivered(files)) for link in plan.links.values()]
+    helpers = [
+        _helper(files, plan, name, processes.known.get(name))
+        for name in ([NATS] if plan.transport == "nats" else []) + [LINKS]
+    ]
+    home = plan.operators()[0]
+    return {
+        "network": plan.name,
+        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "healthy": all(not each["trouble"] for each in (*sites, *links, *helpers)),
+        "sites": [each for each in sites if each["operator"] == home],
+        "abroad": [each for each in sites if each["operator"] != home],
+        "links": links,
+        "processes": helpers,
+        "pairs": _pairs(files, plan),
+        "stored_bits": sum(each["stored_bits"] for each in links),
+        "memory_bytes": sum(each["memory_bytes"] for each in (*sites, *helpers)),
+    }
+
+
+def _told(site: Site) -> Told | None:
+    try:
+        return metrics_of(site.metrics_listen)
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+
+
+def _value(told: Told | None, name: str, **labels: str) -> float:
+    return (told or {}).get((f"kronborg_kme_{name}", frozenset(labels.items())), 0.0)
+
+
+def _process(process: Process | None) -> dict[str, Any]:
+    runs = process is not None and process.runs
+    return {
+        "pid": process.pid if process is not None and runs else None,
+        "up_seconds": round(process.seconds) if process is not None and runs else None,
+        "memory_bytes": process.memory_bytes if process is not None else 0,
+        "cpu_seconds": process.cpu_seconds if process is not None else 0.0,
+    }
+
+
+def _ended(process: Process | None, log: Path) -> str:
+    """What is wrong with a process that should run; empty if it does."""
+    if process is None:
+        return "is down"
+    # One that ended in good order was taken off the list by `down`.
+    return "" if process.runs else f"ended without being told to: see {log}"
+
+
+def _helper(files: Files, plan: Plan, name: str, process: Process | None) -> dict[str, Any]:
+    return {"name": name, "trouble": _ended(process, files.log(name, plan)), **_process(process)}
+
+
+def _site(files: Files, plan: Plan, site: Site, process: Process | None, told: Told | None) -> dict[str, Any]:
+    trouble = _ended(process, files.log(site.id, plan))
+    expiry = _value(told, "certificate_expiry_seconds")
+    if not trouble and told is None:
+        trouble = "does not answer"
+    elif not trouble and not _value(told, "store_sound"):
+        trouble = f"its store is damaged: {last_line(files.log(site.id, plan))}"
+    elif not trouble and expiry < time.time() + SOON_SECONDS:
+        trouble = "its certificate ends soon: `kronborg network up` renews it on its last day"
+    mine = [link for link in plan.links.values() if site.id in link.ends]
+    stored = sum(
+        _value(told, "pool_bytes", link=link.name, direction=way, item="ready")
+        for link in mine
+        for way in ("out", "in")
+    )
+    return {
+        "id": site.id,
+        "about": site.about,
+        "operator": site.operator,
+        "sae": site.sae,
+        "address": str(site.listen),
+        "trouble": trouble,
+        "links": len(mine),
+        "links_up": sum(int(_value(told, "peer_up", link=link.name)) for link in mine),
+        "stored_bits": int(8 * stored),
+        "keys_to_masters": int(_value(told, "keys_delivered_total", role="master")),
+        "keys_to_slaves": int(_value(told, "keys_delivered_total", role="slave")),
+        "nodes_heard": int(_value(told, "relay_nodes")),
+        "certificate_until": datetime.fromtimestamp(expiry, timezone.utc).isoformat() if expiry else None,
+        **_process(process),
+    }
+
+
+def _delivered(files: Files) -> dict[str, Any]:
+    """What the simulated links say that they have delivered."""
+    try:
+        found = json.loads(files.links.read_text("utf-8"))
+        return dict(found["links"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _link(plan: Plan, link: FibreLink, told: Mapping[str, Told | None], delivered: dict[str, Any]) -> dict[str, Any]:
+    ends = [told[end] for end in link.ends]
+    answer = [end for end in ends if end is not None]
+
+    def largest(name: str, **labels: str) -> int:
+        return int(max((_value(end, name, link=link.name, **labels) for end in answer), default=0))
+
+    stored = [
+        sum(_value(end, "pool_bytes", link=link.name, direction=way, item="ready") for way in ("out", "in"))
+        for end in answer
+    ]
+    unequal = largest("blocks_total", outcome="unequal")
+    up = len(answer) == 2 and all(_value(end, "peer_up", link=link.name) for end in answer)
+    trouble = ""
+    if not up:
+        trouble = f"{' and '.join(name for name in link.ends if told[name] is None) or 'an end'} does not answer"
+    elif unequal:
+        trouble = f"{unequal} blocks differed between the ends and are void"
+    elif not min(stored):
+        trouble = "has no key"
+    return {
+        "name": link.name,
+        "ends": list(link.ends),
+        "length_km": link.length_km,
+        "bits_per_second": round(link.bits_per_second(plan.light)),
+        "trouble": trouble,
+        "stored_bits": int(8 * min(stored, default=0)),
+        "blocks_equal": largest("blocks_total", outcome="equal"),
+        "blocks_unequal": unequal,
+        "source": delivered.get(link.name, {}),
+    }
+
+
+def _pairs(files: Files, plan: Plan) -> list[dict[str, Any]]:
+    """Which SAEs were handed keys for whom, by the audit logs."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for site in plan.sites.values():
+        try:
+            lines = (files.site(site.id) / "audit.jsonl").read_text("utf-8").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            try:
+                noted = json.loads(line)
+            except ValueError:
+                continue  # the machine stopped while it was written
+            if noted.get("event") != "delivered":
+                continue
+            for peer in noted["peers"]:
+                master = noted["role"] == "master"
+                pair = (noted["sae"], peer) if master else (peer, noted["sae"])
+                counts = found.setdefault(
+                    pair, {"master": pair[0], "slave": pair[1], "to_master": 0, "to_slave": 0, "last": ""}
+                )
+                counts["to_master" if master else "to_slave"] += len(noted["key_ids"])
+                counts["last"] = max(counts["last"], noted["time"])
+    return list(found.values())
+
+
+def lines_of(found: dict[str, Any]) -> list[str]:
+    """A status for people."""
+    lines = [f"{found['network']}: {'all well' if found['healthy'] else 'NOT WELL'}", ""]
+    sites = [*found["sites"], *found["abroad"]]
+    wide = max(len(each["id"]) for each in sites) + 2
+    lines.append(f"  {'site':<{wide}}{'state':<8}{'links':>6}{'stored':>12}{'keys m/s':>10}{'up':>9}{'memory':>9}")
+    for each in sites:
+        state = "ok" if not each["trouble"] else "DOWN" if each["pid"] is None else "LOOK"
+        keys = f"{each['keys_to_masters']}/{each['keys_to_slaves']}"
+        lines.append(
+            f"  {each['id']:<{wide}}{state:<8}{each['links_up']}/{each['links']:<4}{_bits(each['stored_bits']):>12}"
+            f"{keys:>10}{_span(each['up_seconds']):>9}{each['memory_bytes'] / 1e6:>6.0f} MB"
+            + ("" if each in found["sites"] else f"  {each['operator']}")
+        )
+    far = max(len(" – ".join(each["ends"])) for each in found["links"]) + 2
+    lines += ["", f"  {'link':<{far}}{'state':<8}{'length':>8}{'key rate':>14}{'stored':>12}  blocks"]
+    for each in found["links"]:
+        blocks = str(each["blocks_equal"])
+        if each["source"].get("distilled_blocks"):
+            blocks += f", {each['source']['distilled_blocks']} distilled"
+        lines.append(
+            f"  {' – '.join(each['ends']):<{far}}{'LOOK' if each['trouble'] else 'ok':<8}{each['length_km']:>5.1f} km"
+            f"{_bits(each['bits_per_second']) + '/s':>14}{_bits(each['stored_bits']):>12}  {blocks}"
+        )
+    if found["pairs"]:
+        lines += ["", "  pairs served, keys to master and slave"]
+        for each in found["pairs"]:
+            lines.append(f"  {each['master']} → {each['slave']}: {each['to_master']}, {each['to_slave']}")
+    running = [each for each in (*sites, *found["processes"]) if each["pid"] is not None]
+    lines += ["", f"  {len(running)} processes, {found['memory_bytes'] / 1e6:.0f} MB"]
+    troubles = [
+        f"  {each.get('id') or each['name']}: {each['trouble']}"
+        for each in (*found["processes"], *sites, *found["links"])
+        if each["trouble"]
+    ]
+    return [*lines, *(["", *troubles] if troubles else [])]
+
+
+def _bits(number: float) -> str:
+    for unit in ("bit", "kbit", "Mbit"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} Gbit"
+
+
+def _span(seconds: int | None) -> str:
+    if seconds is None:
+        return "–"
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
