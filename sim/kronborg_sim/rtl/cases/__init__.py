@@ -8,9 +8,11 @@ from collections.abc import Callable
 import numpy as np
 
 from .case import Case, Size
+from .channel import fibre_emulator
 from .compensation import converter_input, mixer, pilot_tracker, rotator
 from .decimation import half_band, matched_filter, power_meter, resampler, symbol_filter
 from .frames import frame_controller, symbol_record
+from .loopback import loopback
 from .modulation import alphabet, entropy, gaussian, interpolating_shaper, predistortion, pulse_shaper, shift_and_pilots
 from .receiver import receiver, tap
 from .synchronisation import frame_synchroniser
@@ -22,11 +24,13 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "alphabet": alphabet,
     "converter_input": converter_input,
     "entropy": entropy,
+    "fibre_emulator": fibre_emulator,
     "frame_controller": frame_controller,
     "frame_synchroniser": frame_synchroniser,
     "gaussian": gaussian,
     "half_band": half_band,
     "interpolating_shaper": interpolating_shaper,
+    "loopback": loopback,
     "matched_filter": matched_filter,
     "mixer": mixer,
     "pilot_tracker": pilot_tracker,
