@@ -203,6 +203,7 @@ class Receiver(wiring.Component):
         connect(m, self.mixer.pilots, fork.i)
         connect(m, tracked, self.pilot_tracker.i)
         connect(m, self.pilot_tracker.retune, self.mixer.retune)
+        m.d.comb += self.mixer.forget.eq(self.pilot_tracker.restarted)
         # The host reads the clock's figure; there is no other use for the stream here.
         m.d.comb += self.pilot_tracker.clock.ready.eq(1)
         # Of each hop the smoother wants pilot 0 alone.

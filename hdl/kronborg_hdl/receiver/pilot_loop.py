@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,7 @@ class PilotLoop:
         clocks: all figures so far.
         late: commands that came too late.
         unlocked: stretches of hops without lock, first and behind the last, in rising order.
+        doubtful: the same of hops in which a pilot was weak or slipped while the lock was held.
     """
 
     mixer: Mixer
@@ -61,6 +62,7 @@ class PilotLoop:
     clocks: list[Clock] = field(default_factory=list)
     late: int = 0
     unlocked: list[tuple[int, int]] = field(default_factory=list)
+    doubtful: list[tuple[int, int]] = field(default_factory=list)
 
     def process(self, samples: NDArray[np.int16]) -> Followed:
         """Mix samples, in pieces before whose end no command can act.
@@ -84,6 +86,7 @@ class PilotLoop:
             pending = (*after.pending, *tracked.retunes)
             self.mixer_state = MixerState(after.beat, after.phases, after.hop, pending)
             self.clocks += tracked.clocks
+            self.doubtful += tracked.doubtful
             self.late += mixed.late
             # The lock changes where a period ends.
             if not state.locked:
@@ -97,6 +100,15 @@ class PilotLoop:
             Oscillator(phases, words),
             sum(part.saturated for part in parts),
         )
+
+    def search(self, tracker: PilotTracker) -> None:
+        """CONTROL.apply of the tracker: what it commanded and has not acted is forgotten."""
+        self.tracker, self.mixer_state = tracker, replace(self.mixer_state, pending=())
+        self.tracker_state = tracker.restart(self.tracker_state or tracker.begin())
+
+    def tune(self, mixer: Mixer, beat: int) -> None:
+        """CONTROL.apply of the mixer: phases go on, and so does the tracker."""
+        self.mixer, self.mixer_state = mixer, replace(self.mixer_state, beat=beat)
 
     def _extend(self, first: int, end: int) -> None:
         """Add a stretch without lock."""

@@ -51,6 +51,7 @@ class Bench(SkinBench):
 
     def __init__(self, dut: Any, **options: Any) -> None:
         super().__init__(dut, REGISTERS, **options)
+        dut.forget.value = 0
         self.state = MixerState()
 
     async def reset(self) -> None:
@@ -133,6 +134,30 @@ async def a_late_command_acts_with_the_next_hop_and_is_told(dut: Any) -> None:
         assert await bench.read("late_commands", "count") == wanted
         await bench.write("status", late=1)
         assert await bench.read("status", "late") == 0
+
+
+@bench_test
+async def commands_that_wait_are_forgotten_when_it_is_told(dut: Any) -> None:
+    """One for a hop far ahead, and those behind it that it keeps; the next ones act, and no beat is lost."""
+    rng = np.random.default_rng(6)
+    bench = Bench(dut)
+    await bench.reset()
+    mixer, beat = random_mixer(rng)
+    await bench.load(mixer, beat)
+    await bench.command([Retune(at, 99) for at in (2**20, *(number * HOPS_PER_CLOCK for number in range(1, 6)))])
+    taken = bench.watch("s_axis_retune")
+    dut.forget.value = 1
+    # What still waited at the port comes in while it forgets.
+    await ClockCycles(dut.aclk, 4)
+    dut.forget.value = 0
+    assert len(taken) == 2, "a FIFO of four places and its output held no more"
+    retunes = [Retune(at * HOPS_PER_CLOCK, int(rng.integers(0, 2**32))) for at in (2, 9)]
+    await bench.command(retunes)
+    samples = random_samples(rng, 60)
+    bench.send_beats(samples)
+    await bench.expect(mixer, samples, retunes)
+    assert await bench.read("status", "late") == 0
+    assert await bench.read("beat_now", "word") == retunes[-1].beat
 
 
 @bench_test

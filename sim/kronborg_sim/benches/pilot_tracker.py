@@ -106,6 +106,18 @@ class Bench(SkinBench):
         return tracked
 
 
+def watch_pulses(signal: Any) -> tuple[list[int], Any]:
+    """What a signal is in each clock from now on: the list grows; and the task that does it."""
+    pulses: list[int] = []
+
+    async def watch() -> None:
+        while True:
+            await RisingEdge(cocotb.top.aclk)
+            pulses.append(int(signal.value))
+
+    return pulses, cocotb.start_soon(watch())
+
+
 def pilots_of(settings: Settings, *scenes: Scene, seed: int = 1) -> NDArray[np.int32]:
     """What the mixer gives."""
     return play(PilotTracker(settings), scenes, np.random.default_rng(seed))
@@ -203,25 +215,52 @@ async def a_weak_sub_block_is_told_at_once(dut: Any) -> None:
     bench = Bench(dut)
     await bench.reset()
     await bench.apply(SETTINGS)
-    pulses = []
-
-    async def watch() -> None:
-        while True:
-            await RisingEdge(dut.aclk)
-            pulses.append(int(dut.weak.value))
-
-    watching = cocotb.start_soon(watch())
+    pulses, watching = watch_pulses(dut.weak)
     pilots = pilots_of(SETTINGS, Scene(SEARCH + 7 * BLOCK, NEAR))
     tracker = PilotTracker(SETTINGS)
     tracked = await bench.expect(tracker, pilots)
     assert tracked.state.locked
     assert not any(pulses)
-    pilots = pilots_of(SETTINGS, Scene(SEARCH + 7 * BLOCK, NEAR), Scene(3 * HOPS, amplitude=0))[:, -3 * HOPS :]
-    bench.send_pilots(pilots)
-    await bench.source.wait()
-    await ClockCycles(dut.aclk, 60)
-    assert sum(pulses) == 6, "three sub-blocks of two pilots"
+    assert not tracked.doubtful
+    # The pilot is some ten times the threshold: a third of it is far above half the threshold.
+    for count, amplitude, scale in ((3, 0.0, 1.0), (2, None, 0.33), (2, None, 0.66)):
+        last = Scene(count * HOPS, NEAR) if amplitude is None else Scene(count * HOPS, amplitude=amplitude)
+        pilots = pilots_of(SETTINGS, Scene(SEARCH + 7 * BLOCK, NEAR), last)[:, -count * HOPS :]
+        pulses.clear()
+        bench.send_pilots(np.rint(pilots * scale).astype(np.int32))
+        await bench.source.wait()
+        await ClockCycles(dut.aclk, 60)
+        assert sum(pulses) == (2 * count if scale < 0.5 or amplitude == 0 else 0), "each sub-block of two pilots"
     watching.cancel()
+
+
+@bench_test
+async def a_slip_is_told_at_once(dut: Any) -> None:
+    """When its sub-block has come, each once, of pilots that count; the model names the hops."""
+    for two_pilots in (True, False):
+        settings = replace(SETTINGS, two_pilots=two_pilots)
+        bench = Bench(dut)
+        await bench.reset()
+        await bench.apply(settings)
+        pulses, watching = watch_pulses(dut.slipped)
+        pilots = pilots_of(settings, Scene(SEARCH + 7 * BLOCK, NEAR))
+        tracked = await bench.expect(PilotTracker(settings), pilots)
+        assert tracked.state.locked
+        assert not any(pulses)
+        # From the middle of a block on half a turn more; later pilot 1 alone.
+        more = pilots[:, -BLOCK:].copy()
+        place = (7 * HOPS, 11 * HOPS)
+        more[:, place[0] :] *= -1
+        more[1, place[1] :] *= -1
+        bench.send_pilots(more[:, : 20 * HOPS])
+        await bench.source.wait()
+        await ClockCycles(dut.aclk, 60)
+        assert sum(pulses) == (3 if two_pilots else 1)
+        rest = PilotTracker(settings).process(more, tracked.state)
+        begin = tracked.state.hop
+        slips = {(begin + at - HOPS, begin + at + HOPS) for at in place[: 1 + two_pilots]}
+        assert set(rest.doubtful) == slips
+        watching.cancel()
 
 
 @bench_test
@@ -234,21 +273,16 @@ async def an_apply_begins_a_search_at_a_sub_block(dut: Any) -> None:
     await bench.source.wait()
     await ClockCycles(dut.aclk, 60)
     assert bench.sinks["retune"].empty()
-    tracker, hop = PilotTracker(SETTINGS), 10 * HOPS
+    restarts, watching = watch_pulses(dut.restarted)
+    tracker, state = PilotTracker(SETTINGS), TrackerState(hop=10 * HOPS)
     for _ in range(2):
         await bench.apply(SETTINGS)
-        start = replace(tracker.begin(), hop=hop, first=hop)
-        # The registers of what was go on showing it: only what is commanded counts.
         pilots = pilots_of(SETTINGS, Scene(SEARCH + 5 * BLOCK + 3 * HOPS, NEAR))
-        tracked = tracker.process(pilots, start)
-        bench.send_pilots(pilots)
-        retunes = await bench.receive_pairs("retune", len(tracked.retunes))
-        assert retunes == [(retune.at, retune.beat) for retune in tracked.retunes]
-        await bench.source.wait()
-        await ClockCycles(dut.aclk, 60)
-        assert await bench.read("state", "locked") == 1
-        hop += pilots.shape[1]
-    assert await bench.read("losses", "count") == 0
+        state = (await bench.expect(tracker, pilots, tracker.restart(state))).state
+        assert state.locked
+    assert state.losses == 0
+    assert sum(restarts) == 2, "who keeps commands is told"
+    watching.cancel()
 
 
 @bench_test

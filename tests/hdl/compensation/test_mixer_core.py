@@ -6,7 +6,7 @@ from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.compensation.mixer.core import Mixer
 from kronborg_sim.benches.runner import run_bench
 
-TESTS_IN_THE_BENCH = 14
+TESTS_IN_THE_BENCH = 15
 
 
 def test_core_equals_its_model_on_the_bench(tmp_path: Path) -> None:

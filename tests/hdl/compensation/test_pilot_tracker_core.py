@@ -6,7 +6,7 @@ from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.compensation.pilot_tracker.core import PilotTracker
 from kronborg_sim.benches.runner import run_bench
 
-TESTS_IN_THE_BENCH = 19
+TESTS_IN_THE_BENCH = 20
 
 
 @pytest.mark.parametrize("hops_per_clock", [8])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -43,7 +43,8 @@ class Mixer(wiring.Component):
 
     Commands: `retune` says from which hop on the beat is another. They come in order; one acts in a clock. Phases are
     continuous. One that is late acts with the next hop and sets STATUS.late. What CONTROL.apply brings is in use from
-    the next hop on; a command for the same hop is newer.
+    the next hop on; a command for the same hop is newer. With ``forget`` commands that wait, or are taken in that
+    clock, do nothing: one for a hop far ahead would keep all that come behind it.
 
     Reset: phases are zero, hops are counted from zero. Before the first apply, beat and offsets are zero: samples pass.
 
@@ -61,6 +62,7 @@ class Mixer(wiring.Component):
         o: the signal.
         pilots: for each hop pilot 0, then pilot 1; ``hops_per_clock`` hops, as often as they are complete.
         retune: commands, see ``axi.stream.RETUNE``.
+        forget: a pulse: commands that came so far do nothing; the beat stays.
         saturated: a pulse: words were clipped.
         late: a pulse: a command was late.
         port: the registers of ``registers.py``.
@@ -88,6 +90,7 @@ class Mixer(wiring.Component):
                 "o": Out(stream.Signature(endless_words(lanes, BASEBAND))),
                 "pilots": Out(stream.Signature(endless_words(PILOTS * self.hops_per_clock, PHASOR))),
                 "retune": In(stream.Signature(RETUNE)),
+                "forget": In(1),
                 "saturated": Out(1),
                 "late": Out(1),
                 "port": In(register_port(REGISTERS)),
@@ -152,7 +155,8 @@ class Mixer(wiring.Component):
     def _increments(self, m: Module, pipeline: Pipeline, accept: Value) -> tuple[Value, Value, list[Value]]:
         """Whether a beat begins and ends a hop, and, `_WORD_STEPS` later, its increment of each oscillator."""
         port = self.port
-        m.submodules.commands = commands = SyncFIFOBuffered(width=len(Value.cast(self.retune.payload)), depth=COMMANDS)
+        commands = SyncFIFOBuffered(width=len(Value.cast(self.retune.payload)), depth=COMMANDS)
+        m.submodules.commands = ResetInserter(self.forget)(commands)
         command = data.View(RETUNE, commands.r_data).words
         m.d.comb += [
             commands.w_data.eq(self.retune.payload),
@@ -168,7 +172,7 @@ class Mixer(wiring.Component):
         past = (number - command.at)[:HOP_BITS]
         act, late, pending = Signal(), Signal(), Signal()
         m.d.comb += [
-            act.eq(accept & begins & commands.r_rdy & ~past[-1]),
+            act.eq(accept & begins & commands.r_rdy & ~past[-1] & ~self.forget),
             late.eq(act & past[exact_log2(self.hops_per_clock) :].any()),
             commands.r_en.eq(act),
             port.control.apply.busy.eq(pending),

@@ -13,7 +13,7 @@ from ..phase_smoother.core import HOPS_PER_CLOCK
 from ..phase_smoother.model import PHASOR
 from .decide import NUMBER_BITS, PERIOD, SETTINGS, Decide, settings_as_written
 from .measure import Measure
-from .model import BLOCK_LOG2, Kind
+from .model import BLOCK_LOG2, MAGNITUDE_BITS, Kind
 from .registers import REGISTERS
 
 
@@ -32,7 +32,8 @@ class PilotTracker(wiring.Component):
     CORDIC (see there). Nothing saturates but the clock's figure and the counters.
 
     Reset: nothing is commanded until CONTROL.apply; hops are counted from reset on, as the mixer counts them. An apply
-    waits until a sub-block, and a decision, are complete.
+    waits until a sub-block, and a decision, are complete. Commands from before it may be for hops far ahead, beyond
+    those of the new search: with ``restarted`` they are of no interest, and whoever keeps them has to forget them.
 
     Throughput: a beat per clock; the pilots wait only when a command is due and the one before was not taken.
 
@@ -47,8 +48,10 @@ class PilotTracker(wiring.Component):
         retune: commands to the mixer.
         clock: figures of the clocks, see ``model.Clock``.
         locked: the lock is held.
-        weak: a pulse: a sub-block of a pilot was weaker than half the threshold while the lock was held.
-        slipped: a pulse: the block that ended has slips.
+        weak: a pulse: a sub-block of a pilot was weaker than half the threshold, or than half of that pilot's mean in
+            the last block, while the lock was held.
+        slipped: a pulse: a pilot's phase made a step that may have been a slip, while the lock was held.
+        restarted: a pulse: settings were taken, and the search begins; commands so far are of no interest.
         port: the registers of ``registers.py``.
 
     Raises:
@@ -73,6 +76,7 @@ class PilotTracker(wiring.Component):
                 "locked": Out(1),
                 "weak": Out(1),
                 "slipped": Out(1),
+                "restarted": Out(1),
                 "port": In(register_port(REGISTERS)),
             }
         )
@@ -96,11 +100,18 @@ class PilotTracker(wiring.Component):
         restart = self._periods(m, measure, decide, settings, pending, running)
         with m.If(port.control.apply.start):
             m.d.sync += pending.eq(1)
+        m.d.sync += self.restarted.eq(restart)
         with m.If(restart):
             m.d.sync += pending.eq(0), running.eq(1), settings.eq(settings_as_written(port))
-        least = settings.threshold >> 1
+        # Both are told at once: at the block's end frames may have left.
+        halves = [Mux(mean > settings.threshold, mean, settings.threshold) >> 1 for mean in decide.magnitudes]
+        limits = [Signal(MAGNITUDE_BITS, name=f"limit_{pilot}") for pilot in range(PILOTS)]
+        m.d.sync += (limit.eq(half) for limit, half in zip(limits, halves, strict=True))
+        least = Mux(measure.second, limits[1], limits[0])
         counts = measure.coming & (~measure.second | settings.two_pilots)
+        slips = measure.slip & (~measure.slip_second | settings.two_pilots)
         m.d.sync += self.weak.eq(decide.locked & counts & (measure.magnitude < least))
+        m.d.sync += self.slipped.eq(decide.locked & slips)
         m.d.comb += [
             measure.words.eq(self.i.payload.words),
             measure.valid.eq(self.i.valid),
@@ -111,7 +122,6 @@ class PilotTracker(wiring.Component):
             decide.done.eq(measure.done),
             decide.clear_counters.eq(port.control.clear_counters.start),
             self.locked.eq(decide.locked),
-            self.slipped.eq(decide.status.slip),
             port.control.apply.busy.eq(pending),
             port.capabilities.hops_per_clock.eq(self.hops_per_clock),
             port.capabilities.hop.eq(2 << self.halvings),

@@ -57,6 +57,8 @@ class Measure(wiring.Component):
         magnitude: of a sub-block's pilot.
         coming: `magnitude` is valid, in a step; of pilot 0, then of pilot 1.
         second: it is that of pilot 1.
+        slip: a pilot's step was a slip, a pulse in a step, three steps after its magnitude.
+        slip_second: it was of pilot 1.
     """
 
     def __init__(self, *, hops_per_clock: int) -> None:
@@ -75,6 +77,8 @@ class Measure(wiring.Component):
                 "magnitude": Out(MAGNITUDE_BITS),
                 "coming": Out(1),
                 "second": Out(1),
+                "slip": Out(1),
+                "slip_second": Out(1),
             }
         )
 
@@ -165,6 +169,10 @@ class Measure(wiring.Component):
         ]
         walked = pipeline.register(next_path)
         slip = pipeline.register((step > SLIP_STEP) | (step < -SLIP_STEP))
+        m.d.comb += [
+            self.slip.eq(slip & valids[2] & self.advance),
+            self.slip_second.eq(pipeline.history(second, 2)[-1]),
+        ]
 
         # Slope, and the number of slips.
         slope, next_slope, slope_other = going_round(valids[2], signed(SLOPE_BITS), "slope")

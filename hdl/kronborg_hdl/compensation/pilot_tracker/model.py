@@ -24,6 +24,9 @@ nominal: over the nominal difference, the clock's offset. Lasers do not matter t
 two tones that the search cannot tell apart beat. The lock is won by a good block whose beat had been estimated, and
 held by blocks that are good at half the threshold. Lost, the beat stays for ``patience`` blocks before the search
 begins anew.
+
+*Doubt.* A slip, or a sub-block weaker than half of the threshold or of that pilot's mean in the block before, is told
+when it is seen, not at its block's end: what frames it has touched may have left by then.
 """
 
 from __future__ import annotations
@@ -220,11 +223,14 @@ class Tracked:
     Attributes:
         retunes: commands, in order.
         clocks: figures, in order.
+        doubtful: of the blocks that ended, stretches of hops, first and behind the last, in which a pilot was weak or
+            slipped while the lock was held. They may overlap.
         state: for the next piece.
     """
 
     retunes: tuple[Retune, ...]
     clocks: tuple[Clock, ...]
+    doubtful: tuple[tuple[int, int], ...]
     state: TrackerState
 
 
@@ -237,6 +243,25 @@ class PilotTracker:
     def begin(self) -> TrackerState:
         """After reset and CONTROL.apply, before the first hop."""
         return TrackerState(trial_beat=self.settings.start % (1 << PHASE_BITS))
+
+    def restart(self, state: TrackerState) -> TrackerState:
+        """After CONTROL.apply in mid-stream, with these settings: from the sub-block under way on the search is new.
+
+        Commands that have not yet acted are of no interest: the mixer forgets them.
+        """
+        return replace(
+            state,
+            now=Period(),
+            following=Period(),
+            plan=Kind.SEARCH,
+            trial=0,
+            trial_beat=self.begin().trial_beat,
+            locked=False,
+            bad_blocks=0,
+            first=(state.hop - state.waiting.shape[1]) % (1 << HOP_BITS),
+            lengths=state.lengths[:, :0],
+            angles=state.angles[:, -1:],
+        )
 
     def process(self, pilots: NDArray[np.int32], state: TrackerState | None = None) -> Tracked:
         """Take a piece of the pilots, any number of hops.
@@ -266,9 +291,12 @@ class PilotTracker:
         )
         retunes: list[Retune] = []
         clocks: list[Clock] = []
+        doubtful: list[tuple[int, int]] = []
         while state.lengths.shape[1] >= self._sub_blocks(state.now):
+            if state.locked:
+                doubtful += self._doubtful(state)
             state = self._end_of_period(state, retunes, clocks)
-        return Tracked(tuple(retunes), tuple(clocks), state)
+        return Tracked(tuple(retunes), tuple(clocks), tuple(doubtful), state)
 
     def period_hops(self, state: TrackerState) -> int:
         """Hops until the period ends that is measured: no piece of a closed loop may be longer."""
@@ -370,6 +398,18 @@ class PilotTracker:
             clocks.append(Clock(state.first, rate))
             state = replace(state, clock=rate)
         return replace(state, estimate=estimate, locked=locked, bad_blocks=0, plan=Kind.TRACK)
+
+    def _doubtful(self, state: TrackerState) -> list[tuple[int, int]]:
+        """Hops of the sub-blocks of `now` in which a pilot is weak, or of the two between which it slips."""
+        counted, count = PILOTS if self.settings.two_pilots else 1, self._sub_blocks(state.now)
+        least = np.maximum(self.settings.threshold, state.magnitudes) >> 1
+        weak = (state.lengths[:counted, :count] < least[:counted, np.newaxis]).any(axis=0)
+        slips = np.abs(wrap(np.diff(state.angles[:counted, : count + 1], axis=1))) > SLIP_STEP
+        return [
+            (state.first + HOPS * (k - before), state.first + HOPS * (k + 1))
+            for of, before in ((weak, 0), (slips.any(axis=0), 1))
+            for k in np.flatnonzero(of).tolist()
+        ]
 
     def _bad_block(self, state: TrackerState) -> TrackerState:
         state = replace(state, losses=_count(state.losses, int(state.locked)), locked=False)
