@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kronborg_hdl.decimation.resampler.model import Retime as ResamplerRetime
+from kronborg_hdl.decimation.resampler.model import Retime
 from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
 from kronborg_hdl.modulation.frame_controller.model import FrameLimits, FrameSettings
 from kronborg_hdl.synchronisation.frame_synchroniser.correlation import false_alarm_threshold, signs
 from kronborg_hdl.synchronisation.frame_synchroniser.model import (
     Counts,
     FrameSynchroniser,
-    Retime,
     Settings,
     State,
 )
@@ -213,7 +212,7 @@ def register_writes(settings: Settings) -> Iterator[tuple[str, dict[str, int]]]:
     yield "control", {"run": 1, "apply": 1}
 
 
-def command_words(retimes: Iterable[Retime | ResamplerRetime]) -> NDArray[np.uint32]:
+def command_words(retimes: Iterable[Retime]) -> NDArray[np.uint32]:
     """Commands as streams carry them: place, jump, and the step's two halves; uint32, shape (n, 4)."""
     words = [(retime.at, retime.jump % 2**32, retime.step % 2**32, retime.step >> 32) for retime in retimes]
     return np.array(words, np.uint32).reshape(-1, 4)

@@ -60,6 +60,11 @@ class Retime:
     jump: int
     step: int
 
+    @property
+    def jump_samples(self) -> float:
+        """The jump in samples."""
+        return float(self.jump * 2.0**-JUMP_FRACTION)
+
 
 @dataclass(frozen=True)
 class ResamplerState:

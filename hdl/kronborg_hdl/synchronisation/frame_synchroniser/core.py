@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ...axi.bank import register_port
-from ...axi.stream import SkidBuffer, complex_words, endless_words, gated_words, passing
+from ...axi.stream import RETIME, SkidBuffer, complex_words, endless_words, gated_words, passing
 from ...dsp.arithmetic import event_counter
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
@@ -20,12 +20,8 @@ from .measurer import PreambleMeasurer
 from .model import EIGHTHS, LENGTH_BITS, NUMBER_BITS
 from .packet import EVENTS, Flag
 from .registers import COUNTER_BITS, REGISTERS
-from .sizes import PAUSE_BEATS, SOLVE_BEATS, WINDOW_BEATS, Sizes
+from .sizes import CHAIN_BEATS, PAUSE_BEATS, SOLVE_BEATS, WINDOW_BEATS, Sizes
 from .solver import TIMING, TimingSolver
-from .timing import JUMP_BITS
-
-RETIME = data.StructLayout({"at": PLACE_BITS, "jump": signed(JUMP_BITS), "step": 64})
-"""A command to the resampler, ``model.Retime``; the step has more bits than it needs so that memory holds integers."""
 
 
 class FrameSynchroniser(wiring.Component):
@@ -80,7 +76,7 @@ class FrameSynchroniser(wiring.Component):
     multipliers = 0
 
     def __init__(
-        self, *, symbols_per_clock: int, preamble: int = 2039, detector_chips: int = 256, chain: int = 1024
+        self, *, symbols_per_clock: int, preamble: int = 2039, detector_chips: int = 256, chain: int = CHAIN_BEATS
     ) -> None:
         self.sizes = Sizes(symbols_per_clock, preamble, detector_chips)
         self.detector = FrameDetector(self.sizes)
@@ -94,7 +90,7 @@ class FrameSynchroniser(wiring.Component):
             {
                 "i": In(stream.Signature(endless_words(symbols_per_clock, SAMPLE))),
                 "o": Out(stream.Signature(complex_words(symbols_per_clock))),
-                "retime": Out(stream.Signature(data.StructLayout({"words": RETIME}))),
+                "retime": Out(stream.Signature(RETIME)),
                 "metered": Out(passing(gated_words(symbols_per_clock))),
                 "events": In(len(EVENTS)),
                 "port": In(register_port(REGISTERS)),

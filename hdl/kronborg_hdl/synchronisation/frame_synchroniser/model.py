@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...decimation.power_meter.model import Section
+from ...decimation.resampler.model import Retime
 from .correlation import Detector, Peak, Picker, measure
 from .packet import WORD_MASK, Flag, Packet
 from .sizes import PAUSE_BEATS, SOLVE_BEATS, WINDOW_BEATS, Sizes
-from .timing import DISTANCE_BITS, JUMP_FRACTION, Loop, TimingSettings
+from .timing import DISTANCE_BITS, Loop, TimingSettings
 
 NUMBER_BITS = 32
 REPETITION_BITS = 16
@@ -27,26 +28,6 @@ PERIOD_BITS = 30
 MARGIN_BITS = 16
 EIGHTHS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 """Directions of a header's symbol, an eighth of a turn apart."""
-
-
-@dataclass(frozen=True)
-class Retime:
-    """A command to the resampler.
-
-    Attributes:
-        at: number of the resampler's output sample from which on it holds, modulo 2**32; even ones are symbol centres.
-        jump: to be added to the position there, 2**-28 decimated samples.
-        step: from there on, 2**-32 decimated samples for each output.
-    """
-
-    at: int
-    jump: int
-    step: int
-
-    @property
-    def jump_samples(self) -> float:
-        """The jump in decimated samples."""
-        return float(self.jump * 2.0**-JUMP_FRACTION)
 
 
 @dataclass(frozen=True)

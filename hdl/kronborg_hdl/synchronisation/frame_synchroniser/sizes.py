@@ -17,6 +17,8 @@ SOLVE_BEATS = 256
 """Header and payload last so long at least: within it the timing is solved, bit after bit."""
 PAUSE_BEATS = 32
 """From a payload's end to the next preamble at least: the frame's number is checked in it."""
+CHAIN_BEATS = 1024
+"""What the chain before the core holds at most: for so many beats more an event goes on marking frames."""
 TRAILER_WORDS = 8
 
 

@@ -8,6 +8,7 @@ from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...decimation.resampler.model import JUMP_BITS, JUMP_FRACTION
 from .measurer import CORRELATION, SUM_BITS
 from .timing import (
     AMPLITUDE_BITS,
@@ -15,8 +16,6 @@ from .timing import (
     FREQUENCY_GAIN_BITS,
     FREQUENCY_GAIN_FRACTION,
     ITERATIONS,
-    JUMP_BITS,
-    JUMP_FRACTION,
     PHASE_FRACTION,
     PHASE_GAIN_BITS,
     PHASE_GAIN_FRACTION,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import cos, pi
 
+from ...decimation.resampler.model import JUMP_BITS, JUMP_FRACTION
+
 ITERATIONS = 16
 """Of the CORDIC, and of the division behind it."""
 AMPLITUDE_BITS = 30
@@ -14,8 +16,6 @@ RATIO_FRACTION = 15
 PHASE_FRACTION = 16
 """A sampling phase is in 2**-16 symbols."""
 SLOPE_BITS = 16
-JUMP_BITS, JUMP_FRACTION = 32, 28
-"""A jump is in 2**-28 decimated samples."""
 STEP_BITS, STEP_FRACTION = 34, 32
 """A step is in 2**-32 decimated samples for each output of the resampler."""
 PHASE_GAIN_BITS, PHASE_GAIN_FRACTION = 20, 16
