@@ -224,7 +224,8 @@ def receive(
         InputError: no pilot or no preamble was found, or the capture ends before the frame does.
     """
     found = acquisition if acquisition is not None else acquire(samples, sample_rate_hz, frame)
-    m = samples_per_symbol(frame, sample_rate_hz)
+    nominal = samples_per_symbol(frame, sample_rate_hz)
+    m = nominal / (1 + found.clock_offset_ppm * 1e-6)
     preamble = frame.preamble.length if frame.preamble.shaped else 0
     count = preamble + frame.symbols
 
@@ -241,7 +242,7 @@ def receive(
     if smoother is None:
         unsmoothed = settings(None).receiver
         phasors, spacings, band = _pilot(samples, sample_rate_hz, frame, found, unsmoothed)
-        hop_snr = 10 ** (found.pilot_snr_db / 10) * unsmoothed.mixer.hop / m
+        hop_snr = 10 ** (found.pilot_snr_db / 10) * unsmoothed.mixer.hop / nominal
         # Half of it: a broad line's power is not all seen.
         smoother = choose_smoother(phasors, spacings, band, least_noise_rad2=0.25 / hop_snr)
     chain = settings(smoother)

@@ -13,6 +13,7 @@ from kronborg.link.positions import complex_symbols
 from kronborg.link.receive import choose_smoother, halvings_for, kernel_for, receive, receiver_for, samples_per_symbol
 from kronborg_hdl.compensation.phase_smoother.model import smoother_limit_rad2
 from kronborg_hdl.decimation.resampler.kernel import FALLING, NARROW, WIDE
+from kronborg_sim.benches.receiver import GUARD, Scene
 from kronborg_sim.devices.model_board import ModelBoard
 from kronborg_sim.recordings import Light, record, told_the_truth
 
@@ -96,6 +97,26 @@ def test_a_wrong_sampling_phase_is_seen_as_noise() -> None:
 
     assert correlation(0.0) > correlation(0.5) > correlation(1.0)
     assert correlation(0.0) > correlation(-0.5) > correlation(-1.0)
+
+
+@pytest.mark.parametrize("offset_ppm", [-100.0, 100.0])
+def test_the_payload_is_sampled_at_its_centres_whatever_the_clock_gains_in_the_preamble(offset_ppm: float) -> None:
+    """2039 symbols at 100 ppm are 1.6 samples: a fifth of a symbol."""
+    scene = Scene(8192, clock_offset_ppm=-offset_ppm)
+    rng = np.random.default_rng(4)
+    emissions, symbols = scene.sent(1, rng)
+    samples, frame = scene.detected(emissions[0], rng), scene.frame_format
+    found = acquire(samples, 1e9, frame)
+    start = found.frame_start - scene.preamble * 8 / 2 * offset_ppm * 1e-6
+    header = scene.transmitter.frame.head - GUARD - scene.preamble
+    sent = complex_symbols(symbols[0])[:-header]
+
+    def correlation(late: float) -> float:
+        placed = replace(found, frame_start=start + late, clock_offset_ppm=offset_ppm)
+        words = receive(samples, 1e9, frame, placed).words[header:]
+        return float(abs(np.vdot(sent, words)) / np.linalg.norm(sent) / np.linalg.norm(words))
+
+    assert correlation(0.0) > max(correlation(-1.0), correlation(1.0))
 
 
 def test_symbols_come_upright_by_the_preamble_alone() -> None:
