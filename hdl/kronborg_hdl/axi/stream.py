@@ -37,9 +37,12 @@ SECTION_BITS = 2
 
 
 def gated_words(count: int) -> data.StructLayout:
-    """Payload of `count` symbols per clock, symbol 0 the oldest, and in ``sections`` where each lies in its frame."""
+    """Payload of `count` symbols per clock, symbol 0 the oldest, and in ``sections`` where each lies in its frame.
+
+    ``touched`` says that something happened in the chain before them that marks frames.
+    """
     sections = data.ArrayLayout(unsigned(SECTION_BITS), count)
-    return data.StructLayout({**endless_words(count, SAMPLE).members, "sections": sections})
+    return data.StructLayout({**endless_words(count, SAMPLE).members, "sections": sections, "touched": 1})
 
 
 def passing(payload: ShapeLike) -> data.StructLayout:

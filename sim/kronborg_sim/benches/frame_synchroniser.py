@@ -189,12 +189,12 @@ async def the_stream_never_waits(dut: Any) -> None:
 
 @bench_test
 async def events_mark_the_frames_that_were_in_the_chain(dut: Any) -> None:
-    """Each event marks for as long as its symbols may be before the cutter, and no longer."""
+    """Each event marks for as long as its symbols may be before the cutter, and no longer; so listeners are told."""
     bench = Bench(dut)
     await bench.reset()
     await bench.load()
     frames = 6 + 2 * REACH * N // LINK.frame.symbols
-    taken = bench.watch("s_axis")
+    taken, metered = bench.watch("s_axis"), bench.watch_metered()
     bench.send_symbols(plain_stream(list(range(frames)), seed=6))
     period = LINK.frame.symbols // N
     event_at = 3 * period + period // 2
@@ -217,6 +217,10 @@ async def events_mark_the_frames_that_were_in_the_chain(dut: Any) -> None:
     assert set(certain.tolist()) <= set(marked) <= set(possible.tolist())
     assert len(certain) >= 1
     assert packets[-1].good
+    touched = np.flatnonzero([beat >> (32 + SECTION_BITS) * N for beat in metered])
+    # One more than the reach: a beat that begins in one row ends in the next.
+    np.testing.assert_array_equal(touched, touched[0] + np.arange(REACH + 1))
+    assert abs(int(touched[0]) - (event_at - DELAY)) <= 4
 
 
 @bench_test

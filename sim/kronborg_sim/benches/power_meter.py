@@ -51,10 +51,14 @@ class Bench(SkinBench):
             pass
         return PowerMeter(max(1, gate), chosen, N)
 
-    async def pass_by(self, symbols: NDArray[np.int16], sections: NDArray[np.uint8]) -> None:
+    async def pass_by(
+        self, symbols: NDArray[np.int16], sections: NDArray[np.uint8], touched: NDArray[np.bool_] | None = None
+    ) -> None:
         """Send symbols; they come out on the other side as they are, and are measured."""
-        for words, of in zip(symbols.reshape(-1, N, 2), sections.reshape(-1, N).tolist(), strict=True):
-            user = sum(section << SECTION_BITS * lane for lane, section in enumerate(of))
+        beats = np.zeros(len(symbols), bool) if touched is None else touched
+        rows = zip(symbols.reshape(-1, N, 2), sections.reshape(-1, N).tolist(), beats[::N].tolist(), strict=True)
+        for words, of, touch in rows:
+            user = sum(section << SECTION_BITS * lane for lane, section in enumerate((*of, int(touch))))
             beat = words.astype("<i2").tobytes()
             self.source.send_nowait(AxiStreamFrame(beat, tuser=[user] * len(beat)))
         np.testing.assert_array_equal(await self.receive_beats(len(symbols) // N, np.int16), symbols)
@@ -66,7 +70,8 @@ class Bench(SkinBench):
         sums = [
             await self.read(f"{name}_low", "word") + (await self.read(f"{name}_high", "word") << 32) for name in SUMS
         ]
-        return Measurement(await self.read("count", "symbols"), (sums[0], sums[1]), (sums[2], sums[3]))
+        touched = bool(await self.read("control", "touched"))
+        return Measurement(await self.read("count", "symbols"), (sums[0], sums[1]), (sums[2], sums[3]), touched)
 
 
 @bench_test
@@ -110,11 +115,12 @@ async def a_measurement_ends_with_the_beat_that_completes_it(dut: Any, gate: int
     await bench.reset()
     meter = await bench.load(gate)
     symbols, places = random_symbols(rng, 40)
+    touched = np.repeat(rng.random(40) < 0.2, N)
     state, done = Measurement(), 0
     for at in range(0, len(symbols), N):
         beat = slice(at, at + N)
-        measurements, state = meter.process(symbols[beat], places[beat], state)
-        await bench.pass_by(symbols[beat], places[beat])
+        measurements, state = meter.process(symbols[beat], places[beat], state, touched[beat])
+        await bench.pass_by(symbols[beat], places[beat], touched[beat])
         assert await bench.read("control", "complete") == len(measurements)
         for measurement in measurements:
             done += 1
@@ -123,6 +129,25 @@ async def a_measurement_ends_with_the_beat_that_completes_it(dut: Any, gate: int
     assert done == 40 // -(-max(1, gate) // N)
     assert await bench.read("measurements", "count") == done
     assert await bench.read("lost", "count") == 0
+
+
+@bench_test
+async def it_is_told_whether_something_happened_to_a_symbol_that_counts(dut: Any) -> None:
+    """Not to one of another section, nor to one of another measurement."""
+    rng = np.random.default_rng(6)
+    bench = Bench(dut)
+    await bench.reset()
+    meter = await bench.load(20 * N, {Section.VACUUM})
+    symbols, _ = random_symbols(rng, 40)
+    beat = np.arange(40)
+    places = np.repeat(np.where(beat % 2, Section.VACUUM, Section.PAYLOAD), N).astype(np.uint8)
+    for at, expected in ((4, False), (5, True), (None, False)):
+        touched = np.repeat(beat == at, N)
+        (measurement,), _ = meter.process(symbols, places, touched=touched)
+        await bench.pass_by(symbols, places, touched)
+        assert await bench.figures() == measurement
+        assert measurement.touched == expected
+        await bench.write("control", release=1)
 
 
 @bench_test
@@ -140,16 +165,17 @@ async def full_scale_is_exact(dut: Any, rails: tuple[int, int]) -> None:
 
 @bench_test
 async def a_measurement_begins_with_apply(dut: Any) -> None:
-    """What was measured before it counts no more, standing or under way; settings wait for it."""
+    """What was measured before it counts no more, nor that it was touched; settings wait for it."""
     rng = np.random.default_rng(3)
     bench = Bench(dut)
     await bench.reset()
     meter = await bench.load(10 * N)
     symbols, places = random_symbols(rng, 15)
-    (measurement,), _ = meter.process(symbols, places)
+    touched = np.ones(len(symbols), bool)
+    (measurement,), _ = meter.process(symbols, places, touched=touched)
     await bench.write("gate", symbols=1)
     await bench.write("sections", vacuum=1)
-    await bench.pass_by(symbols, places)
+    await bench.pass_by(symbols, places, touched)
     assert await bench.figures() == measurement
     meter = await bench.load(12 * N, {Section.VACUUM, Section.OTHER})
     assert await bench.read("control", "complete") == 0

@@ -30,7 +30,8 @@ class PowerMeter(wiring.Component):
 
     Double-buffered: a complete measurement's figures stand in the registers, all of one measurement, until the host
     releases them, while the next one is under way. One that is then complete before the host has released them is
-    lost: it is counted and sets STATUS.lost. What a figure says of a marked frame is the host's to judge.
+    lost: it is counted and sets STATUS.lost. CONTROL.touched says of the figures that stand whether something happened
+    to one of their symbols in the chain: what they are worth then is the host's to judge.
 
     Settings: CONTROL.apply takes gate and sections, and begins a measurement with the next beat; figures that stood are
     released. After reset all is measured, with the gate's reset value.
@@ -100,11 +101,13 @@ class PowerMeter(wiring.Component):
                 value = pipeline.register(Mux(chosen[lane], word[rail], 0), word_shape(SAMPLE))
                 terms[f"sum_{rail}"].append(pipeline.register(value))
                 terms[f"square_{rail}"].append(pipeline.register(value * value))
+        touch = pipeline.history(beat.touched & Cat(chosen).any(), self._counts - 1, reset=True)[-1]
         counts: list[Value] = [pipeline.history(each, 2, reset=True)[-1] for each in chosen]
         while len(counts) > 1:
             counts = _pairwise(pipeline, counts, reset=True)
             terms = {name: _pairwise(pipeline, values) for name, values in terms.items()}
-        self._accumulate(m, pipeline, gate, begins, counts[0], {name: values[0] for name, values in terms.items()})
+        sums = {name: values[0] for name, values in terms.items()}
+        self._accumulate(m, pipeline, gate, begins, counts[0], touch, sums)
         m.d.comb += [
             port.capabilities.symbols_per_clock.eq(n),
             port.control.apply.busy.eq(Cat(begins[1:]).any()),
@@ -113,20 +116,30 @@ class PowerMeter(wiring.Component):
         return m
 
     def _accumulate(
-        self, m: Module, pipeline: Pipeline, gate: Value, begins: list[Value], count: Value, terms: dict[str, Value]
+        self,
+        m: Module,
+        pipeline: Pipeline,
+        gate: Value,
+        begins: list[Value],
+        count: Value,
+        touch: Value,
+        terms: dict[str, Value],
     ) -> None:
         """Add a beat to the measurement, and hand that on with its last one."""
         port = self.port
         so_far, total = Signal(COUNT_BITS), Signal(COUNT_BITS)
+        touched, touches = Signal(), Signal()
         ends = Signal()
         m.d.comb += [
             total.eq(Mux(begins[self._counts], 0, so_far) + count),
+            touches.eq((touched & ~begins[self._counts]) | touch),
             ends.eq(count.any() & (total >= gate)),
         ]
-        m.d.sync += so_far.eq(Mux(ends, 0, total))
+        m.d.sync += so_far.eq(Mux(ends, 0, total)), touched.eq(touches & ~ends)
 
         # A clock later.
         symbols, last = pipeline.register(total), pipeline.register(ends, reset=True)
+        of_it = pipeline.register(touches)
         begin = begins[self._counts + 1]
         first = begin | pipeline.register(last, reset=True)
         complete, stands, lost = Signal(), Signal(), Signal()
@@ -137,7 +150,7 @@ class PowerMeter(wiring.Component):
         ]
         m.d.sync += complete.eq(last | stands)
         with m.If(last & ~stands):
-            m.d.sync += port.count.symbols.eq(symbols)
+            m.d.sync += port.count.symbols.eq(symbols), port.control.touched.eq(of_it)
         for name, term in terms.items():
             running, figure = (Signal(signed(SUM_BITS), name=f"{name}_{which}") for which in ("running", "figure"))
             more = (Mux(first, 0, running) + pipeline.register(term))[:SUM_BITS].as_signed()

@@ -47,13 +47,14 @@ REGISTERS = RegisterMap(
     (
         *head(
             "KBPM",
-            (1, 0),
+            (1, 1),
             capabilities=(Field("symbols_per_clock", 0, 8, Access.READ, "Width of the stream.", unit="symbol"),),
             control=(
                 Field("apply", 0, 1, Access.COMMAND, "Use gate and sections as written, and begin a measurement."),
                 Field("release", 1, 1, Access.COMMAND, "The figures were read: the next measurement may have them."),
                 Field("clear_counters", 2, 1, Access.COMMAND, "Set the counters to zero."),
                 Field("complete", 8, 1, Access.READ, "A measurement's figures stand; otherwise they mean nothing."),
+                Field("touched", 9, 1, Access.READ, "Something happened to symbols of theirs that marks frames."),
             ),
             status=(
                 Field("measured", 0, 1, Access.STICKY, "A measurement was completed."),

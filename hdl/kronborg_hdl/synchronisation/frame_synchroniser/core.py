@@ -39,7 +39,7 @@ class FrameSynchroniser(wiring.Component):
 
     Power meter: ``metered`` shows the same symbols, each once and in order, :attr:`metered_delay` beats later, with the
     section that each is of: payload as far as it is handed on, vacuum and calibration (``gate``), of marked frames too.
-    So what is measured of the three has passed the same chain.
+    So what is measured of the three has passed the same chain. Of each beat it says whether an event touched it.
 
     Bad frames: the trailer says the reasons (``packet.Flag``). ``events`` mark each frame of which a symbol may have
     been in the chain: those that pass the cutter within :attr:`reach` beats after the event. A preamble that comes more
@@ -150,6 +150,7 @@ class FrameSynchroniser(wiring.Component):
         with m.If(step & (before | (detector.found & ~ends_beat))):
             m.d.sync += offset.eq(detector.lane + 1)
         row, older = self._align(m, pipeline, offset)
+        events = self._linger(m, step)
         first = pipeline.register(begin, reset=True)
         m.d.comb += measurer.row.eq(row), measurer.first.eq(first)
         waits = [pipeline.history(row[1 + lane], self.header_wait)[-1] for lane in range(n)]
@@ -159,7 +160,7 @@ class FrameSynchroniser(wiring.Component):
             cutter.offset.eq(offset),
             cutter.magnitude.eq(detector.magnitude),
             cutter.reference.eq(self._reference(m, pipeline, measurer.correlation, eighths)),
-            cutter.events.eq(self._linger(m, step)),
+            cutter.events.eq(events),
             cutter.lengths.eq(lengths),
             cutter.restart.eq(restart),
             solver.start.eq(step & measurer.done),
@@ -187,6 +188,7 @@ class FrameSynchroniser(wiring.Component):
             gate.pays.eq(cutter.pays),
             gate.ends.eq(cutter.ends),
             gate.slots.eq(slots),
+            gate.touched.eq(events.any()),
             gate.restart.eq(restart),
             self.metered.eq(gate.o),
         ]

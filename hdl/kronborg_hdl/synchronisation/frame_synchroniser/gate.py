@@ -37,6 +37,7 @@ class SectionGate(wiring.Component):
         begin: the row is a preamble's first.
         pays: it is of a payload.
         ends: it is a payload's last.
+        touched: an event marks it.
         slots: settings.
         restart: forget the frame.
         o: the stream's symbols, each once and in order, with their sections.
@@ -54,6 +55,7 @@ class SectionGate(wiring.Component):
                 "begin": In(1),
                 "pays": In(1),
                 "ends": In(1),
+                "touched": In(1),
                 "slots": In(SLOTS),
                 "restart": In(1),
                 "o": Out(passing(gated_words(n))),
@@ -75,6 +77,10 @@ class SectionGate(wiring.Component):
             if lane < n - 1:
                 own = Mux(offset_before > lane, before, Mux(offset <= lane, section, Section.OTHER))
             m.d.comb += self.o.payload.sections[lane].eq(pipeline.register(own, unsigned(SECTION_BITS)))
+        # Symbols of a beat may be of the row before.
+        touched = pipeline.register(self.touched, reset=True)
+        either = touched | pipeline.register(touched, reset=True)
+        m.d.comb += self.o.payload.touched.eq(pipeline.register(either, reset=True))
         words = pipeline.history(Value.cast(self.words), 2)[-1]
         m.d.comb += Value.cast(self.o.payload.words).eq(words)
         # What the memory of the stream held before its first beat is not of it.

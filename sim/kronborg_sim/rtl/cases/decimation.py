@@ -94,13 +94,16 @@ def power_meter(size: Size, rng: np.random.Generator) -> Case:
         # Sections end within a beat.
         of = np.roll(np.repeat(slots, n), int(rng.integers(0, n))).astype(np.uint64).reshape(beats, n)
         user = (of << (SECTION_BITS * np.arange(n, dtype=np.uint64))).sum(axis=1, dtype=np.uint64)
+        user |= (rng.random(beats) < 1e-5).astype(np.uint64) << np.uint64(SECTION_BITS * n)
         return {"s_axis": [marked(random_complex_words(rng, beats * n), user)]}
 
     def response(stimulus: Frames) -> tuple[Frames, Counts]:
         (frame,) = stimulus["s_axis"]
         shifts = SECTION_BITS * np.arange(n, dtype=np.uint64)
         of = (frame["user"][:, np.newaxis] >> shifts & np.uint64((1 << SECTION_BITS) - 1)).astype(np.uint8)
-        measurements, _ = PowerMeter(gate, sections, n).process(frame["words"].reshape(-1, 2), of.ravel())
+        touched = np.repeat(frame["user"] >> np.uint64(SECTION_BITS * n) & np.uint64(1), n).astype(bool)
+        meter = PowerMeter(gate, sections, n)
+        measurements, _ = meter.process(frame["words"].reshape(-1, 2), of.ravel(), touched=touched)
         counts: dict[tuple[RegisterName, str], int] = {
             ("measurements", "count"): len(measurements),
             ("lost", "count"): max(0, len(measurements) - 1),
@@ -108,6 +111,7 @@ def power_meter(size: Size, rng: np.random.Generator) -> Case:
         if measurements:
             first = measurements[0]
             counts["count", "symbols"] = first.symbols
+            counts["control", "touched"] = first.touched
             for name, total in zip(SUMS, (*first.sums, *first.squares), strict=True):
                 counts[f"{name}_low", "word"], counts[f"{name}_high", "word"] = total % 2**32, total >> 32
         return {"m_axis": [frame]}, counts
