@@ -10,7 +10,7 @@ clock, and a clipped word marks frames in the core alone. The model says how man
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,11 +27,25 @@ from ..decimation.resampler.model import Resampler, Retime, start
 from ..decimation.symbol_filter.model import START, SymbolFilter
 from ..synchronisation.frame_synchroniser.model import Counts, FrameSynchroniser, Slot
 from ..synchronisation.frame_synchroniser.packet import Flag, Packet
+from ..synchronisation.frame_synchroniser.sizes import CHAIN_BEATS
 from .model import alignment, decimate
 from .pilot_loop import PilotLoop
 
-CHAIN_BEATS = 1024
-"""Beats of symbols for which an event goes on marking frames behind its own symbol, as the core's synchroniser does."""
+
+@dataclass(frozen=True)
+class Change:
+    """Settings that are applied in mid-stream.
+
+    Attributes:
+        at: number of the hop from which on they hold.
+        tracker: begins a search with these; None goes on.
+        mixer, beat: its offsets, and the beat; None goes on.
+    """
+
+    at: int
+    tracker: PilotTracker | None = None
+    mixer: Mixer | None = None
+    beat: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,7 @@ class Run:
         step: of the resampler at the end, 2**-32 decimated samples.
         saturated: words that did not fit, anywhere in the chain.
         over_range: samples beyond the converter's thresholds.
-        late: commands that came too late, of both loops.
+        late: commands that came too late, of both loops, or were refused.
     """
 
     packets: tuple[Packet, ...] = field(repr=False)
@@ -85,26 +99,37 @@ class ClosedLoop:
     converter_input: ConverterInput = field(default_factory=ConverterInput)
     offset: InputState = field(default_factory=InputState)
 
-    def process(self, samples: NDArray[np.int16]) -> Run:
+    def process(self, samples: NDArray[np.int16], changes: Sequence[Change] = ()) -> Run:
         """Receive a capture that begins after reset.
 
         Args:
             samples: int16, shape (n,) of a real receiver, (n, 2) of one with I and Q; whole clocks of whole hops.
+            changes: in rising order, between whole clocks.
 
         Raises:
             ValueError: samples of another type or shape.
         """
         converted = self.converter_input.process(samples, self.offset)
         loop = PilotLoop(self.mixer, self.tracker)
-        followed = loop.process(converted.words)
+        parts, begin = [], 0
+        for change in changes:
+            parts.append(loop.process(converted.words[begin : change.at * self.mixer.hop]))
+            begin = change.at * self.mixer.hop
+            if change.tracker is not None:
+                loop.search(change.tracker)
+            if change.mixer is not None:
+                loop.tune(change.mixer, change.beat)
+        parts.append(loop.process(converted.words[begin:]))
         # What looks beyond the capture's end is not complete.
-        pilot = self.smoother.process(followed.pilots[0])[: -SMOOTHER_REACH or None]
-        decimated, clipped = decimate(followed.signal, self.mixer.halvings)
+        pilots = np.concatenate([part.pilots[0] for part in parts])
+        pilot = self.smoother.process(pilots)[: -SMOOTHER_REACH or None]
+        decimated, clipped = decimate(np.concatenate([part.signal for part in parts]), self.mixer.halvings)
         rotated = Rotator(alignment(self.mixer.halvings).hops).process(decimated, unit_phasor(pilot))
         marks = tuple(self._unlocked(loop))
         if converted.over_range:
             marks += tuple(self._over_range(samples))
-        saturated = converted.saturated + followed.saturated + clipped + rotated.saturated
+        marks += tuple(self._mark(change.at, change.at, Flag.CHANGED) for change in changes)
+        saturated = converted.saturated + sum(part.saturated for part in parts) + clipped + rotated.saturated
         packets: list[Packet] = []
         symbols: list[NDArray[np.int16]] = [np.zeros((0, 2), np.int16)]
         slots: list[Slot] = []
@@ -117,10 +142,10 @@ class ClosedLoop:
             packets += done.packets
             symbols.append(filtered.words)
             slots += done.slots
-            commands = tuple(Retime(each.at, each.jump, each.step) for each in done.retimes)
+            commands = done.retimes
             sampled, waiting, state = resampled.state, filtered.state, done.state
             saturated += resampled.saturated + filtered.saturated
-            late += resampled.late
+            late += resampled.late + resampled.refused
         state = state or self.synchroniser.begin()
         assert loop.tracker_state is not None
         return Run(
@@ -144,20 +169,19 @@ class ClosedLoop:
         for begin in range(0, len(samples), size):
             yield samples[begin : begin + size]
 
-    def _symbol(self, hop: int) -> int:
-        """About which symbol a hop belongs to."""
-        return int(hop * (1 << 32) // self.synchroniser.settings.timing.step)
+    def _mark(self, first: int, last: int, flag: Flag) -> tuple[int, int, Flag]:
+        """What happened in these hops, by about which symbols they belong to."""
+        symbols = [int(hop * (1 << 32) // self.synchroniser.settings.timing.step) for hop in (first, last)]
+        return symbols[0], symbols[1] + CHAIN_BEATS * self.synchroniser.settings.sizes.symbols_per_clock, flag
 
     def _unlocked(self, loop: PilotLoop) -> Iterator[tuple[int, int, Flag]]:
-        """Stretches of symbols that were in the chain while there was no lock."""
-        behind = CHAIN_BEATS * self.synchroniser.settings.sizes.symbols_per_clock
-        for first, last in loop.unlocked:
-            yield self._symbol(first), self._symbol(last) + behind, Flag.UNLOCKED
+        """Stretches of symbols that were in the chain while there was no lock, or while a pilot was in doubt."""
+        for first, last in (*loop.unlocked, *loop.doubtful):
+            yield self._mark(first, last, Flag.UNLOCKED)
 
     def _over_range(self, samples: NDArray[np.int16]) -> Iterator[tuple[int, int, Flag]]:
         """The same for each hop with a sample beyond the thresholds."""
-        behind = CHAIN_BEATS * self.synchroniser.settings.sizes.symbols_per_clock
         beyond = (samples >= self.converter_input.upper) | (samples <= self.converter_input.lower)
         hops = np.flatnonzero(beyond.reshape(len(samples) // self.mixer.hop, -1).any(axis=1))
         for hop in hops.tolist():
-            yield self._symbol(hop), self._symbol(hop) + behind, Flag.OVER_RANGE
+            yield self._mark(hop, hop, Flag.OVER_RANGE)

@@ -27,6 +27,17 @@ from .model import alignment, half_bands
 from .registers import COUNTER_BITS, receiver_pages
 from .tap.core import Tap
 
+SETTLED = (
+    "converter_input",
+    "mixer",
+    "pilot_tracker",
+    "phase_smoother",
+    "rotator",
+    "resampler",
+    "symbol_filter",
+)
+"""Parts whose settings change what the words are. The synchroniser takes its own between two frames alone."""
+
 
 class OneSampleLate(wiring.Component):
     """Delay a stream by one sample, with a zero in front. No latency: the beats are others.
@@ -74,8 +85,8 @@ class Receiver(wiring.Component):
 
     Frames that are no key: the packet's flags say so. Beside the synchroniser's own reasons they are ``OVER_RANGE``,
     ``SATURATED`` (a word was clipped in any part), ``UNLOCKED`` (the pilots were not locked, slipped, or were weak),
-    ``LATE`` (a command was), and ``OVERRUN`` (a beat came that could not be taken). Each marks all frames that were in
-    the chain.
+    ``LATE`` (a command was, or was lost), ``OVERRUN`` (a beat came that could not be taken), and ``CHANGED`` (settings
+    were applied, or samples thrown away). Each marks all frames that were in the chain.
 
     Samples are thrown away until CONTROL.run, and whenever it is low; hops are counted from the first one that went in.
 
@@ -154,6 +165,7 @@ class Receiver(wiring.Component):
             "signal": self.mixer.o,
             "pilots": self.mixer.pilots,
             "smoothed": self.phase_smoother.o,
+            "phasors": self.unit_phasor.o,
             "decimated": self.rotator.i,
             "rotated": self.rotator.o,
             "resampled": self.resampler.o,
@@ -254,14 +266,21 @@ class Receiver(wiring.Component):
         clipped = [stage.saturated for stage in self.half_bands]
         clipped += [self.converter_input.saturated, self.mixer.saturated, self.rotator.saturated]
         clipped += [self.resampler.saturated, self.symbol_filter.saturated]
-        waits = Signal()
+        waits, changed = Signal(), Signal()
         m.d.comb += waits.eq(self.i.valid & ~self.i.ready)
+        # Settings may wait for their place in the stream: until then, and when they hold. One clock late, all of them.
+        commands = [getattr(self.port, page).control for page in SETTLED]
+        applied = [Cat(control.apply.start, control.apply.busy) for control in commands]
+        applied.append(self.port.converter_input.control.load_offset.start)
+        m.d.sync += changed.eq(Cat(applied).any() | (self.i.valid & ~own.control.run))
+        lost = self.port.frame_synchroniser.status.retime_lost | self.port.resampler.status.refused
         happens = {
             "over_range": self.converter_input.over_range,
             "saturated": Cat(clipped).any(),
             "unlocked": ~tracker.locked | tracker.weak | tracker.slipped | self.port.unit_phasor.status.zero,
-            "late": self.mixer.late | self.resampler.late,
+            "late": self.mixer.late | self.resampler.late | lost,
             "overrun": waits & ~own.control.source_waits,
+            "changed": changed,
         }
         for bit, flag in enumerate(EVENTS):
             name = str(flag.name).lower()

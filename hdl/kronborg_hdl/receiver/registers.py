@@ -27,8 +27,9 @@ _HAPPENED = {
     "over_range": "The converter was over its range.",
     "saturated": "A word of the chain was clipped; its part says where.",
     "unlocked": "The pilots were not locked, slipped, or were weak while the lock was held.",
-    "late": "A command reached mixer or resampler after the place at which it was to act.",
+    "late": "A command reached mixer or resampler after the place at which it was to act, or was not taken or refused.",
     "overrun": "A beat came and could not be taken: it is lost, or late where the source waits.",
+    "changed": "A part's settings were applied, or samples were thrown away because `run` is low.",
 }
 
 REGISTERS = RegisterMap(
@@ -36,7 +37,7 @@ REGISTERS = RegisterMap(
     (
         *head(
             "KBRX",
-            (1, 0),
+            (1, 1),
             capabilities=(
                 Field("lanes", 0, 8, Access.READ, "Samples per clock.", unit="sample"),
                 Field("halvings", 8, 4, Access.READ, "Half-band stages."),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kronborg.board.plan import SHAPER_SHIFT, SYMBOL_DEVIATION
 from kronborg.link.frame_format import SPAN_SYMBOLS, FrameFormat, Preamble
 from kronborg.link.receive import receiver_for
+from kronborg_hdl.compensation.mixer.model import Mixer
 from kronborg_hdl.compensation.phase_smoother.model import best_smoother
 from kronborg_hdl.compensation.pilot_tracker.model import HOPS, PilotTracker
 from kronborg_hdl.compensation.pilot_tracker.model import Settings as TrackerSettings
@@ -51,6 +52,11 @@ SYMBOL_RATE_HZ = 125e6
 ROLL_OFF = 0.2
 CHIP_RATIO = 4.0
 GUARD = 64
+PILOT_1 = 3
+"""Frequency of the second pilot, in symbol rates: a whole number, so that its phase goes on from frame to frame."""
+WIDE = 1 << 10
+"""A 64th of a symbol: twice what the clock is held to. Half of it is so near to a measurement's noise, a rms of a 256th
+with 2039 chips and 0.5 SNU, that the loop would acquire again and again, and the phase be held less well."""
 MARGIN = 16
 """Symbols at both ends of a section that its neighbours' pulses reach into."""
 ACQUIRE, TRACK = (1, 1), (0.5, 1 / 8)
@@ -72,6 +78,7 @@ class Scene:
         delay: of the frames, samples.
         preamble: chips.
         vacuum: symbols. Longer than what the synchroniser looks back over, so that a capture may end in it.
+        two_pilots: another one 125 MHz above the first, as strong.
     """
 
     payload: int
@@ -85,6 +92,7 @@ class Scene:
     delay: float = 12.3
     preamble: int = 2039
     vacuum: int = 4096
+    two_pilots: bool = False
 
     def __post_init__(self) -> None:
         if self.samples_per_symbol not in (8, 16):
@@ -109,8 +117,10 @@ class Scene:
     def frame_format(self) -> FrameFormat:
         """What the host knows of a frame."""
         preamble = Preamble(17, self.preamble, SYMBOL_RATE_HZ, shaped=True, amplitude=CHIP_RATIO)
-        tones = SYMBOL_RATE_HZ, (2 * SYMBOL_RATE_HZ,)
-        return FrameFormat(SYMBOL_RATE_HZ, self.payload, ROLL_OFF, *tones, preamble, self.sample_rate_hz, 0)
+        pilots = (2 * SYMBOL_RATE_HZ, PILOT_1 * SYMBOL_RATE_HZ)[: 1 + self.two_pilots]
+        return FrameFormat(
+            SYMBOL_RATE_HZ, self.payload, ROLL_OFF, SYMBOL_RATE_HZ, pilots, preamble, self.sample_rate_hz, 0
+        )
 
     @property
     def _deviation(self) -> float:
@@ -141,7 +151,9 @@ class Scene:
             frame=sent,
             shaper=InterpolatingShaper(quantise_taps(pulse_taps(m, SPAN_SYMBOLS + 1, ROLL_OFF)), m, SHAPER_SHIFT),
             shift_word=phase_word(frame.frequency_shift_hz, self.sample_rate_hz),
-            pilots=(Pilot(phase_word(frame.pilot_frequencies_hz[0], self.sample_rate_hz), amplitude),),
+            pilots=tuple(
+                Pilot(phase_word(tone, self.sample_rate_hz), amplitude) for tone in frame.pilot_frequencies_hz
+            ),
         )
 
     def sent(self, frames: int, rng: np.random.Generator, *, number: int = 0) -> tuple[list[NDArray[np.int16]], ...]:
@@ -182,7 +194,7 @@ class Scene:
         tracker = TrackerSettings(
             halvings=self.halvings,
             threshold=round(pilot / 3),
-            two_pilots=False,
+            two_pilots=self.two_pilots,
             start=phase_word(self.beat_hz, self.sample_rate_hz) - 4 * step,
             step=step,
             trials=9,
@@ -207,7 +219,7 @@ class Scene:
             TimingSettings(
                 slope_of(raised_cosine_slope(ROLL_OFF)),
                 round(amplitude * 0.4),
-                1 << 11,
+                WIDE,
                 ratio << 31,
                 Gains.of(*ACQUIRE, samples_per_symbol=ratio, period=self.period, until=until),
                 Gains.of(*TRACK, samples_per_symbol=ratio, period=self.period, until=until),
@@ -244,10 +256,7 @@ class ReceiverBench:
         converter = model.converter_input
         write(("converter_input", "tracking"), averaging=converter.averaging, hold=converter.hold)
         write(("converter_input", "threshold"), upper=converter.upper, lower=converter.lower)
-        signal, pilot_0, pilot_1 = model.mixer.offsets
-        write(("mixer", "signal_offset"), word=signal)
-        write(("mixer", "pilot_0_offset"), word=pilot_0)
-        write(("mixer", "pilot_1_offset"), word=pilot_1)
+        self._write_mixer(model.mixer)
         self._write_tracker(model.tracker.settings)
         half = len(model.smoother.weights) // 2
         for number, weights in enumerate((model.smoother.weights[:half], model.smoother.weights[half:])):
@@ -271,6 +280,28 @@ class ReceiverBench:
                 pass
         assert not self.rtl.read(("frame_synchroniser", "status"), "settings_refused"), "the frame was refused"
         write(("receiver", "control"), run=1, source_waits=int(source_waits))
+
+    def search(self, settings: TrackerSettings) -> None:
+        """Have the tracker search anew, in mid-stream."""
+        self._write_tracker(settings)
+        self._apply("pilot_tracker")
+
+    def tune(self, mixer: Mixer) -> int:
+        """Give the mixer other offsets in mid-stream, and the beat that it has. Returns that."""
+        self._write_mixer(mixer)
+        beat = self.rtl.read(("mixer", "beat_now"), "word")
+        self.rtl.write(("mixer", "beat"), word=beat)
+        self._apply("mixer")
+        return beat
+
+    def _apply(self, page: str) -> None:
+        self.rtl.write((page, "control"), apply=1)
+        while self.rtl.read((page, "control"), "apply"):
+            pass
+
+    def _write_mixer(self, mixer: Mixer) -> None:
+        for name, offset in zip(("signal", "pilot_0", "pilot_1"), mixer.offsets, strict=True):
+            self.rtl.write(("mixer", f"{name}_offset"), word=offset)
 
     def _write_tracker(self, settings: TrackerSettings) -> None:
         write = self.rtl.write

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.hdl import Assert, Assume, Cover
 
-from kronborg_hdl.synchronisation.frame_synchroniser.cutter import FrameCutter, Part
+from kronborg_hdl.synchronisation.frame_synchroniser.cutter import FrameCutter, Part, flag_bits
 from kronborg_hdl.synchronisation.frame_synchroniser.model import LENGTH_BITS, NUMBER_BITS
 from kronborg_hdl.synchronisation.frame_synchroniser.packet import EVENTS, MAGIC, Flag
 from kronborg_hdl.synchronisation.frame_synchroniser.sizes import Sizes
@@ -93,7 +93,7 @@ class CutsWholeFrames(Harness):
         sent = Signal(self.bits)  # payload rows of the packet
         happened, events = Signal(len(EVENTS)), Signal(len(EVENTS))  # to the frame under way; to the one that ended
         short, flags, said = Signal(), Signal(len(Flag)), Signal(len(Flag))
-        m.d.comb += flags.eq(Cat(events, core.flags[UNEXPECTED], core.timing.weak, short, ~core.timing.locked))
+        m.d.comb += flags.eq(flag_bits(events, core.flags[UNEXPECTED], core.timing.weak, short, ~core.timing.locked))
         with m.If(step):
             m.d.sync += [
                 live.eq(now_live & ~last),

@@ -1,13 +1,15 @@
 """The assembly's RTL against its model in one build, on a link. Each scenario begins with a reset."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from kronborg_hdl.axi.skin import Skin
+from kronborg_hdl.compensation.pilot_tracker.model import PilotTracker
 from kronborg_hdl.decimation.power_meter.model import PowerMeter, Section
-from kronborg_hdl.receiver.closed_loop import Run
+from kronborg_hdl.receiver.closed_loop import Change, ClosedLoop, Run
 from kronborg_hdl.receiver.core import Receiver as ReceiverCore
 from kronborg_hdl.receiver.registers import REGISTERS, receiver_pages
 from kronborg_hdl.synchronisation.frame_synchroniser.model import sections_of
@@ -41,7 +43,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> ReceiverBench:
 
 @dataclass
 class Link:
-    """Frames sent, and what the converter makes of them."""
+    """Frames sent, and what the converter makes of them. A symbol is a hop."""
 
     scene: Scene
     symbols: list[np.ndarray]
@@ -51,6 +53,10 @@ class Link:
         """Of a packet's symbols with those of the frame of its number."""
         y, x = (words.astype(float) @ (1, 1j) for words in (packet.symbols, self.symbols[packet.frame]))
         return float(abs(np.vdot(x, y)) / np.sqrt(np.vdot(x, x).real * np.vdot(y, y).real))
+
+    def middle(self, number: int) -> int:
+        """A symbol, or hop, in the middle of a frame's payload."""
+        return number * self.scene.period + self.scene.transmitter.frame.head + self.scene.payload // 2
 
     def frame(self, number: int) -> slice:
         """Samples of a frame's payload, a little less than all of them."""
@@ -64,17 +70,39 @@ def link(scene: Scene = SCENE, *, seed: int = 1, frames: int = FRAMES) -> Link:
     return Link(scene, symbols, scene.detected(np.concatenate(sent), rng))
 
 
+def feed(bench: ReceiverBench, samples: np.ndarray) -> None:
+    """Let samples in until the chain has done all that it can with them: what is then written has its place."""
+    bench.rtl.send(SAMPLES, samples)
+    while bench.rtl.left(SAMPLES):
+        bench.rtl.run(1000)
+    bench.rtl.run(500)
+
+
 def receive(
-    bench: ReceiverBench, of: Link, *, idle: float = 0.0, back_pressure: float = 0.0, source_waits: bool = True
+    bench: ReceiverBench,
+    of: Link,
+    *,
+    model: ClosedLoop | None = None,
+    changes: Sequence[tuple[Change, Callable[[], object]]] = (),
+    idle: float = 0.0,
+    back_pressure: float = 0.0,
+    source_waits: bool = True,
 ) -> tuple[dict[int, Packet], Run]:
-    """Packets of the RTL by number, and the model's run. All words and the synchroniser's own reasons agree."""
-    model = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
-    expected = model.process(of.samples)
+    """Packets of the RTL by number, and the model's run. All words and the synchroniser's own reasons agree.
+
+    `changes` have what the model does and what the host does at that place.
+    """
+    model = model or of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    expected = model.process(of.samples, [change for change, _ in changes])
     bench.rtl.pause(SAMPLES, idle, seed=2)
     bench.rtl.pause(PACKETS, back_pressure, seed=3)
     bench.rtl.reset()
     bench.configure(model, source_waits=source_waits)
-    bench.rtl.send(SAMPLES, of.samples)
+    begin = 0
+    for change, act in changes:
+        feed(bench, of.samples[begin : (begin := change.at * model.mixer.hop)])
+        act()
+    bench.rtl.send(SAMPLES, of.samples[begin:])
     if expected.packets:
         bench.rtl.wait(PACKETS, frames=len(expected.packets), within=4 * len(of.samples) // LANES + 20_000)
     while bench.rtl.left(SAMPLES):
@@ -117,6 +145,16 @@ def test_follows_clocks_that_are_far_apart(bench: ReceiverBench, clock_offset_pp
     packets, _ = receive(bench, of)
     assert {10, 11} <= good(packets)
     assert of.correlation(packets[11]) > LEAST_CORRELATION
+
+
+def test_a_core_that_is_quicker_than_the_converter_loses_no_sample_when_alices_clock_is_the_faster_one(
+    bench: ReceiverBench,
+) -> None:
+    # More symbols than beats of samples: where the resampler's step is near one a clock must be free now and then.
+    of = link(replace(SCENE, clock_offset_ppm=-100.0), frames=12)
+    packets, _ = receive(bench, of, idle=0.01, source_waits=False)
+    assert {10, 11} <= good(packets)
+    assert bench.rtl.read(("receiver", "overruns"), "count") == 0
 
 
 def test_no_sample_is_lost_to_a_memory_that_pauses_for_as_long_as_packets_can_wait(bench: ReceiverBench) -> None:
@@ -177,6 +215,123 @@ def test_a_frame_that_is_cut_short_is_marked_and_the_next_one_is_good(bench: Rec
     assert packets[HIT].flags & Flag.CUT_SHORT
     assert len(packets[HIT].symbols) < SCENE.payload
     assert HIT + 2 in good(packets)
+
+
+def test_a_search_ordered_in_mid_stream_begins_at_once_and_is_the_models(bench: ReceiverBench) -> None:
+    # Blocks of 2**10 sub-blocks: what was commanded acts up to 16384 hops later than the new search's first trials.
+    of = link()
+    model = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    settings = model.tracker.settings
+    long = replace(model, tracker=PilotTracker(replace(settings, block_log2=10)))
+    change = Change(10_000, tracker=model.tracker)
+    packets, expected = receive(bench, of, model=long, changes=[(change, lambda: bench.search(settings))])
+    assert expected.tracker.locked
+    assert bench.rtl.read(("mixer", "beat_now"), "word") == expected.tracker.now.beat
+    assert packets[2].flags & Flag.CHANGED
+    assert {6, 7, 8} <= good(packets)
+
+
+@pytest.mark.parametrize("clock_offset_ppm", [-100.0, 100.0])
+def test_the_host_retunes_the_mixer_in_mid_stream_and_loses_that_frame_alone(
+    bench: ReceiverBench, clock_offset_ppm: float
+) -> None:
+    # The pilots' clock is not known at first: between pilot and signal it leaves 12.5 kHz.
+    of = link(replace(SCENE, clock_offset_ppm=clock_offset_ppm), frames=11)
+    told = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    untold = replace(told, mixer=SCENE.receiver(LANES, detector_chips=DETECTOR_CHIPS).mixer)
+    at = of.middle(8)
+    beat = untold.process(of.samples[: at * 8]).tracker.now.beat
+
+    def tune() -> None:
+        assert bench.tune(told.mixer) == beat
+
+    packets, _ = receive(bench, of, model=untold, changes=[(Change(at, mixer=told.mixer, beat=beat), tune)])
+    assert packets[8].flags == Flag.CHANGED
+    assert good(packets) >= {7, 9, 10}
+    assert of.correlation(packets[7]) < LEAST_CORRELATION < of.correlation(packets[9])
+
+
+def test_settings_applied_within_a_frame_mark_it_and_no_other(bench: ReceiverBench) -> None:
+    of = link()
+    pages = ("converter_input", "phase_smoother", "rotator", "symbol_filter")
+    frames = range(FRAMES - len(pages), FRAMES)
+
+    def write(page: str) -> Callable[[], object]:
+        # The same settings: no word changes.
+        return lambda: bench.rtl.write((page, "control"), apply=1)
+
+    changes = [(Change(of.middle(number)), write(page)) for number, page in zip(frames, pages, strict=True)]
+    packets, _ = receive(bench, of, changes=changes)
+    assert [packets[number].flags for number in frames] == [Flag.CHANGED] * len(pages)
+    assert packets[frames[0] - 1].good
+    packets, _ = receive(bench, of, changes=changes[1:2])
+    assert {number for number in frames if not packets[number].good} == {frames[1]}
+
+
+def test_samples_thrown_away_within_a_frame_mark_it(bench: ReceiverBench) -> None:
+    of = link()
+    begin = of.middle(HIT) * 8
+    kept = Link(of.scene, of.symbols, np.delete(of.samples, slice(begin, begin + 64)))
+
+    def stop() -> None:
+        bench.rtl.write(("receiver", "control"), run=0, source_waits=1)
+        feed(bench, of.samples[begin : begin + 64])
+        bench.rtl.write(("receiver", "control"), run=1, source_waits=1)
+
+    packets, _ = receive(bench, kept, changes=[(Change(of.middle(HIT)), stop)])
+    assert packets[HIT].flags & Flag.CHANGED
+    assert packets[HIT - 1].good
+
+
+@pytest.mark.parametrize("what", ["faint", "slips"])
+def test_what_happens_to_the_pilot_marks_a_frame_that_leaves_before_its_block_ends(
+    bench: ReceiverBench, what: str
+) -> None:
+    # Blocks are 4096 hops: from the middle of a payload to the frame's end there are 1024.
+    of = link()
+    model = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    model = replace(model, tracker=PilotTracker(replace(model.tracker.settings, block_log2=8)))
+    begin = of.middle(HIT) // 16 * 16 * 8
+    if what == "slips":
+        of.samples[begin:] *= -1
+    else:
+        # Far above half the threshold, a sixth of the pilot; below half of what it is.
+        faint = of.samples[begin : begin + 3 * 16 * 8]
+        faint[:] = np.rint(faint * 0.35)
+    packets, expected = receive(bench, of, model=model)
+    assert packets[HIT].flags == Flag.UNLOCKED
+    assert packets[HIT - 1].good
+    assert bool(expected.tracker.slips) == (what == "slips")
+
+
+def test_two_pilots_tell_the_clock(bench: ReceiverBench) -> None:
+    of = link(replace(SCENE, two_pilots=True, pilot_snr_db=17.0))
+    packets, expected = receive(bench, of)
+    assert good(packets) >= set(range(HIT - 1, FRAMES))
+    assert of.correlation(packets[HIT]) > LEAST_CORRELATION - 0.02
+    rate = bench.rtl.read(("pilot_tracker", "clock"), "rate")
+    assert rate == expected.tracker.clock
+    # 125 MHz apart, a pilot at 20 ppm is 2.5 kHz off, seen to 0.3 kHz in a block of 1024 hops; told to the mixer.
+    assert abs(rate * 2.0**-40 * of.scene.sample_rate_hz) < 1000
+    assert bench.rtl.read(("pilot_tracker", "losses"), "count") == expected.tracker.losses == 0
+
+
+def test_a_command_that_the_resampler_refuses_marks_the_frame(bench: ReceiverBench) -> None:
+    of = link(frames=4)
+    model = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    bench.rtl.pause(SAMPLES, 0.0, seed=1)
+    bench.rtl.pause(PACKETS, 0.0, seed=1)
+    bench.rtl.reset()
+    bench.configure(model)
+    # The synchroniser's step is three samples: the resampler takes up to 17/8.
+    bench.rtl.write(("frame_synchroniser", "step_high"), word=3)
+    bench.rtl.write(("frame_synchroniser", "control"), run=1, apply=1)
+    feed(bench, of.samples)
+    assert bench.rtl.read(("resampler", "refused_commands"), "count") > 0
+    assert bench.rtl.read(("receiver", "status"), "late") == 1
+    packets = bench.packets()
+    assert any(packet.flags & Flag.LATE for packet in packets)
+    assert not any(packet.good for packet in packets)
 
 
 def test_without_a_pilot_no_frame_is_good(bench: ReceiverBench) -> None:
@@ -246,9 +401,29 @@ def test_measures_the_vacuum_behind_the_signals_own_chain(bench: ReceiverBench) 
     for rail, square in zip("iq", expected.squares, strict=True):
         low, high = (bench.rtl.read(("power_meter", f"square_{rail}_{half}"), "word") for half in ("low", "high"))
         assert low + (high << 32) == square
+    assert bench.rtl.read(("power_meter", "control"), "touched") == 1, "of frames from before the lock"
     # Shot and electronic noise of 1500 words a sample and 0.05 SNU, half a word of the symbols' for one of them.
     noise = 1500**2 * 1.05 / 2
     assert expected.variance == pytest.approx((noise, noise), rel=0.08)
+
+
+def test_a_measurement_tells_that_something_happened_to_its_symbols(bench: ReceiverBench) -> None:
+    of = link(frames=4)
+    model = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    bench.rtl.pause(SAMPLES, 0.0, seed=1)
+    # Until the lock is won, and so long as those symbols are in the chain, all is touched.
+    begin, hit = 8 * 11_500, 8 * 14_000
+    for over_range in (False, True):
+        bench.rtl.reset()
+        bench.configure(model)
+        bench.rtl.write(("power_meter", "gate"), symbols=4000)
+        samples = of.samples.copy()
+        samples[hit] = 32767 if over_range else 0
+        feed(bench, samples[:begin])
+        bench.rtl.write(("power_meter", "control"), apply=1)
+        feed(bench, samples[begin:])
+        assert bench.rtl.read(("power_meter", "control"), "complete") == 1
+        assert bench.rtl.read(("power_meter", "control"), "touched") == over_range
 
 
 def test_takes_one_gigasample_a_second_in_at_most_180_multipliers(bench: ReceiverBench) -> None:

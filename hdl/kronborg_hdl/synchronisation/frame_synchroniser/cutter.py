@@ -45,6 +45,12 @@ class Part(IntEnum):
     PAYLOAD = 3
 
 
+def flag_bits(events: Value, unexpected: Value, weak: Value, cut_short: Value, timing: Value) -> Value:
+    """The trailer's flags of what wires brought, in the order of ``packet.EVENTS``, and of what the core found."""
+    own = {Flag.UNEXPECTED: unexpected, Flag.WEAK: weak, Flag.CUT_SHORT: cut_short, Flag.TIMING: timing}
+    return Cat(own[flag] if flag in own else events[EVENTS.index(flag)] for flag in Flag)
+
+
 class FrameCutter(wiring.Component):
     """Cut payloads out of rows that are aligned to a preamble's end.
 
@@ -297,7 +303,7 @@ class FrameCutter(wiring.Component):
         timing = self.timing
         m.d.comb += [
             number.eq(Mux(had_number, read, counted)),
-            self.flags.eq(Cat(marked, ~expected, timing.weak, was_cut, ~timing.locked)),
+            self.flags.eq(flag_bits(marked, ~expected, timing.weak, was_cut, ~timing.locked)),
             self.handed.eq(self.step & judged),
         ]
         with m.If(self.missing & numbered):

@@ -24,7 +24,7 @@ WORD_MASK = (1 << 32) - 1
 
 
 class Flag(IntFlag):
-    """Why a frame is bad: bits of the trailer's flags. The first five come from outside the core, in this order."""
+    """Why a frame is bad: bits of the trailer's flags. The first five and the last come from outside the core."""
 
     OVER_RANGE = 1
     """The converter was over its range."""
@@ -44,10 +44,14 @@ class Flag(IntFlag):
     """The next preamble began before the payload's end: what is there of it is in the packet."""
     TIMING = 256
     """The clock is not known yet, or was further off than allowed: symbols may be sampled between their centres."""
+    CHANGED = 512
+    """Settings of the chain were applied, or samples were thrown away."""
 
 
-EVENTS = tuple(flag for flag in Flag if flag < Flag.UNEXPECTED)
-"""Those that wires bring."""
+OWN = Flag.UNEXPECTED | Flag.WEAK | Flag.CUT_SHORT | Flag.TIMING
+"""Those that the core finds itself."""
+EVENTS = tuple(flag for flag in Flag if flag not in OWN)
+"""Those that wires bring, in this order."""
 
 
 @dataclass(frozen=True, eq=False)

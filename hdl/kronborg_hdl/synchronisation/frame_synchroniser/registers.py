@@ -38,6 +38,7 @@ _REASONS = {
     Flag.WEAK: "its preamble is too weak.",
     Flag.CUT_SHORT: "the next preamble began before its end.",
     Flag.TIMING: "the clock was not known or too far off.",
+    Flag.CHANGED: "settings were applied, or samples were thrown away.",
 }
 
 
@@ -88,7 +89,7 @@ REGISTERS = RegisterMap(
     (
         *head(
             "KBFS",
-            (1, 1),
+            (1, 2),
             capabilities=(
                 Field("symbols_per_clock", 0, 4, Access.READ, "Width of the streams.", unit="symbol"),
                 Field("preamble", 4, INDEX_BITS, Access.READ, "Chips of the preamble.", unit="symbol"),
