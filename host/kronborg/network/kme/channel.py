@@ -82,9 +82,12 @@ class Connection:
             raise PeerSilent(f"KME {self._peer.id} did not answer") from None
 
     @staticmethod
-    def _ended(idle: socket.socket) -> bool:
-        """Whether the other end has hung up: between messages there is nothing else to read."""
-        return bool(select.select([idle], [], [], 0)[0])
+    def _ended(idle: socket.socket | None) -> bool:
+        """Whether the other end has hung up: between messages there is nothing else to read.
+
+        There is no socket where its last answer said that it would: http.client lets go of it then.
+        """
+        return idle is None or bool(select.select([idle], [], [], 0)[0])
 
     def _exchange(self, connection: http.client.HTTPSConnection, path: str, data: bytes) -> dict[str, Any]:
         connection.request("POST", path, data, {"Content-Type": "application/json"})

@@ -218,6 +218,18 @@ def test_nothing_is_said_to_who_is_not_the_peer(own_network: Running) -> None:
 # --- starting
 
 
+def test_a_kme_that_says_it_hangs_up_is_called_again(own_network: Running) -> None:
+    pair = own_network.pair
+    peer = Connection(pair.config("kme-b").peer_listen, "kme-b", pair.context(Identity("kme", "kme-a")))
+    path, asked = f"/peer/v1/links/{LINK}/voids", {"reservations": list[Any]()}
+    real = peer._connect()
+    # What http.client does with its socket at an answer with `Connection: close`, as that of a KME that ends.
+    real.close()
+    assert real.sock is None
+    assert peer.post(path, asked) == {"voided": [], "used": []}
+    peer.close()
+
+
 def test_a_store_serves_one_kme(own_network: Running) -> None:
     with pytest.raises(InputError, match="another KME serves from the key store"):
         Kme(own_network.pair.config("kme-a"))
