@@ -5,14 +5,19 @@ Both work in user space: WireGuard as wireguard-go, ESP in strongSwan's own daem
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -42,6 +47,8 @@ OUTER = ("10.99.0.1", "10.99.0.2")
 INNER = ("10.100.0.1", "10.100.0.2")
 """Addresses of the ends of the tunnel."""
 PORT = 51820
+PATTERN = "6b726f6e626f7267"
+"""What packets hold that are sent through the tunnel; none on the cable should."""
 
 
 def missing(programs: Mapping[str, str]) -> list[str]:
@@ -61,11 +68,26 @@ def run(*command: str, stdin: str = "", status: Sequence[int] = (0,)) -> str:
     return done.stdout
 
 
+@dataclass(frozen=True)
+class Ping:
+    """What became of packets: how many were sent and answered, and how long the slowest answer took, in seconds."""
+
+    sent: int
+    answered: int
+    slowest_seconds: float
+
+    @property
+    def lost(self) -> int:
+        """Packets without an answer."""
+        return self.sent - self.answered
+
+
 class Cable:
     """Two network namespaces with a cable between them. Use as a context manager: it takes them away.
 
     Attributes:
         spaces: their names.
+        ends: interfaces of the cable.
 
     Raises:
         InputError: this user may not make them, or a program is missing.
@@ -78,6 +100,7 @@ class Cable:
             raise InputError("network namespaces need root: run this with sudo")
         self.name = secrets.token_hex(3)
         self.spaces = (f"kb-{self.name}-a", f"kb-{self.name}-b")
+        self.ends = (f"v{self.name}a", f"v{self.name}b")
 
     def __enter__(self) -> Cable:
         try:
@@ -88,7 +111,7 @@ class Cable:
         return self
 
     def _lay(self) -> None:
-        ends = [f"v{self.name}{end}" for end in "ab"]
+        ends = self.ends
         for space in self.spaces:
             run("ip", "netns", "add", space)
         run("ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
@@ -107,13 +130,30 @@ class Cable:
     ) -> None:
         self._take_away()
 
-    def ping(self, count: int, interval: float = 0.02, *, wait: float = 1.0, to: str = INNER[1]) -> int:
-        """Answers to so many packets from the first end through the tunnel."""
+    def ping(self, count: int, interval: float = 0.02, *, wait: float = 1.0, to: str = INNER[1]) -> Ping:
+        """Send so many packets from the first end through the tunnel."""
         command = ["ip", "netns", "exec", self.spaces[0], "ping", "-q", "-n", "-c", str(count), "-i", str(interval)]
         # Where there is no peer, ping is told so by its own machine, and fails: that is no answer either.
-        printed = run(*command, "-W", str(wait), "-I", INNER[0], to, status=(0, 1, 2))
-        found = [line for line in printed.splitlines() if " received" in line]
-        return int(found[0].split(",")[1].split()[0]) if found else 0
+        printed = run(*command, "-W", str(wait), "-p", PATTERN, "-I", INNER[0], to, status=(0, 1, 2))
+        answered = re.search(r", (\d+) received", printed)
+        times = re.search(r"= [\d.]+/[\d.]+/([\d.]+)/[\d.]+ ms", printed)
+        return Ping(count, int(answered[1]) if answered else 0, float(times[1]) / 1000 if times else 0.0)
+
+    @contextmanager
+    def watched(self) -> Iterator[Counter[str]]:
+        """Count what goes over the cable meanwhile; filled in at the end (see :mod:`.sniffer`)."""
+        command = ["ip", "netns", "exec", self.spaces[0], sys.executable, "-m", "kronborg_sim.network.sniffer"]
+        counts: Counter[str] = Counter()
+        with subprocess.Popen(
+            [*command, self.ends[0], PATTERN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            try:
+                yield counts
+            finally:
+                printed, _ = process.communicate(timeout=SECONDS)
+        counts.update(json.loads(printed))
 
 
 class WireGuardTunnel(Cable):
@@ -148,8 +188,12 @@ class WireGuardTunnel(Cable):
         super()._take_away()
 
     def show(self, end: int, what: str) -> str:
-        """What `wg show` says of the only peer at an end; empty where there is none."""
+        """What `wg show` says of the only peer at an end, without its public key; empty where there is none."""
         return run("wg", "show", self.interfaces[end], what).partition("\t")[2].strip()
+
+    def peers(self, end: int) -> int:
+        """How many peers an end has."""
+        return len(run("wg", "show", self.interfaces[end], "peers").splitlines())
 
     def table(self, end: int, *, at_once: bool = True) -> str:
         """The table `[wireguard]` of an agent's configuration."""

@@ -33,7 +33,7 @@ from ..kme.tls import Credentials
 from .config import AgentConfig
 from .keeper import Encryptor, EncryptorError, Keeper, StateFile
 from .kme_client import KmeClient, KmeFails
-from .messages import Answer, Caller, Listener, Message, PeerFails
+from .messages import Answer, Caller, Listener, Message, PeerFails, cancelled
 from .metrics import Metrics
 
 HELLO_SECONDS = 2.0
@@ -295,9 +295,7 @@ class Agent:
             finally:
                 if listener is not None:
                     await listener.close()
-                for task in work:
-                    task.cancel()
-                await asyncio.gather(*work, return_exceptions=True)
+                await cancelled(work)
                 self._caller.close()
                 await self._do(lambda: self.keeper.close("end"))
         finally:

@@ -14,7 +14,7 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Literal
 
@@ -61,6 +61,16 @@ class PeerFails(KronborgError):
 def line_of(message: Message | Answer) -> bytes:
     """A message as it travels."""
     return json.dumps(message.model_dump(exclude_none=True)).encode() + b"\n"
+
+
+async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait for their end."""
+    left = set(tasks)
+    while left:
+        # More than once: until Python 3.12 `wait_for` loses a cancellation that comes together with its result.
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.5)
 
 
 class Caller:
@@ -140,9 +150,7 @@ class Listener:
         """End, and hang up."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._open):
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await cancelled(self._open)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
