@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ LINES = ("mm2s_introut", "s2mm_introut")
 """Of a DMA engine, by the bits of its ``interrupts``."""
 
 
-class Assembly(wiring.Component):
+class Assembly(wiring.Component, ABC):
     """Parts of an overlay with registers, memory and interrupts connected; a subclass connects their streams.
 
     Args:
@@ -55,9 +56,9 @@ class Assembly(wiring.Component):
         }
         super().__init__({**members, "irq": Out(1), "port": In(register_port(self.registers))})
 
+    @abstractmethod
     def connect_streams(self, m: Module) -> None:
-        """Between the cores. Each overlay has its own; this class alone is none."""
-        raise NotImplementedError
+        """Between the cores."""
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""

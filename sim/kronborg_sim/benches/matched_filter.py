@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from kronborg_hdl.decimation.matched_filter.model import MatchedFilter
 from kronborg_hdl.decimation.matched_filter.registers import REGISTERS
 
+from .loadable import LoadableBench
 from .runner import parameters
-from .skin_bench import SkinBench
 
 PARAMETERS = parameters()
 LANES, M, SPAN = PARAMETERS["lanes"], PARAMETERS["samples_per_symbol"], PARAMETERS["span"]
@@ -36,41 +36,19 @@ def random_frame(rng: np.random.Generator, beats: int) -> NDArray[np.int16]:
     return rng.integers(-(2**15), 2**15, (beats * LANES, 2)).astype(np.int16)
 
 
-class Bench(SkinBench):
-    """The filter's own ways on top of the skin's."""
+class Bench(LoadableBench):
+    """The filter's own ways on top of what such filters share."""
+
+    drain_clocks = PARAMETERS["latency"] + 4 * CLOCKS_PER_SYMBOL + 8
 
     def __init__(self, dut: Any, **options: Any) -> None:
         super().__init__(dut, REGISTERS, **options)
 
-    async def write_taps(self, matched_filter: MatchedFilter) -> None:
-        """Write all taps and the shift; they are not yet in use."""
-        for index, tap in enumerate(matched_filter.taps):
+    async def write_settings(self, model: MatchedFilter) -> None:
+        """All taps and the shift."""
+        for index, tap in enumerate(model.taps):
             await self.write("tap", symbol=index // M, sample=index % M, value=int(tap))
-        await self.write("shift", amount=matched_filter.shift)
-
-    async def applied(self) -> None:
-        """Wait until the filter uses them."""
-        for _ in range(200):
-            if not await self.read("control", "apply"):
-                return
-        raise AssertionError("apply is never done")
-
-    async def load(self, matched_filter: MatchedFilter) -> None:
-        """Write taps and shift, and put them to use."""
-        await self.write_taps(matched_filter)
-        await self.write("control", apply=1)
-        await self.applied()
-
-    async def expect(self, matched_filter: MatchedFilter, samples: NDArray[np.int16]) -> None:
-        """The next output frame is the model's."""
-        np.testing.assert_array_equal(await self.receive(), matched_filter.process(samples).words)
-
-    async def nothing_more_comes_out(self) -> None:
-        """The core and the sink are empty."""
-        self.drain_output()
-        await ClockCycles(self.dut.aclk, PARAMETERS["latency"] + 4 * CLOCKS_PER_SYMBOL + 8)
-        assert self.sink.empty(), "symbols came out that the model does not have"
-        assert self.sink.idle(), "a frame was begun and not ended"
+        await self.write("shift", amount=model.shift)
 
 
 @bench_test
@@ -184,7 +162,7 @@ async def new_taps_and_shift_take_effect_between_frames(dut: Any, idle: bool, ba
     bench.hold_output()
     bench.send(frames[0])
     bench.send(frames[1])
-    await bench.write_taps(filters[1])
+    await bench.write_settings(filters[1])
     await bench.write("control", apply=1)
     assert await bench.read("control", "apply") == 1, "taps changed within a frame"
     assert await bench.read("status", "tap_refused") == 0
@@ -225,11 +203,11 @@ async def taps_are_safe_while_a_beat_in_the_pipeline_needs_them(dut: Any) -> Non
         bench.send(frames[whole][: rest * LANES])
     await ClockCycles(dut.aclk, 200)
     assert len(taken_at) == 2 * capacity
-    await bench.write_taps(filters[1])
+    await bench.write_settings(filters[1])
     await bench.write("control", apply=1)
     # Only with one lane has every beat already read its taps.
     assert await bench.read("control", "apply") == (LANES > 1)
-    await bench.write_taps(filters[2])
+    await bench.write_settings(filters[2])
     assert await bench.read("status", "tap_refused") == (LANES > 1)
     await bench.write("shift", amount=filters[1].shift)
     bench.release_output()
@@ -248,7 +226,7 @@ async def taps_that_do_not_exist_are_refused(dut: Any) -> None:
     bench = Bench(dut)
     await bench.reset()
     matched_filter, samples = random_filter(rng), random_frame(rng, 20 * CLOCKS_PER_SYMBOL)
-    await bench.write_taps(matched_filter)
+    await bench.write_settings(matched_filter)
     assert await bench.read("status", "tap_refused") == 0
     for symbol, sample in ((SPAN, 0), (0, M), (255, 255)):
         await bench.write("status", tap_refused=1)

@@ -26,8 +26,8 @@ from kronborg_hdl.modulation.predistortion.model import (
 )
 from kronborg_hdl.modulation.predistortion.registers import REGISTERS
 
+from .loadable import LoadableBench
 from .runner import parameters
-from .skin_bench import SkinBench
 
 PARAMETERS = parameters()
 LANES, LATENCY = PARAMETERS["lanes"], PARAMETERS["latency"]
@@ -64,8 +64,10 @@ def all_rows(rng: np.random.Generator) -> NDArray[np.int16]:
     return np.stack([rng.permutation(words), rng.permutation(words)], axis=-1).astype(np.int16)
 
 
-class Bench(SkinBench):
-    """The core's own ways on top of the skin's."""
+class Bench(LoadableBench):
+    """The core's own ways on top of what such filters share."""
+
+    drain_clocks = LATENCY + 8
 
     def __init__(self, dut: Any, **options: Any) -> None:
         super().__init__(dut, REGISTERS, **options)
@@ -80,36 +82,10 @@ class Bench(SkinBench):
         for constant, slope in tables.reshape(-1, 2):
             await self.write("row", constant=int(constant), slope=int(slope))
 
-    async def apply(self) -> None:
-        """Put what was written to use."""
-        await self.write("control", apply=1)
-        await self.applied()
-
-    async def applied(self) -> None:
-        """Wait until it is in use."""
-        for _ in range(200):
-            if not await self.read("control", "apply"):
-                return
-        raise AssertionError("apply is never done")
-
-    async def load(self, settings: Predistortion) -> None:
-        """Write everything and put it to use."""
-        await self.write_taps(settings.taps)
-        await self.write_tables(settings.tables)
-        await self.apply()
-
-    async def expect(self, settings: Predistortion, samples: NDArray[np.int16]) -> int:
-        """The next output frame is the model's. Returns how many of its words saturated."""
-        words, saturated = settings.process(samples)
-        np.testing.assert_array_equal(await self.receive(), words)
-        return saturated
-
-    async def nothing_more_comes_out(self) -> None:
-        """The core and the sink are empty."""
-        self.drain_output()
-        await ClockCycles(self.dut.aclk, LATENCY + 8)
-        assert self.sink.empty(), "samples came out that the model does not have"
-        assert self.sink.idle(), "a frame was begun and not ended"
+    async def write_settings(self, model: Predistortion) -> None:
+        """Taps and tables."""
+        await self.write_taps(model.taps)
+        await self.write_tables(model.tables)
 
 
 @bench_test

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from kronborg_hdl.modulation.shift_and_pilots.model import PILOTS, Pilot, shift_and_pilots
 from kronborg_hdl.modulation.shift_and_pilots.registers import REGISTERS
 
+from .loadable import LoadableBench
 from .runner import parameters
-from .skin_bench import SkinBench
 
 PARAMETERS = parameters()
 LANES, LATENCY = PARAMETERS["lanes"], PARAMETERS["latency"]
@@ -50,42 +50,22 @@ def random_frame(rng: np.random.Generator, beats: int) -> NDArray[np.int16]:
     return rng.integers(-(2**15), 2**15, (beats * LANES, 2)).astype(np.int16)
 
 
-class Bench(SkinBench):
-    """The core's own ways on top of the skin's."""
+class Bench(LoadableBench):
+    """The core's own ways on top of what such filters share."""
+
+    drain_clocks = LATENCY + 8
 
     def __init__(self, dut: Any, **options: Any) -> None:
         super().__init__(dut, REGISTERS, **options)
 
-    async def write_settings(self, settings: Settings) -> None:
-        """Write all registers; they are not yet in use. Pilots that the settings do not have are silent."""
-        await self.write("shift_increment", word=settings.shift_word)
-        silent = (Pilot(0, 0),) * (PILOTS - len(settings.pilots))
-        for number, pilot in enumerate((*settings.pilots, *silent)):
+    async def write_settings(self, model: Settings) -> None:
+        """All registers. Pilots that the settings do not have are silent."""
+        await self.write("shift_increment", word=model.shift_word)
+        silent = (Pilot(0, 0),) * (PILOTS - len(model.pilots))
+        for number, pilot in enumerate((*model.pilots, *silent)):
             await self.write(f"pilot_{number}_increment", word=pilot.word)
             await self.write(f"pilot_{number}_phase", word=pilot.phase)
             await self.write(f"pilot_{number}_amplitude", word=pilot.amplitude)
-
-    async def load(self, settings: Settings) -> None:
-        """Write the registers and put them to use."""
-        await self.write_settings(settings)
-        await self.write("control", apply=1)
-        for _ in range(200):
-            if not await self.read("control", "apply"):
-                return
-        raise AssertionError("apply is never done")
-
-    async def expect(self, settings: Settings, samples: NDArray[np.int16]) -> int:
-        """The next output frame is the model's. Returns how many of its words saturated."""
-        words, saturated = settings.process(samples)
-        np.testing.assert_array_equal(await self.receive(), words)
-        return saturated
-
-    async def nothing_more_comes_out(self) -> None:
-        """The core and the sink are empty."""
-        self.drain_output()
-        await ClockCycles(self.dut.aclk, LATENCY + 8)
-        assert self.sink.empty(), "samples came out that the model does not have"
-        assert self.sink.idle(), "a frame was begun and not ended"
 
 
 @bench_test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
 from amaranth import Module, Value
@@ -10,7 +11,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 
-class Harness(wiring.Component):
+class Harness(wiring.Component, ABC):
     """A core whose ports are the harness's own, and claims about it.
 
     A subclass says in :meth:`claim` what it claims. Reset may come in any clock: it is a free input too.
@@ -36,9 +37,9 @@ class Harness(wiring.Component):
         self.claim(m)
         return m
 
+    @abstractmethod
     def claim(self, m: Module) -> None:
-        """Add assertions, assumptions and covers to the module. Each claim has its own; this class alone makes none."""
-        raise NotImplementedError
+        """Add assertions, assumptions and covers to the module."""
 
 
 def offers(core: wiring.Component, flow: wiring.Flow = Out) -> Iterator[tuple[str, stream.Interface]]:

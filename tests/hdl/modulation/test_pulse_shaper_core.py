@@ -20,9 +20,15 @@ def test_core_equals_its_model_on_the_bench(lanes: int, samples_per_symbol: int,
     outcome = run_bench(
         Skin(core).to_verilog("pulse_shaper"),
         "pulse_shaper",
-        "kronborg_sim.benches.pulse_shaper",
+        "kronborg_sim.benches.shaper",
         tmp_path,
-        {"lanes": lanes, "samples_per_symbol": samples_per_symbol, "span": span, "latency": core.latency},
+        {
+            "interpolating": 0,
+            "lanes": lanes,
+            "samples_per_symbol": samples_per_symbol,
+            "span": span,
+            "latency": core.latency,
+        },
     )
     assert not outcome.failed, f"failed: {', '.join(outcome.failed)}\n{outcome.log[-6000:]}"
     assert len(outcome.passed) == TESTS_IN_THE_BENCH

@@ -9,7 +9,8 @@ incomplete windows. A frame of n samples gives ``n // M`` symbols; the ``n % M``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,7 @@ SYMBOLS_PER_PIECE = 32
 PIECES_PER_BLOCK = 256
 
 
-@dataclass(frozen=True)
-class Symbols:
+class Symbols(NamedTuple):
     """What one frame gives.
 
     Attributes:
@@ -35,7 +35,7 @@ class Symbols:
         dropped: samples after the last complete symbol.
     """
 
-    words: NDArray[np.int16] = field(repr=False)
+    words: NDArray[np.int16]
     saturated: int
     dropped: int
 

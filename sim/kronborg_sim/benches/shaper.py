@@ -1,6 +1,6 @@
-"""Bench of the interpolating shaper in its skin: every word against the model.
+"""Bench of both pulse shapers in their skins: every word against the model.
 
-Parameters: lanes, samples_per_symbol, span, latency.
+Parameters: interpolating (1: the interpolating shaper, 0: the general one), lanes, samples_per_symbol, span, latency.
 """
 
 from __future__ import annotations
@@ -12,25 +12,36 @@ import numpy as np
 from cocotb.triggers import ClockCycles
 from numpy.typing import NDArray
 
+from kronborg_hdl.modulation.interpolating_shaper import registers as interpolating
 from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper, tail_symbols
-from kronborg_hdl.modulation.interpolating_shaper.registers import REGISTERS
+from kronborg_hdl.modulation.pulse_shaper import registers as general
+from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
 
+from .loadable import LoadableBench
 from .runner import parameters
-from .skin_bench import SkinBench
 
 PARAMETERS = parameters()
 LANES, M, SPAN = PARAMETERS["lanes"], PARAMETERS["samples_per_symbol"], PARAMETERS["span"]
 LATENCY = PARAMETERS["latency"]
+INTERPOLATING = bool(PARAMETERS["interpolating"])
+TAPS, TAIL_SYMBOLS = (SPAN, tail_symbols(M, SPAN)) if INTERPOLATING else (M * SPAN, SPAN - 1)
 SYMBOLS_PER_BEAT, CLOCKS_PER_BEAT = max(1, LANES // M), max(1, M // LANES)
-TAIL_BEATS = tail_symbols(M, SPAN) // SYMBOLS_PER_BEAT
+TAIL_BEATS = TAIL_SYMBOLS // SYMBOLS_PER_BEAT
+
+Shaper = InterpolatingShaper if INTERPOLATING else PulseShaper
 
 bench_test = cocotb.test(timeout_time=400, timeout_unit="us")  # a core that stops must not stop the bench
 crossed_with_pauses = cocotb.parametrize(idle=[False, True], back_pressure=[False, True])
 
 
-def random_shaper(rng: np.random.Generator, *, shift: int = 16) -> InterpolatingShaper:
-    """Taps of all magnitudes."""
-    return InterpolatingShaper(rng.integers(-(2**15), 2**15, SPAN).astype(np.int16), M, shift)
+def address(index: int) -> dict[str, int]:
+    """Where the register TAP has a tap."""
+    return {"index": index} if INTERPOLATING else {"symbol": index // M, "sample": index % M}
+
+
+def random_shaper(rng: np.random.Generator, *, shift: int = 16) -> Any:
+    """Taps without symmetry, of all magnitudes."""
+    return Shaper(rng.integers(-(2**15), 2**15, TAPS).astype(np.int16), M, shift)
 
 
 def random_frame(rng: np.random.Generator, beats: int) -> NDArray[np.int16]:
@@ -38,43 +49,19 @@ def random_frame(rng: np.random.Generator, beats: int) -> NDArray[np.int16]:
     return rng.integers(-(2**15), 2**15, (beats * SYMBOLS_PER_BEAT, 2)).astype(np.int16)
 
 
-class Bench(SkinBench):
-    """The shaper's own ways on top of the skin's."""
+class Bench(LoadableBench):
+    """The shaper's own ways on top of what such filters share."""
+
+    drain_clocks = LATENCY + 4 * CLOCKS_PER_BEAT + 8
 
     def __init__(self, dut: Any, **options: Any) -> None:
-        super().__init__(dut, REGISTERS, **options)
+        super().__init__(dut, (interpolating if INTERPOLATING else general).REGISTERS, **options)
 
-    async def write_taps(self, shaper: InterpolatingShaper) -> None:
-        """Write all taps and the shift; they are not yet in use."""
-        for index, tap in enumerate(shaper.taps):
-            await self.write("tap", index=index, value=int(tap))
-        await self.write("shift", amount=shaper.shift)
-
-    async def applied(self) -> None:
-        """Wait until the shaper uses them."""
-        for _ in range(200):
-            if not await self.read("control", "apply"):
-                return
-        raise AssertionError("apply is never done")
-
-    async def load(self, shaper: InterpolatingShaper) -> None:
-        """Write taps and shift, and put them to use."""
-        await self.write_taps(shaper)
-        await self.write("control", apply=1)
-        await self.applied()
-
-    async def expect(self, shaper: InterpolatingShaper, symbols: NDArray[np.int16]) -> int:
-        """The next output frame is the model's, its tail included. Returns how many of its words saturated."""
-        samples, saturated = shaper.process(symbols)
-        np.testing.assert_array_equal(await self.receive(), samples)
-        return saturated
-
-    async def nothing_more_comes_out(self) -> None:
-        """The core and the sink are empty."""
-        self.drain_output()
-        await ClockCycles(self.dut.aclk, LATENCY + 4 * CLOCKS_PER_BEAT + 8)
-        assert self.sink.empty(), "samples came out that the model does not have"
-        assert self.sink.idle(), "a frame was begun and not ended"
+    async def write_settings(self, model: Any) -> None:
+        """All taps and the shift."""
+        for index, tap in enumerate(model.taps):
+            await self.write("tap", value=int(tap), **address(index))
+        await self.write("shift", amount=model.shift)
 
 
 @bench_test
@@ -102,8 +89,8 @@ async def every_shift_rounds_as_the_model_does(dut: Any) -> None:
     bench = Bench(dut)
     await bench.reset()
     for shift in (0, 1, 2, 7, 15, 31):
-        taps = np.left_shift(1, rng.integers(0, 6, SPAN)) * rng.choice([-1, 0, 0, 0, 1], SPAN)
-        shaper = InterpolatingShaper(taps.astype(np.int16), M, shift)
+        taps = np.left_shift(1, rng.integers(0, 6, TAPS)) * rng.choice([-1, 0, 0, 0, 1], TAPS)
+        shaper = Shaper(taps.astype(np.int16), M, shift)
         shape = (24 * SYMBOLS_PER_BEAT, 2)
         symbols = (np.left_shift(1, rng.integers(0, 8, shape)) * rng.choice([-1, 1], shape)).astype(np.int16)
         await bench.load(shaper)
@@ -118,7 +105,7 @@ async def saturation_is_clipped_flagged_and_counted(dut: Any, idle: bool, back_p
     """The largest sums of either sign; then the flag and the counter are cleared."""
     bench = Bench(dut, idle=idle, back_pressure=back_pressure)
     await bench.reset()
-    shaper = InterpolatingShaper(np.full(SPAN, -(2**15), np.int16), M, 14)
+    shaper = Shaper(np.full(TAPS, -(2**15), np.int16), M, 14)
     await bench.load(shaper)
     quiet = np.zeros((4 * SYMBOLS_PER_BEAT, 2), np.int16)
     bench.send(quiet)
@@ -178,11 +165,11 @@ async def new_taps_and_shift_take_effect_between_frames(dut: Any, idle: bool, ba
     bench.hold_output()
     bench.send(frames[0])
     bench.send(frames[1])
-    await bench.write_taps(shapers[1])
+    await bench.write_settings(shapers[1])
     await bench.write("control", apply=1)
     assert await bench.read("control", "apply") == 1, "taps changed within a frame"
     assert await bench.read("status", "tap_refused") == 0
-    await bench.write("tap", index=0, value=1)
+    await bench.write("tap", value=1, **address(0))
     assert await bench.read("status", "tap_refused") == 1, "a tap was stored while apply was pending"
     bench.release_output()
     await bench.expect(shapers[0], frames[0])
@@ -205,7 +192,7 @@ async def taps_are_safe_while_a_beat_in_the_pipeline_needs_them(dut: Any) -> Non
     await bench.load(old)
     was_busy = []
     for given in range(beats - LATENCY - 3, beats + 2):
-        await bench.write_taps(new)
+        await bench.write_settings(new)
         bench.hold_output()
         bench.send(frame)
         await ClockCycles(dut.aclk, 2 * LATENCY)
@@ -217,10 +204,10 @@ async def taps_are_safe_while_a_beat_in_the_pipeline_needs_them(dut: Any) -> Non
         was_busy.append(await bench.read("control", "apply"))
         if was_busy[-1]:
             await bench.write("status", tap_refused=1)
-            await bench.write("tap", index=SPAN - 1, value=1)
+            await bench.write("tap", value=1, **address(TAPS - 1))
             assert await bench.read("status", "tap_refused") == 1, "a tap was stored while an old one is needed"
         else:
-            await bench.write_taps(newer)
+            await bench.write_settings(newer)
             await bench.write("shift", amount=new.shift)
         bench.release_output()
         await bench.expect(old, frame)
@@ -240,11 +227,14 @@ async def taps_that_do_not_exist_are_refused(dut: Any) -> None:
     bench = Bench(dut)
     await bench.reset()
     shaper, symbols = random_shaper(rng), random_frame(rng, 20)
-    await bench.write_taps(shaper)
+    await bench.write_settings(shaper)
     assert await bench.read("status", "tap_refused") == 0
-    for index in (SPAN, SPAN + 1, 2**16 - 1):
+    none: list[dict[str, int]] = [{"index": index} for index in (SPAN, SPAN + 1, 2**16 - 1)]
+    if not INTERPOLATING:
+        none = [{"symbol": symbol, "sample": sample} for symbol, sample in ((SPAN, 0), (0, M), (255, 255))]
+    for tap in none:
         await bench.write("status", tap_refused=1)
-        await bench.write("tap", index=index, value=-1)
+        await bench.write("tap", value=-1, **tap)
         assert await bench.read("status", "tap_refused") == 1
     await bench.write("control", apply=1)
     bench.send(symbols)
@@ -280,5 +270,6 @@ async def registers_are_as_the_table_says(dut: Any) -> None:
     assert await bench.read("capabilities", "lanes") == LANES
     assert await bench.read("capabilities", "samples_per_symbol") == M
     assert await bench.read("capabilities", "span") == SPAN
-    assert await bench.read("tail", "length") == tail_symbols(M, SPAN)
+    if INTERPOLATING:
+        assert await bench.read("tail", "length") == TAIL_SYMBOLS
     await bench.walk_registers()
