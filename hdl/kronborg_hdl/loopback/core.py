@@ -19,6 +19,49 @@ EMIT = ("transmitter_frame_controller", "control", "run")
 """Page, register and field that let frames begin: only while the watch-dog permits it."""
 
 
+def halvings_for(samples_per_symbol: int) -> int:
+    """Half-band stages of a receiver that bring so many samples a symbol to two; ValueError if there are none."""
+    if samples_per_symbol not in HALF_BANDS or samples_per_symbol == min(HALF_BANDS):
+        raise ValueError(f"{samples_per_symbol} samples a symbol: must be 4, 8 or 16")
+    return samples_per_symbol.bit_length() - 2
+
+
+def make_link(
+    *,
+    lanes: int,
+    samples_per_symbol: int,
+    span: int,
+    predistortion: bool = False,
+    preamble: int = 2039,
+    detector_chips: int = 256,
+    packet_depth: int = 512,
+    picture_depth: int = 512,
+) -> tuple[Transmitter, FibreEmulator, Receiver]:
+    """The parts of a link that fit each other; :class:`Loopback` has the arguments.
+
+    Raises:
+        ValueError: what a part cannot be built for.
+    """
+    return (
+        Transmitter(
+            lanes=lanes,
+            samples_per_symbol=samples_per_symbol,
+            span=span,
+            predistortion=predistortion,
+            preamble_capacity=max(4096, 1 << (preamble - 1).bit_length()),
+        ),
+        FibreEmulator(lanes=lanes),
+        Receiver(
+            lanes=lanes,
+            halvings=halvings_for(samples_per_symbol),
+            preamble=preamble,
+            detector_chips=detector_chips,
+            packet_depth=packet_depth,
+            picture_depth=picture_depth,
+        ),
+    )
+
+
 class Loopback(wiring.Component):
     """A whole link: random symbols and their record at one end, packets of received symbols at the other.
 
@@ -71,21 +114,13 @@ class Loopback(wiring.Component):
         packet_depth: int = 512,
         picture_depth: int = 512,
     ) -> None:
-        halvings = samples_per_symbol.bit_length() - 2
-        if samples_per_symbol not in HALF_BANDS or not halvings:
-            raise ValueError(f"{samples_per_symbol} samples a symbol: must be 4, 8 or 16")
+        halvings = halvings_for(samples_per_symbol)
         self.watchdog = Watchdog()
-        self.transmitter = Transmitter(
+        self.transmitter, self.fibre_emulator, self.receiver = make_link(
             lanes=lanes,
             samples_per_symbol=samples_per_symbol,
             span=span,
             predistortion=predistortion,
-            preamble_capacity=max(4096, 1 << (preamble - 1).bit_length()),
-        )
-        self.fibre_emulator = FibreEmulator(lanes=lanes)
-        self.receiver = Receiver(
-            lanes=lanes,
-            halvings=halvings,
             preamble=preamble,
             detector_chips=detector_chips,
             packet_depth=packet_depth,

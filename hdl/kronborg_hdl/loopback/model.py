@@ -45,7 +45,8 @@ class LinkRun:
     """What came of a run.
 
     Attributes:
-        frames: one for each that was sent, in order. Of the last there is no packet: what follows it pushes it out.
+        frames: one for each that was sent, in order. Of the last there is no packet where its vacuum is too short to
+            push it out of the receiver.
         samples: what went from end to end.
         emulator_saturated: samples of the fibre emulator that were clipped.
         receiver: what else the receiver's model says.

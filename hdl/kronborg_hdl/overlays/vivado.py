@@ -25,7 +25,7 @@ _ZYNQ_ULTRASCALE = {
     "memory_clock": "saxihp{n}_fpd_aclk",
     "settings": "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ {mhz} PSU__USE__M_AXI_GP0 1 PSU__USE__M_AXI_GP1 0"
     " PSU__USE__M_AXI_GP2 0 PSU__USE__IRQ0 1",
-    "memory_settings": "PSU__USE__S_AXI_GP{m} 1 PSU__SAXIGP{m}__DATA_WIDTH 64",
+    "memory_settings": "PSU__USE__S_AXI_GP{m} 1 PSU__SAXIGP{m}__DATA_WIDTH {bits}",
 }
 _NAMES = {"zynq": _ZYNQ_7000, "zynquplus": _ZYNQ_ULTRASCALE}
 FIRST_MEMORY_GROUP = 2
@@ -49,8 +49,9 @@ def script(overlay: Overlay, board: Board) -> str:
     if len(engines) > len(processor.memory_ports):
         raise ValueError(f"overlay {overlay.name} has {len(engines)} DMA engines: {board.name} has fewer memory ports")
     settings = names["settings"].format(mhz=f"{board.clock_hz / 1e6:g}").split()
-    for number in range(len(engines)):
-        settings += names["memory_settings"].format(n=number, m=FIRST_MEMORY_GROUP + number).split()
+    for number, engine in enumerate(engines):
+        bits = overlay[engine].parameters["c_m_axi_s2mm_data_width"]
+        settings += names["memory_settings"].format(n=number, m=FIRST_MEMORY_GROUP + number, bits=bits).split()
     pairs = zip(settings[::2], settings[1::2], strict=True)
     said = " ".join(f"CONFIG.{key} {{{value}}}" for key, value in pairs)
     size = PAGE_BYTES << (len(overlay.pages.pages) - 1).bit_length()

@@ -67,7 +67,8 @@ class LoopbackPlan:
         sample_rate_hz: the clock, times the lanes.
         samples_per_symbol: M, 8 or 16: signal and pilot lie one and two symbol rates above the beat.
         payload: symbols of a frame.
-        vacuum: symbols behind them that are none: the channel's noise is measured there.
+        vacuum: symbols behind them that are none: the channel's noise is measured there. With more than the receiver
+            holds, as here, the last frame of a run is received like the others; with less it stays within.
         signal_snu: modulation variance per quadrature at the detector.
         pilot_snr_db: in the symbol-rate bandwidth.
         beat_hz: Alice's laser minus Bob's.
@@ -88,7 +89,7 @@ class LoopbackPlan:
     sample_rate_hz: float = 200e6
     samples_per_symbol: int = 8
     payload: int = 16_384
-    vacuum: int = 1024
+    vacuum: int = 3072
     signal_snu: float = 0.5
     pilot_snr_db: float = 20.0
     beat_hz: float = 4e6

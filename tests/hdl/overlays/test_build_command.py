@@ -74,6 +74,9 @@ def test_the_script_connects_what_the_overlay_has(overlay: str, board) -> None:
     for engine, port in zip(engines, processor.memory_ports, strict=False):
         assert f"[get_bd_intf_pins overlay/m_axi_{engine}] [get_bd_intf_pins memory_{engine}/S00_AXI]" in text
         assert f"[get_bd_intf_pins processor/{port}]" in text
+    if processor.family == "zynquplus":
+        wide = [described[engine].parameters["c_m_axi_s2mm_data_width"] for engine in engines]
+        assert re.findall(r"SAXIGP\d__DATA_WIDTH \{(\d+)\}", text) == wide
     assert f"processor/{processor.interrupt}" in text
     offset, size = re.search(r"assign_bd_address -offset (0x\w+) -range (\d+)", text).groups()
     assert int(offset, 16) == processor.base

@@ -18,14 +18,14 @@ from ..model import RtlModel
 from .case import Case, Counts, Frames, Size
 from .shared import random_bits
 
-PAYLOAD = 8192
+PAYLOAD = 16_384
 
 
 def loopback(size: Size, rng: np.random.Generator) -> Case:
     """A link from a key of the host to the symbols of both ends, through a channel with loss, beat, walk and noise.
 
-    Frames come without a gap; the key's last word ends the last of them, of which there is a record and no packet. The
-    rate counts samples of payload: the rest of a frame is preamble, header, vacuum and the last pulse's tail.
+    Frames come without a gap; the key's last word ends the last of them. The rate counts samples of payload: the rest
+    of a frame is preamble, header, vacuum and the last pulse's tail.
     """
     try:
         plan = LoopbackPlan(
@@ -47,7 +47,7 @@ def loopback(size: Size, rng: np.random.Generator) -> Case:
     def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
         nonlocal key, frames
         key = rng.integers(0, 2**32, KEY_WORDS, np.uint32)
-        frames = max(4, 1 + -(-symbols // PAYLOAD))
+        frames = max(4, -(-symbols // PAYLOAD))
         # The stream is tested and thrown away.
         return {"s_axis": [random_bits(rng, 100)]}
 
