@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
-from .commands import alice, bob, ca, doctor, encryptor, kme, network, rate, replay, run, selftest, signing_key
+from .commands import alice, bob, ca, doctor, encryptor, keys, kme, network, rate, replay, run, selftest, signing_key
 from .errors import InputError, KronborgError
 
 COMMANDS = {
@@ -33,6 +33,7 @@ COMMANDS = {
     "signing-key": signing_key,
     "ca": ca,
     "kme": kme,
+    "keys": keys,
     "encryptor": encryptor,
     "network": network,
     "selftest": selftest,

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import InputError
 
-VERSION = 2
+VERSION = 3
 """Of the tables. A store of another version is refused, not guessed at."""
 
 TABLES = """
@@ -110,6 +110,9 @@ CREATE TABLE IF NOT EXISTS handover (
     answer TEXT NOT NULL,
     expires REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS anew (
+    link TEXT NOT NULL PRIMARY KEY
+);
 CREATE TABLE IF NOT EXISTS account (
     link TEXT NOT NULL,
     pool INTEGER NOT NULL,
@@ -129,8 +132,8 @@ class StoreDamaged(StoreError):
 
     def __init__(self, name: str, found: str) -> None:
         super().__init__(
-            f"the key store {name} fails its integrity check ({found}): it does not serve; move it away and start with "
-            "an empty one, which the links fill anew (never restore keys from a backup: some of them were delivered)"
+            f"the key store {name} fails its integrity check ({found}): it does not serve; move it away and call "
+            "`kronborg keys restore`: links fill it anew (never put a copy back: some of its keys were delivered)"
         )
 
 

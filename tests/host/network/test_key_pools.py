@@ -372,7 +372,7 @@ def test_a_damaged_page_is_refused_with_the_way_out(ends: list[Database]) -> Non
     raw[(root - 1) * page : root * page] = bytes(page)
     database.path.write_bytes(raw)
     again = SQLite(database.path)
-    with pytest.raises(StoreDamaged, match="does not serve; move it away and start with an empty one") as caught:
+    with pytest.raises(StoreDamaged, match="does not serve; move it away and call `kronborg keys restore`") as caught:
         KeyPools(again).check()
     assert "\n" not in str(caught.value)
     again.close()

@@ -206,6 +206,17 @@ class Channel:
         answer = await self._post("voids", body)
         return sorted(_names(answer.get("voided"))), sorted(_names(answer.get("used")))
 
+    async def begin_anew(self) -> int:
+        """Have the other end void all that it holds of the link; returns the number of its last block.
+
+        Raises:
+            PeerAbsent, PeerSilent: it may have done so or not.
+        """
+        last = (await self._post("anew", {})).get("last")
+        if type(last) is not int or last < 0:
+            raise PeerSilent(f"KME {self.link.peer} did not answer")
+        return last
+
     async def tell(self, adverts: Sequence[dict[str, Any]]) -> None:
         """Tell what nodes say of their links. Raises as `reserve`."""
         await self._post("adverts", {"adverts": list(adverts)})

@@ -74,6 +74,10 @@ class Challenges(Strict):
     challenges: Annotated[list[ChallengeItem], Field(max_length=64)]
 
 
+class Nothing(Strict):
+    """Body of `anew`."""
+
+
 class Frames(Strict):
     """Body of `frames`."""
 
@@ -113,6 +117,7 @@ class PeerApi:
         interface.add("reservations", "POST", PATH + "/reservations", self.reservations)
         interface.add("voids", "POST", PATH + "/voids", self.voids)
         interface.add("blocks", "POST", PATH + "/blocks", self.blocks)
+        interface.add("anew", "POST", PATH + "/anew", self.anew)
         if service.relay is not None:
             interface.add("frames", "POST", PATH + "/frames", self.frames)
             interface.add("adverts", "POST", PATH + "/adverts", self.adverts)
@@ -152,6 +157,12 @@ class PeerApi:
         items = parse(Challenges, await body_of(request)).challenges
         answers = await self._service.compare(link, {each.sequence: _challenge(each.challenge) for each in items})
         return {"answers": [{"sequence": sequence, "same": same} for sequence, same in answers.items()]}
+
+    async def anew(self, caller: str, request: Request) -> dict[str, Any]:
+        """Void all that is held of the link: the other end has lost its store, or may not trust it."""
+        link = self._service.link_of(caller, request.path_params["link"])
+        parse(Nothing, await body_of(request))
+        return {"last": await self._service.begin_anew(link)}
 
     async def frames(self, caller: str, request: Request) -> dict[str, Any]:
         """Take frames of relayed keys."""

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from prometheus_client import start_http_server
 
 from ...errors import InputError
+from ..backup import refuse_older
 from ..border.api import BorderApi
 from ..border.service import Gateway
 from ..border.store import GatewayStore
@@ -85,6 +86,7 @@ class Kme:
         unmask = functools.partial(_unmask, kem, config.id)
         pools = GatewayStore(database, Node(config.id, self._neighbours, self._takes, unmask))
         pools.check()
+        refuse_older(database, config.audit_log)
         self._audit = AuditLog(config.audit_log)
         self._held.callback(self._audit.close)
         self.sockets = {

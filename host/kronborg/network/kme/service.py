@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..backup import Renunciation
 from ..database import StoreDamaged, StoreError
 from ..key_pools import Key, KeysNotFound, NotEnoughKey, NotEntitled, Reservation
 from ..material import ITEMS, Conflict, Segment
@@ -357,6 +358,19 @@ class KeyService:
             self._count_block(link, same)
         return answers
 
+    async def begin_anew(self, link: Link) -> int:
+        """Void all of a link, for the other end has lost what it held; returns the number of the last block."""
+        event(logging.WARNING, "the link's other end begins anew: all keys of it void", link=link.name)
+        return await self.store(lambda: Renunciation(self._pools.database).give_up(link.name))
+
+    async def _tell_anew(self, link: Link) -> None:
+        """If this end begins anew, have the other end do the same."""
+        anew = Renunciation(self._pools.database)
+        if link.name in await self.store(anew.to_tell):
+            last = await self._channels[link.name].begin_anew()
+            await self.store(lambda: anew.told(link.name, last))
+            event(logging.WARNING, "begun anew: the other end has voided its keys", link=link.name, last_block=last)
+
     def _count_block(self, link: Link, same: bool | None) -> None:
         if same is not None:
             self.metrics.blocks.labels(link.name, "equal" if same else "unequal").inc()
@@ -430,6 +444,7 @@ class KeyService:
 
     async def _look_after(self, link: Link) -> None:
         channel, pools = self._channels[link.name], self._pools
+        await self._tell_anew(link)
         voided = await self.store(lambda: pools.to_void(link.name))
         # An empty message asks whether anybody is there.
         done, used = await channel.void(voided)
