@@ -85,6 +85,7 @@ class KeyService:
         self._pools, self._worker, self._audit = pools, worker, audit
         self._channels = dict(channels)
         self._house: list[asyncio.Task[None]] = []
+        self._goes_on: set[str] = set()
         self.relay: Relay | None = None
         self.gateway: Gateway | None = None
         self._damaged = False
@@ -364,12 +365,15 @@ class KeyService:
         return await self.store(lambda: Renunciation(self._pools.database).give_up(link.name))
 
     async def _tell_anew(self, link: Link) -> None:
-        """If this end begins anew, have the other end do the same."""
+        """If this end begins anew, have the other end do the same. That is decided before a KME starts."""
+        if link.name in self._goes_on:
+            return
         anew = Renunciation(self._pools.database)
         if link.name in await self.store(anew.to_tell):
             last = await self._channels[link.name].begin_anew()
             await self.store(lambda: anew.told(link.name, last))
             event(logging.WARNING, "begun anew: the other end has voided its keys", link=link.name, last_block=last)
+        self._goes_on.add(link.name)
 
     def _count_block(self, link: Link, same: bool | None) -> None:
         if same is not None:
