@@ -26,10 +26,13 @@ def look(packet: bytes, pattern: bytes, counts: Counter[str]) -> None:
         return
     start = 14 + 4 * (packet[14] & 15)
     ports, payload = struct.unpack_from("!HH", packet, start), packet[start + 8 :]
-    if 4500 in ports or 500 in ports:
-        if payload[:4] == b"\0\0\0\0" and len(payload) > 22 and payload[22] == IKE_SA_INIT:
+    if 500 in ports or (4500 in ports and payload[:4] == b"\0\0\0\0"):
+        ike = payload[4:] if 4500 in ports else payload
+        # The responder's SPI is not known yet in a request that begins an IKE_SA.
+        if len(ike) > 18 and ike[18] == IKE_SA_INIT and ike[8:16] == bytes(8):
             counts["handshakes"] += 1
-        elif payload[:4] != b"\0\0\0\0" and len(payload) > 8 and 4500 in ports:
+    elif 4500 in ports:
+        if len(payload) > 8:
             counts[f"session {payload[:4].hex()}"] += 1
     elif payload[:4] == struct.pack("<I", WIREGUARD_DATA):
         counts[f"session {payload[4:8].hex()}"] += 1
