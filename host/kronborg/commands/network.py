@@ -23,9 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("status", "say how the network is: exit code 0 if all of it is well, else 1"),
         ("down", "end all of its processes; files stay"),
         ("add-site", "give it another site, while it runs"),
+        ("units", "write systemd units and alarms for Prometheus, for networks of many machines"),
     ):
         options = actions.add_parser(name, help=text, description=text[0].upper() + text[1:])
         options.set_defaults(action=name)
+        if name == "units":
+            options.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write them to")
+            continue
         options.add_argument(
             "--dir", type=Path, default=Path("network"), help="folder of the network's files (default %(default)s)"
         )
@@ -52,7 +56,9 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         KronborgError: it could not be done; the message says why.
     """
-    return {"up": _up, "status": _status, "down": _down, "add-site": _add_site}[options.action](options)
+    return {"up": _up, "status": _status, "down": _down, "add-site": _add_site, "units": _units}[options.action](
+        options
+    )
 
 
 def _say(what: str, how: str) -> None:
@@ -99,6 +105,14 @@ def _add_site(options: argparse.Namespace) -> int:
     from ..network.local.operate import add_site
 
     add_site(options.dir, options.site, options.link, options.length, options.excess_noise, options.about, _say)
+    return 0
+
+
+def _units(options: argparse.Namespace) -> int:
+    from ..network.operations import write_units
+
+    for path in write_units(options.out):
+        print(path)
     return 0
 
 
