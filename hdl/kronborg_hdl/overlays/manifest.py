@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 NOT_BUILT = "not built"
+BUILT = "built"
+NOBODY = "no"
+"""Who has run a bitstream on hardware, until somebody has: then by whom and when."""
 MANIFEST = "manifest.json"
 
 
@@ -39,3 +44,61 @@ def check(folder: Path) -> list[str]:
         elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             found.append(f"{file} is not the one that was built")
     return found
+
+
+def built(
+    planned: str,
+    files: Mapping[str, bytes],
+    *,
+    bitstream: str,
+    tool: str,
+    tools: Mapping[str, str],
+    seed: int,
+    utilisation: Mapping[str, tuple[int, int]],
+    asked_hz: float,
+    reached_hz: float,
+) -> str:
+    """The manifest of files with a bitstream, text.
+
+    Args:
+        planned: the manifest of the same overlay and board before there was one.
+        files: contents by name.
+        bitstream: which of them it is.
+        tool: that placed and routed it.
+        tools: all that it follows from, with their versions.
+        seed: of the placement.
+        utilisation: used and there, of each kind of cell.
+        asked_hz: of the clock.
+        reached_hz: after routing.
+    """
+    manifest = {
+        **json.loads(planned),
+        "revision": revision(),
+        "status": BUILT,
+        "bitstream": bitstream,
+        "tool": tool,
+        "tools": dict(tools),
+        "seed": seed,
+        "utilisation": {kind: list(pair) for kind, pair in utilisation.items()},
+        "timing": {"asked_hz": round(asked_hz), "reached_hz": round(reached_hz)},
+        "run_on_hardware": NOBODY,
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        "notes": ["Placed, routed and packed; nobody has run it on a board yet."],
+    }
+    return json.dumps(manifest, indent=2) + "\n"
+
+
+def revision() -> str:
+    """Of the sources that this runs from; "unknown" where they are no clone."""
+    home = Path(__file__).parent
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"],
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return "unknown"
+    return said.stdout.strip() or "unknown"

@@ -15,18 +15,25 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     Raises:
         InputError: the directory is missing or cannot be written.
     """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """The same for what is no text; see :func:`write_text`.
+
+    Raises:
+        InputError: the directory is missing or cannot be written.
+    """
     # A link stays a link; what is no ordinary file (a device, a pipe) is written to and never replaced.
     target = Path(path).resolve()
     temporary = None
     try:
         if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(data)
             return
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as file:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = file.name
-            file.write(text)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         # Temporary files are private; a report is as readable as any file the user makes.

@@ -1,0 +1,257 @@
+"""From an overlay to its bitstream for a Zynq-7000: Yosys, nextpnr's Xilinx target, and configuration frames.
+
+nextpnr and what it needs are not packages: they are found or named. Each runs as a process of its own. The same
+hardware, the same tools and the same seed give the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ..boards.board import Board
+from ..overlays.assembly import Assembly
+from .bitstream import bit_file, parse
+from .database import Database
+from .frames import assemble, disassemble, flat
+from .netlist import shorten
+from .top import CLOCK_NET, TOP, ZynqTop
+
+NEXTPNR = "nextpnr-himbaechel"
+SYNTHESIS = f"synth_xilinx -family xc7 -flatten -noiopad -nosrl -top {TOP}"
+"""No shift registers in look-up tables: those with different enables may share a slice, and then nothing is routed."""
+_SCRIPT = f"read_rtlil top.il\n{SYNTHESIS}\nwrite_json -noscopeinfo netlist.json\n"
+_YOSYS = "from pyosys import libyosys as y; y.run_pass('script synthesis.ys', y.Design())"
+_CELLS = {
+    "SLICE_LUTX": "LUT",
+    "SLICE_FFX": "register",
+    "CARRY4": "carry of 4",
+    "DSP48E1_DSP48E1": "DSP48E1",
+    "RAMB18E1_RAMB18E1": "RAMB18",
+    "RAMB36E1_RAMB36E1": "RAMB36",
+}
+"""What a report counts, by the names that nextpnr has for the places."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What is no package.
+
+    Attributes:
+        nextpnr: the program.
+        chip: its database of the device.
+        bits: folder of Project X-Ray's database, of the family.
+    """
+
+    nextpnr: Path
+    chip: Path
+    bits: Path
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bitstream, and how it came to be.
+
+    Attributes:
+        file: whole, as it is written.
+        tools: versions, and hashes of what has none.
+        seed: of the placement.
+        utilisation: used and there, of each kind of cell that is used.
+        asked_hz: of the clock.
+        reached_hz: likewise, after routing.
+        report: for people to read.
+    """
+
+    file: bytes
+    tools: dict[str, str]
+    seed: int
+    utilisation: dict[str, tuple[int, int]]
+    asked_hz: float
+    reached_hz: float
+    report: str
+
+
+def find_tools(nextpnr: str | None, chip: str | None, bits: str | None) -> Tools:
+    """The tools that are named; nextpnr is looked for in PATH if it is not.
+
+    Raises:
+        ValueError: one of them is missing, or not named; which, and where it comes from.
+    """
+    found = shutil.which(nextpnr or NEXTPNR)
+    if not found:
+        raise ValueError(
+            f"there is no {nextpnr or NEXTPNR}: build it with HIMBAECHEL_UARCH=xilinx from "
+            "https://github.com/YosysHQ/nextpnr, then put it into PATH or name it with --nextpnr; not built"
+        )
+    if not chip or not Path(chip).is_file():
+        raise ValueError(
+            f"there is no chip database{f' {chip!r}' if chip else ''}: nextpnr's build makes one for the device; "
+            "name it with --chipdb; not built"
+        )
+    if not bits or not Path(bits).is_dir():
+        raise ValueError(
+            f"there is no bit database{f' {bits!r}' if bits else ''}: take folder zynq7 of "
+            "https://github.com/f4pga/prjxray-db and name it with --bits; not built"
+        )
+    return Tools(Path(found), Path(chip), Path(bits))
+
+
+def build(core: Assembly, board: Board, tools: Tools, *, seed: int = 1) -> Built:
+    """Build the bitstream of an overlay, and read it back.
+
+    Raises:
+        ValueError: the overlay does not fit the board, does not reach the board's clock, or a tool failed.
+    """
+    database = Database(tools.bits, board.device)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        synthesise(ZynqTop(core, board), folder)
+        cut = _shorten(folder / "netlist.json")
+        _route(folder, board, tools, seed)
+        found = json.loads((folder / "report.json").read_text())
+        assembly = (folder / "top.fasm").read_text()
+        said = (folder / "nextpnr.log").read_text()
+    reached = _reached(found, board)
+    file = bit_file_of(assembly, database, f"kronborg_{core.overlay.name}")
+    used = {
+        kind: (found["utilization"][cell]["used"], found["utilization"][cell]["available"])
+        for cell, kind in _CELLS.items()
+        if cell in found["utilization"]
+    }
+    return Built(
+        file=file,
+        tools={
+            "pyosys": version("pyosys"),
+            NEXTPNR: _nextpnr_version(tools.nextpnr),
+            "chip database, SHA-256": sha256(tools.chip.read_bytes()).hexdigest(),
+        },
+        seed=seed,
+        utilisation={kind: pair for kind, pair in used.items() if pair[0]},
+        asked_hz=board.clock_hz,
+        reached_hz=reached,
+        report=_report(core, board, used, reached, found, cut, said),
+    )
+
+
+def synthesise(top: ZynqTop, folder: Path) -> None:
+    """Write the netlist of a device's top module, `netlist.json`, into a folder.
+
+    Raises:
+        ValueError: Yosys failed; with the end of what it said.
+    """
+    (folder / "top.il").write_text(top.to_rtlil())
+    (folder / "synthesis.ys").write_text(_SCRIPT)
+    # Yosys ends its process when it finds an error: so it has its own.
+    _run([sys.executable, "-c", _YOSYS], folder, "yosys")
+
+
+def bit_file_of(assembly: str, database: Database, design: str) -> bytes:
+    """The bitstream of features; it is read back, and has to say the same.
+
+    Args:
+        assembly: lines of FASM.
+        database: of the part.
+        design: its name, for the header.
+
+    Raises:
+        ValueError: features that the device does not have, or a bitstream that says something else.
+    """
+    features = set(flat(assembly + "\n" + database.required))
+    file = bit_file(assemble(features, database), database, design=design)
+    frames = parse(file).frames(database)
+    read = disassemble(frames, database)
+    if assemble(read, database) != frames:
+        raise ValueError("the bitstream, read back, has other features than it was made of: not built")
+    for tile, name, index in features - read:
+        if assemble([(tile, name, index)], database):
+            raise ValueError(f"the bitstream, read back, lacks {tile}.{name}[{index}]: not built")
+    return file
+
+
+def _run(command: list[str], folder: Path, tool: str) -> None:
+    """Run a tool in a folder; what it says goes to a file there."""
+    log = folder / f"{tool}.log"
+    with log.open("wb") as file:
+        status = subprocess.run(command, cwd=folder, stdout=file, stderr=file, check=False).returncode
+    if status:
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("ERROR")] or lines
+        raise ValueError(
+            f"{tool} failed, not built: {errors[-1] if errors else f'it said nothing, and ended with {status}'}"
+        )
+
+
+def _shorten(path: Path) -> int:
+    netlist = json.loads(path.read_text())
+    cut = shorten(netlist["modules"][TOP])
+    path.write_text(json.dumps(netlist))
+    return cut
+
+
+def _route(folder: Path, board: Board, tools: Tools, seed: int) -> None:
+    (folder / "top.xdc").write_text(f"create_clock -period {1e9 / board.clock_hz:.3f} [get_nets {CLOCK_NET}]\n")
+    command = [
+        *(str(tools.nextpnr.resolve()), "--device", board.device, "--chipdb", str(tools.chip.resolve())),
+        *("--json", "netlist.json", "-o", "xdc=top.xdc", "-o", "fasm=top.fasm"),
+        *("--freq", f"{board.clock_hz / 1e6:g}", "--seed", str(seed)),
+        *("--report", "report.json", "--timing-allow-fail"),
+    ]
+    _run(command, folder, "nextpnr")
+
+
+def _reached(found: dict[str, Any], board: Board) -> float:
+    """Frequency of the slowest clock."""
+    clocks = found["fmax"]
+    if not clocks:
+        raise ValueError("nextpnr found no path between registers: not built")
+    reached = min(clock["achieved"] for clock in clocks.values()) * 1e6
+    if reached < board.clock_hz:
+        raise ValueError(
+            f"the clock reaches {reached / 1e6:.1f} MHz of {board.clock_hz / 1e6:g}: not built; "
+            "try another --seed, or fewer --lanes"
+        )
+    return float(reached)
+
+
+def _nextpnr_version(program: Path) -> str:
+    """As it says itself."""
+    ran = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    match = re.search(r"\(Version ([^)]*)\)", ran.stdout + ran.stderr)
+    return match[1] if match else "unknown"
+
+
+def _report(
+    core: Assembly,
+    board: Board,
+    used: dict[str, tuple[int, int]],
+    reached: float,
+    found: dict[str, Any],
+    cut: int,
+    said: str,
+) -> str:
+    lines = [
+        f"kronborg_{core.overlay.name} on {board.title} ({board.device})",
+        "Placed and routed by nextpnr; no vendor's tool has seen it, and nobody has run it on a board.",
+        "",
+        f"clock: {board.clock_hz / 1e6:g} MHz asked, {reached / 1e6:.1f} MHz reached after routing",
+        *(f"{kind}: {count} of {there}" for kind, (count, there) in used.items() if count),
+    ]
+    if cut:
+        lines.append(f"cascades of sums that were longer than a column's ten slices and go through the fabric: {cut}")
+    for path in found.get("critical_paths", []):
+        total = sum(step["delay"] for step in path["path"])
+        lines += ["", f"longest path, {path['from']} to {path['to']}: {total:.2f} ns"]
+        lines += [
+            f"  {step['delay']:6.3f} ns {step['type']:8} {step['to']['cell']} {step['to']['port']}"
+            for step in path["path"]
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,126 @@
+"""The way from an overlay to its files, with a nextpnr that is none: what it is given, and what becomes of it."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from kronborg.cli import main
+from kronborg_hdl.overlays.manifest import check, load
+from kronborg_hdl.zynq import flow
+from kronborg_hdl.zynq.bitstream import parse
+from kronborg_hdl.zynq.database import Database
+from kronborg_hdl.zynq.frames import disassemble, flat
+
+FEATURES = "LOGIC_X0Y0.SITE_Y0.INIT[63:0] = 64'h3\nLOGIC_X0Y0.WIRE_A.WIRE_C\nLOGIC_X0Y0.WIRE_D.WIRE_E\n"
+REQUIRED = ("LOGIC_X0Y1", "SITE_Y0.LATCH", 0)
+NEXTPNR = """#!{python}
+import json, sys
+if "--version" in sys.argv:
+    print('"nextpnr-himbaechel" -- Next Generation Place and Route (Version made-up)')
+    sys.exit()
+given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+if {fails}:
+    print("ERROR: no way for net x")
+    sys.exit(1)
+assert given["--device"] == "xc7z020clg400-1"
+assert "create_clock -period 10.000" in open("top.xdc").read()
+assert json.load(open(given["--json"]))["modules"]["zynq_top"]
+open("top.fasm", "w").write({fasm!r})
+used = {{"SLICE_LUTX": {{"used": 7, "available": 9}}, "DSP48E1_DSP48E1": {{"used": 0, "available": 220}}}}
+step = {{"delay": 1.5, "type": "logic", "from": {{}}, "to": {{"cell": "a", "port": "D"}}}}
+path = {{"from": "posedge clk", "to": "posedge clk", "path": [step]}}
+fmax = {{"clk": {{"achieved": {reached}, "constraint": 100}}}}
+json.dump({{"fmax": fmax, "utilization": used, "critical_paths": [path]}}, open(given["--report"], "w"))
+"""
+
+
+@pytest.fixture
+def tools(bits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Arguments of the command, with a nextpnr that does as it is told."""
+
+    def synthesise(top, folder: Path) -> None:
+        (folder / "netlist.json").write_text(json.dumps({"modules": {"zynq_top": {"cells": {}, "netnames": {}}}}))
+
+    monkeypatch.setattr(flow, "synthesise", synthesise)
+    chip = tmp_path / "chip.bin"
+    chip.write_bytes(b"chip")
+
+    def make(*, reached: float = 123.4, fasm: str = FEATURES, fails: bool = False) -> list[str]:
+        program = tmp_path / "nextpnr-himbaechel"
+        program.write_text(NEXTPNR.format(python=sys.executable, reached=reached, fasm=fasm, fails=fails))
+        program.chmod(0o755)
+        named = ["--nextpnr", str(program), "--chipdb", str(chip), "--bits", str(bits)]
+        return ["build", "pynq-z2", "--overlay", "pulse_shaper", "--tool", "nextpnr", *named, "--out"]
+
+    return make
+
+
+def test_a_bitstream_and_all_that_is_said_of_it_are_written(tools, tmp_path: Path, database: Database) -> None:
+    out = tmp_path / "out"
+    assert main([*tools(), str(out)]) == 0
+    manifest = load(out)
+    assert check(out) == []
+    names = {f"kronborg_pulse_shaper.{kind}" for kind in ("bit", "hwh", "v")} | {"report.txt"}
+    assert set(manifest["sha256"]) == names
+    assert {path.name for path in out.iterdir()} == {*names, "manifest.json"}
+    assert manifest["status"] == "built"
+    assert manifest["bitstream"] == "kronborg_pulse_shaper.bit"
+    assert manifest["timing"] == {"asked_hz": 100_000_000, "reached_hz": 123_400_000}
+    assert manifest["utilisation"] == {"LUT": [7, 9]}
+    assert manifest["tools"]["nextpnr-himbaechel"] == "made-up"
+    assert manifest["run_on_hardware"] == "no"
+    assert len(manifest["revision"].removesuffix("-dirty")) == 40 or manifest["revision"] == "unknown"
+    read = parse((out / "kronborg_pulse_shaper.bit").read_bytes())
+    assert (read.design, read.part) == ("kronborg_pulse_shaper", "xc7z020clg400-1")
+    made = {feature for feature in flat(FEATURES) if "WIRE_E" not in feature[1]}
+    assert disassemble(read.frames(database), database) == made | {REQUIRED}
+    assert "123.4 MHz reached" in (out / "report.txt").read_text()
+
+
+def test_two_builds_are_the_same(tools, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert main([*tools(), str(tmp_path / name)]) == 0
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"reached": 99.9}, "the clock reaches 99.9 MHz of 100: not built"),
+        ({"fails": True}, "nextpnr failed, not built: ERROR: no way for net x"),
+        ({"fasm": "LOGIC_X0Y0.NOTHING"}, "has no LOGIC_X0Y0.NOTHING[0]"),
+    ],
+)
+def test_what_fails_is_one_line_and_no_file(
+    given: dict, said: str, tools, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main([*tools(**given), str(out)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("--nextpnr", "there is no /nowhere: build it with HIMBAECHEL_UARCH=xilinx from https://github.com/YosysHQ/"),
+        ("--chipdb", "there is no chip database '/nowhere'"),
+        ("--bits", "there is no bit database '/nowhere': take folder zynq7 of https://github.com/f4pga/prjxray-db"),
+    ],
+)
+def test_a_missing_tool_is_named_with_where_it_comes_from_and_nothing_is_written(
+    missing: str, said: str, tools, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = tools()
+    arguments[arguments.index(missing) + 1] = "/nowhere"
+    assert main([*arguments, str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "not built" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
