@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from kronborg_sim.network.tunnels import IKE_PROGRAMS, PROGRAMS, missing
+from kronborg.network.local.cable import PROGRAMS, missing
+from kronborg_sim.network.tunnels import IKE_PROGRAMS
 
 from ..kme.conftest import Running, running
 
