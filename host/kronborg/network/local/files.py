@@ -90,7 +90,7 @@ def make_certificates(files: Files, plan: Plan) -> int:
         authority = authority_of(files, operator)
         for site in plan.sites_of(operator):
             made += _certify(authority, Identity("kme", site.id), [site.listen.host])
-            made += _certify(authority, Identity("sae", site.sae), [site.listen.host])
+            made += _certify(authority, Identity("sae", site.sae), [])
         if operator == plan.operators()[0] and plan.transport == "nats":
             made += _certify(authority, Identity("node", NATS_NODE), [plan.nats.host])
     return made

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kronborg.network.local.cable import PROGRAMS, missing
-from kronborg_sim.network.tunnels import IKE_PROGRAMS
+from kronborg_sim.network.tunnels import IKE_PROGRAMS, PROGRAMS, missing
 
 from ..kme.conftest import Running, running
 

@@ -13,9 +13,8 @@ from kronborg.network.encryptors.config import StrongSwan
 from kronborg.network.encryptors.keeper import EncryptorError
 from kronborg.network.encryptors.strongswan import StrongSwanConnection
 from kronborg.network.key_pools import Key
-from kronborg.network.local.cable import INNER, OUTER
 from kronborg_sim.network.agents import ENDS, Agents
-from kronborg_sim.network.tunnels import StrongSwanTunnel
+from kronborg_sim.network.tunnels import INNER, OUTER, StrongSwanTunnel
 
 from ..kme.conftest import Running
 

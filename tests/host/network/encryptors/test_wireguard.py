@@ -16,10 +16,9 @@ from kronborg.network.encryptors.config import WireGuard
 from kronborg.network.encryptors.keeper import EncryptorError
 from kronborg.network.encryptors.wireguard import WireGuardPeer
 from kronborg.network.key_pools import Key
-from kronborg.network.local.cable import INNER, OUTER, PORT, run
 from kronborg.network.tables import Address
 from kronborg_sim.network.agents import ENDS, Agents
-from kronborg_sim.network.tunnels import WireGuardTunnel
+from kronborg_sim.network.tunnels import INNER, OUTER, PORT, WireGuardTunnel, run
 
 from ..kme.conftest import Running
 
