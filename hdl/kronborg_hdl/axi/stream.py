@@ -34,15 +34,17 @@ def unsigned_words(count: int, bits: int) -> data.StructLayout:
 
 SECTION_BITS = 2
 """Of a symbol's section, ``power_meter.model.Section``."""
+EVENT_BITS = 6
+"""Of what may happen to symbols in the receiver's chain, ``frame_synchroniser.packet.EVENTS``."""
 
 
 def gated_words(count: int) -> data.StructLayout:
     """Payload of `count` symbols per clock, symbol 0 the oldest, and in ``sections`` where each lies in its frame.
 
-    ``touched`` says that something happened in the chain before them that marks frames.
+    ``touched`` says what happened in the chain before them that marks frames.
     """
     sections = data.ArrayLayout(unsigned(SECTION_BITS), count)
-    return data.StructLayout({**endless_words(count, SAMPLE).members, "sections": sections, "touched": 1})
+    return data.StructLayout({**endless_words(count, SAMPLE).members, "sections": sections, "touched": EVENT_BITS})
 
 
 def passing(payload: ShapeLike) -> data.StructLayout:

@@ -217,7 +217,9 @@ async def events_mark_the_frames_that_were_in_the_chain(dut: Any) -> None:
     assert set(certain.tolist()) <= set(marked) <= set(possible.tolist())
     assert len(certain) >= 1
     assert packets[-1].good
-    touched = np.flatnonzero([beat >> (32 + SECTION_BITS) * N for beat in metered])
+    told = np.array([beat >> (32 + SECTION_BITS) * N for beat in metered])
+    touched = np.flatnonzero(told)
+    assert set(told[touched].tolist()) == {(1 << len(EVENTS)) - 1}
     # One more than the reach: a beat that begins in one row ends in the next.
     np.testing.assert_array_equal(touched, touched[0] + np.arange(REACH + 1))
     assert abs(int(touched[0]) - (event_at - DELAY)) <= 4

@@ -164,12 +164,34 @@ class Scene:
 
     def detected(self, sent: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
         """What Bob's converter makes of samples sent: int16, shape (n,), whole clocks of 16 lanes."""
+        field, phase = self._light(sent, rng)
+        return RfHeterodyne().record(len(field), rng, field=field, phase=phase)
+
+    def detected_by_two(
+        self, sent: NDArray[np.int16], rng: np.random.Generator, *, gain: float = 1.0, skew_rad: float = 0.0
+    ) -> NDArray[np.int16]:
+        """The same with a converter for I and one for Q, int16, shape (n, 2); each has half of the light.
+
+        Args:
+            gain: of the Q rail.
+            skew_rad: how much less than a quarter of a turn lies between both.
+        """
+        field, phase = self._light(sent, rng)
+        half = field / np.float32(np.sqrt(2))
+        i = RfHeterodyne().record(len(half), rng, field=half, phase=phase)
+        behind = phase - np.float32(np.pi / 2 - skew_rad)
+        q = RfHeterodyne(1500.0 * gain).record(len(half), rng, field=half, phase=behind)
+        return np.stack([i, q], axis=-1)
+
+    def _light(
+        self, sent: NDArray[np.int16], rng: np.random.Generator
+    ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+        """Field and beat's phase at Bob's samples."""
         field = (sent.astype(np.float32) * np.float32(self._scale)).view(np.complex64)[:, 0]
         count = int(len(sent) * (1 + self.clock_offset_ppm * 1e-6)) // 64 * 64
         field = sampled_by_another_clock(field, count, offset_ppm=self.clock_offset_ppm, delay=self.delay)
         lasers = LaserPair(self.beat_hz, self.drift_hz_per_s, self.linewidth_hz)
-        phase = lasers.beat_phase(0.0, count, self.sample_rate_hz, rng)
-        return RfHeterodyne().record(count, rng, field=field, phase=phase)
+        return field, lasers.beat_phase(0.0, count, self.sample_rate_hz, rng)
 
     def receiver(self, lanes: int, *, detector_chips: int = 256) -> ClosedLoop:
         """The receiver's settings, the mixer's by a host that has read the clock's offset from the resampler's step.
@@ -195,7 +217,7 @@ class Scene:
             halvings=self.halvings,
             threshold=round(pilot / 3),
             two_pilots=self.two_pilots,
-            start=phase_word(self.beat_hz, self.sample_rate_hz) - 4 * step,
+            start=round(self.beat_hz / self.sample_rate_hz * 2**32) - 4 * step,
             step=step,
             trials=9,
             block_log2=6,
@@ -256,6 +278,8 @@ class ReceiverBench:
         converter = model.converter_input
         write(("converter_input", "tracking"), averaging=converter.averaging, hold=converter.hold)
         write(("converter_input", "threshold"), upper=converter.upper, lower=converter.lower)
+        write(("converter_input", "gain"), word=converter.gain)
+        write(("converter_input", "skew"), word=converter.skew)
         self._write_mixer(model.mixer)
         self._write_tracker(model.tracker.settings)
         half = len(model.smoother.weights) // 2

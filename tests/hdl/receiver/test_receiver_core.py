@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kronborg_hdl.axi.skin import Skin
+from kronborg_hdl.axi.stream import EVENT_BITS
 from kronborg_hdl.compensation.pilot_tracker.model import PilotTracker
 from kronborg_hdl.decimation.power_meter.model import PowerMeter, Section
 from kronborg_hdl.receiver.closed_loop import Change, ClosedLoop, Run
@@ -92,7 +93,7 @@ def receive(
 
     `changes` have what the model does and what the host does at that place.
     """
-    model = model or of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    model = model or of.scene.receiver(bench.core.mixer.lanes, detector_chips=DETECTOR_CHIPS)
     expected = model.process(of.samples, [change for change, _ in changes])
     bench.rtl.pause(SAMPLES, idle, seed=2)
     bench.rtl.pause(PACKETS, back_pressure, seed=3)
@@ -104,7 +105,9 @@ def receive(
         act()
     bench.rtl.send(SAMPLES, of.samples[begin:])
     if expected.packets:
-        bench.rtl.wait(PACKETS, frames=len(expected.packets), within=4 * len(of.samples) // LANES + 20_000)
+        bench.rtl.wait(
+            PACKETS, frames=len(expected.packets), within=4 * len(of.samples) // bench.core.mixer.lanes + 20_000
+        )
     while bench.rtl.left(SAMPLES):
         bench.rtl.run(1000)
     packets = bench.packets()
@@ -401,13 +404,14 @@ def test_measures_the_vacuum_behind_the_signals_own_chain(bench: ReceiverBench) 
     for rail, square in zip("iq", expected.squares, strict=True):
         low, high = (bench.rtl.read(("power_meter", f"square_{rail}_{half}"), "word") for half in ("low", "high"))
         assert low + (high << 32) == square
-    assert bench.rtl.read(("power_meter", "control"), "touched") == 1, "of frames from before the lock"
+    unlocked = 1 << EVENTS.index(Flag.UNLOCKED)
+    assert bench.rtl.read(("power_meter", "control"), "touched") & unlocked, "frames from before the lock are of it"
     # Shot and electronic noise of 1500 words a sample and 0.05 SNU, half a word of the symbols' for one of them.
     noise = 1500**2 * 1.05 / 2
     assert expected.variance == pytest.approx((noise, noise), rel=0.08)
 
 
-def test_a_measurement_tells_that_something_happened_to_its_symbols(bench: ReceiverBench) -> None:
+def test_a_measurement_tells_what_happened_to_its_symbols(bench: ReceiverBench) -> None:
     of = link(frames=4)
     model = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
     bench.rtl.pause(SAMPLES, 0.0, seed=1)
@@ -423,11 +427,15 @@ def test_a_measurement_tells_that_something_happened_to_its_symbols(bench: Recei
         bench.rtl.write(("power_meter", "control"), apply=1)
         feed(bench, samples[begin:])
         assert bench.rtl.read(("power_meter", "control"), "complete") == 1
-        assert bench.rtl.read(("power_meter", "control"), "touched") == over_range
+        assert bench.rtl.read(("power_meter", "control"), "touched") == over_range << EVENTS.index(Flag.OVER_RANGE)
 
 
 def test_takes_one_gigasample_a_second_in_at_most_180_multipliers(bench: ReceiverBench) -> None:
     assert bench.core.multipliers <= 180
+
+
+def test_listeners_are_told_every_event() -> None:
+    assert len(EVENTS) == EVENT_BITS
 
 
 def test_pages_keep_their_places_whatever_the_half_bands() -> None:

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
 from ...axi.bank import register_port
-from ...axi.stream import gated_words, passing
+from ...axi.stream import EVENT_BITS, gated_words, passing
 from ...dsp.arithmetic import event_counter, word_shape
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
@@ -30,8 +30,8 @@ class PowerMeter(wiring.Component):
 
     Double-buffered: a complete measurement's figures stand in the registers, all of one measurement, until the host
     releases them, while the next one is under way. One that is then complete before the host has released them is
-    lost: it is counted and sets STATUS.lost. CONTROL.touched says of the figures that stand whether something happened
-    to one of their symbols in the chain: what they are worth then is the host's to judge.
+    lost: it is counted and sets STATUS.lost. CONTROL.touched says of the figures that stand what happened to their
+    symbols in the chain: what they are worth then is the host's to judge.
 
     Settings: CONTROL.apply takes gate and sections, and begins a measurement with the next beat; figures that stood are
     released. After reset all is measured, with the gate's reset value.
@@ -101,7 +101,7 @@ class PowerMeter(wiring.Component):
                 value = pipeline.register(Mux(chosen[lane], word[rail], 0), word_shape(SAMPLE))
                 terms[f"sum_{rail}"].append(pipeline.register(value))
                 terms[f"square_{rail}"].append(pipeline.register(value * value))
-        touch = pipeline.history(beat.touched & Cat(chosen).any(), self._counts - 1, reset=True)[-1]
+        touch = pipeline.history(Mux(Cat(chosen).any(), beat.touched, 0), self._counts - 1, reset=True)[-1]
         counts: list[Value] = [pipeline.history(each, 2, reset=True)[-1] for each in chosen]
         while len(counts) > 1:
             counts = _pairwise(pipeline, counts, reset=True)
@@ -128,14 +128,14 @@ class PowerMeter(wiring.Component):
         """Add a beat to the measurement, and hand that on with its last one."""
         port = self.port
         so_far, total = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        touched, touches = Signal(), Signal()
+        touched, touches = Signal(EVENT_BITS), Signal(EVENT_BITS)
         ends = Signal()
         m.d.comb += [
             total.eq(Mux(begins[self._counts], 0, so_far) + count),
-            touches.eq((touched & ~begins[self._counts]) | touch),
+            touches.eq(Mux(begins[self._counts], 0, touched) | touch),
             ends.eq(count.any() & (total >= gate)),
         ]
-        m.d.sync += so_far.eq(Mux(ends, 0, total)), touched.eq(touches & ~ends)
+        m.d.sync += so_far.eq(Mux(ends, 0, total)), touched.eq(Mux(ends, 0, touches))
 
         # A clock later.
         symbols, last = pipeline.register(total), pipeline.register(ends, reset=True)

@@ -41,13 +41,13 @@ class Measurement:
         symbols: their number.
         sums: of I and Q, words.
         squares: sums of I**2 and Q**2, words**2.
-        touched: something happened in the chain to one of them.
+        touched: what happened to them in the chain, bits of ``frame_synchroniser.packet.EVENTS``.
     """
 
     symbols: int = 0
     sums: tuple[int, int] = (0, 0)
     squares: tuple[int, int] = (0, 0)
-    touched: bool = False
+    touched: int = 0
 
     @property
     def variance(self) -> tuple[float, float]:
@@ -86,7 +86,7 @@ class PowerMeter:
         symbols: NDArray[np.int16],
         sections: NDArray[np.uint8] | None = None,
         state: Measurement = Measurement(),
-        touched: NDArray[np.bool_] | None = None,
+        touched: NDArray[np.uint8] | None = None,
     ) -> tuple[list[Measurement], Measurement]:
         """Measure a piece of a stream, whole beats.
 
@@ -94,7 +94,7 @@ class PowerMeter:
             symbols: int16, shape (n, 2), I then Q.
             sections: of each symbol, uint8, shape (n,); none stands for :attr:`Section.OTHER`.
             state: the measurement that the piece before left unfinished.
-            touched: of each symbol whether something happened to it, bool, shape (n,); a beat is touched as a whole.
+            touched: of each symbol what happened to it, uint8, shape (n,); a beat is touched as a whole.
 
         Returns:
             Measurements that are complete, and the one that is not.
@@ -110,8 +110,8 @@ class PowerMeter:
             sections = np.zeros(len(symbols), np.uint8)
         if sections.dtype != np.uint8 or sections.shape != (len(symbols),):
             raise ValueError(f"sections must be uint8 of shape ({len(symbols)},), one a symbol")
-        if touched is not None and (touched.dtype != np.bool_ or touched.shape != (len(symbols),)):
-            raise ValueError(f"touched must be bool of shape ({len(symbols)},), one a symbol")
+        if touched is not None and (touched.dtype != np.uint8 or touched.shape != (len(symbols),)):
+            raise ValueError(f"touched must be uint8 of shape ({len(symbols)},), one a symbol")
         chosen = np.isin(sections, [int(section) for section in self.sections])
         known = np.cumsum(chosen.reshape(-1, self.symbols_per_clock).sum(axis=1))
         measurements: list[Measurement] = []
@@ -124,7 +124,7 @@ class PowerMeter:
                 state.symbols + len(words),
                 _add(state.sums, words.sum(axis=0)),
                 _add(state.squares, np.einsum("nr,nr->r", words, words)),
-                state.touched or (touched is not None and bool(touched[part][chosen[part]].any())),
+                state.touched | (0 if touched is None else int(np.bitwise_or.reduce(touched[part][chosen[part]]))),
             )
             if end > len(known):
                 return measurements, state

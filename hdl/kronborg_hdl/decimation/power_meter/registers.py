@@ -7,6 +7,7 @@ its figures stand still until CONTROL.release; a measurement that is complete be
 from __future__ import annotations
 
 from ...axi.registers import Access, Field, Register, RegisterMap, head
+from ...axi.stream import EVENT_BITS
 from .model import COUNT_BITS, GATE_BITS, Section
 
 WORD = 32
@@ -54,7 +55,13 @@ REGISTERS = RegisterMap(
                 Field("release", 1, 1, Access.COMMAND, "The figures were read: the next measurement may have them."),
                 Field("clear_counters", 2, 1, Access.COMMAND, "Set the counters to zero."),
                 Field("complete", 8, 1, Access.READ, "A measurement's figures stand; otherwise they mean nothing."),
-                Field("touched", 9, 1, Access.READ, "Something happened to symbols of theirs that marks frames."),
+                Field(
+                    "touched",
+                    9,
+                    EVENT_BITS,
+                    Access.READ,
+                    "What happened to their symbols: the receiver's STATUS.",
+                ),
             ),
             status=(
                 Field("measured", 0, 1, Access.STICKY, "A measurement was completed."),

@@ -39,7 +39,7 @@ class FrameSynchroniser(wiring.Component):
 
     Power meter: ``metered`` shows the same symbols, each once and in order, :attr:`metered_delay` beats later, with the
     section that each is of: payload as far as it is handed on, vacuum and calibration (``gate``), of marked frames too.
-    So what is measured of the three has passed the same chain. Of each beat it says whether an event touched it.
+    So what is measured of the three has passed the same chain. Of each beat it says which events touched it.
 
     Bad frames: the trailer says the reasons (``packet.Flag``). ``events`` mark each frame of which a symbol may have
     been in the chain: those that pass the cutter within :attr:`reach` beats after the event. A preamble that comes more
@@ -188,7 +188,7 @@ class FrameSynchroniser(wiring.Component):
             gate.pays.eq(cutter.pays),
             gate.ends.eq(cutter.ends),
             gate.slots.eq(slots),
-            gate.touched.eq(events.any()),
+            gate.touched.eq(events),
             gate.restart.eq(restart),
             self.metered.eq(gate.o),
         ]

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from ...axi.stream import SECTION_BITS, endless_words, gated_words, passing
+from ...axi.stream import EVENT_BITS, SECTION_BITS, endless_words, gated_words, passing
 from ...decimation.power_meter.model import Section
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
@@ -37,7 +37,7 @@ class SectionGate(wiring.Component):
         begin: the row is a preamble's first.
         pays: it is of a payload.
         ends: it is a payload's last.
-        touched: an event marks it.
+        touched: events that mark it.
         slots: settings.
         restart: forget the frame.
         o: the stream's symbols, each once and in order, with their sections.
@@ -55,7 +55,7 @@ class SectionGate(wiring.Component):
                 "begin": In(1),
                 "pays": In(1),
                 "ends": In(1),
-                "touched": In(1),
+                "touched": In(EVENT_BITS),
                 "slots": In(SLOTS),
                 "restart": In(1),
                 "o": Out(passing(gated_words(n))),

@@ -94,14 +94,14 @@ def power_meter(size: Size, rng: np.random.Generator) -> Case:
         # Sections end within a beat.
         of = np.roll(np.repeat(slots, n), int(rng.integers(0, n))).astype(np.uint64).reshape(beats, n)
         user = (of << (SECTION_BITS * np.arange(n, dtype=np.uint64))).sum(axis=1, dtype=np.uint64)
-        user |= (rng.random(beats) < 1e-5).astype(np.uint64) << np.uint64(SECTION_BITS * n)
+        user |= (63 * (rng.random(beats) < 1e-5)).astype(np.uint64) << np.uint64(SECTION_BITS * n)
         return {"s_axis": [marked(random_complex_words(rng, beats * n), user)]}
 
     def response(stimulus: Frames) -> tuple[Frames, Counts]:
         (frame,) = stimulus["s_axis"]
         shifts = SECTION_BITS * np.arange(n, dtype=np.uint64)
         of = (frame["user"][:, np.newaxis] >> shifts & np.uint64((1 << SECTION_BITS) - 1)).astype(np.uint8)
-        touched = np.repeat(frame["user"] >> np.uint64(SECTION_BITS * n) & np.uint64(1), n).astype(bool)
+        touched = np.repeat(frame["user"] >> np.uint64(SECTION_BITS * n), n).astype(np.uint8)
         meter = PowerMeter(gate, sections, n)
         measurements, _ = meter.process(frame["words"].reshape(-1, 2), of.ravel(), touched=touched)
         counts: dict[tuple[RegisterName, str], int] = {
