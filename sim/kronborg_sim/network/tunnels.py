@@ -56,13 +56,13 @@ def missing(programs: Mapping[str, str]) -> list[str]:
     return sorted({package for name, package in programs.items() if not (shutil.which(name) or Path(name).is_file())})
 
 
-def run(*command: str, stdin: str = "", status: Sequence[int] = (0,)) -> str:
+def run(*command: str, stdin: str = "", status: Sequence[int] = (0,), seconds: float = SECONDS) -> str:
     """Run a program and return what it prints.
 
     Raises:
         KronborgError: it ends with another status; the message has the command, never its input.
     """
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
     if done.returncode not in status:
         raise KronborgError(f"{' '.join(command)}: {' '.join(done.stderr.split())[:300]}")
     return done.stdout
@@ -133,8 +133,9 @@ class Cable:
     def ping(self, count: int, interval: float = 0.02, *, wait: float = 1.0, to: str = INNER[1]) -> Ping:
         """Send so many packets from the first end through the tunnel."""
         command = ["ip", "netns", "exec", self.spaces[0], "ping", "-q", "-n", "-c", str(count), "-i", str(interval)]
+        command += ["-W", str(wait), "-p", PATTERN, "-I", INNER[0], to]
         # Where there is no peer, ping is told so by its own machine, and fails: that is no answer either.
-        printed = run(*command, "-W", str(wait), "-p", PATTERN, "-I", INNER[0], to, status=(0, 1, 2))
+        printed = run(*command, status=(0, 1, 2), seconds=SECONDS + 2 * count * interval)
         answered = re.search(r", (\d+) received", printed)
         times = re.search(r"= [\d.]+/[\d.]+/([\d.]+)/[\d.]+ ms", printed)
         return Ping(count, int(answered[1]) if answered else 0, float(times[1]) / 1000 if times else 0.0)

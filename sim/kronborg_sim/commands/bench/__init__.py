@@ -18,6 +18,7 @@ from . import (
     arm,
     crash,
     distillation,
+    encryptors,
     entropy,
     estimation,
     farm,
@@ -51,6 +52,7 @@ BENCHES = {
     "kme": kme,
     "relay": relay,
     "crash": crash,
+    "encryptors": encryptors,
     "fuzz": fuzz,
 }
 
