@@ -76,9 +76,9 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
                 how = _agents(pair, "wireguard", tunnel, QUICK)
                 with progress.stage("kills", max(kills, 1)) as stage, how as agents:
                     figures["kills"] = _kill(agents, tunnel, kills, random.Random(seed), stage.advance)
-            with StrongSwanTunnel(Path(name)) as charon:
-                with progress.stage("strongSwan", 1), _agents(pair, "strongswan", charon, QUICK) as agents:
-                    figures["strongswan"] = _stream(agents, charon, seconds)
+            charon = StrongSwanTunnel(Path(name))
+            with progress.stage("strongSwan", 1), charon, _agents(pair, "strongswan", charon, QUICK) as agents:
+                figures["strongswan"] = _stream(agents, charon, seconds)
     figures |= {"cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 1)}
     return Outcome(figures, _table(figures), _fault(figures))
 
