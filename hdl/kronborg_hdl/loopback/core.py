@@ -39,6 +39,9 @@ def make_link(
 ) -> tuple[Transmitter, FibreEmulator, Receiver]:
     """The parts of a link that fit each other; :class:`Loopback` has the arguments.
 
+    Where a symbol has several clocks the filters share their multipliers: 105 in all at two lanes and M = 8, instead of
+    201.
+
     Raises:
         ValueError: what a part cannot be built for.
     """
@@ -49,6 +52,7 @@ def make_link(
             span=span,
             predistortion=predistortion,
             preamble_capacity=max(4096, 1 << (preamble - 1).bit_length()),
+            shared=True,
         ),
         FibreEmulator(lanes=lanes),
         Receiver(
@@ -58,6 +62,7 @@ def make_link(
             detector_chips=detector_chips,
             packet_depth=packet_depth,
             picture_depth=picture_depth,
+            shared=True,
         ),
     )
 

@@ -19,6 +19,8 @@ from ..decimation.half_band.core import HalfBandDecimator
 from ..decimation.power_meter.core import PowerMeter
 from ..decimation.resampler.core import Resampler
 from ..decimation.symbol_filter.core import SymbolFilter
+from ..decimation.symbol_filter.model import SAMPLES_PER_SYMBOL
+from ..decimation.symbol_filter.shared import SharedSymbolFilter
 from ..dsp.arithmetic import event_counter
 from ..dsp.formats import BASEBAND
 from ..synchronisation.frame_synchroniser.core import FrameSynchroniser
@@ -101,6 +103,8 @@ class Receiver(wiring.Component):
         detector_chips: those that the detector looks at.
         packet_depth: beats of packets that can wait for the memory.
         picture_depth: beats of pictures likewise.
+        shared: the symbol filter's multipliers are shared where a symbol has several clocks. It then has none to spare:
+            for a source that waits.
 
     Members:
         i: LANES samples per clock, real or complex.
@@ -122,6 +126,7 @@ class Receiver(wiring.Component):
         detector_chips: int = 256,
         packet_depth: int = 512,
         picture_depth: int = 512,
+        shared: bool = False,
     ) -> None:
         self.halvings = halvings
         self.packet_depth = packet_depth
@@ -138,7 +143,12 @@ class Receiver(wiring.Component):
         decimated = max(1, lanes >> halvings)
         self.rotator = Rotator(samples_per_clock=decimated)
         self.resampler = Resampler(words_per_clock=decimated)
-        self.symbol_filter = SymbolFilter(words_per_clock=decimated)
+        clocks = (SAMPLES_PER_SYMBOL << halvings) // lanes
+        self.symbol_filter: SymbolFilter | SharedSymbolFilter = (
+            SharedSymbolFilter(clocks_per_symbol=clocks)
+            if shared and clocks > 1
+            else SymbolFilter(words_per_clock=decimated)
+        )
         self.frame_synchroniser = FrameSynchroniser(
             symbols_per_clock=self.symbol_filter.symbols_per_clock, preamble=preamble, detector_chips=detector_chips
         )

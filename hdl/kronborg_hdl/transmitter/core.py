@@ -107,6 +107,7 @@ class Transmitter(wiring.Component):
         sample_bits: width of the entropy stream's samples.
         predistortion: build it; without it the frames of a converter that needs none cost less.
         preamble_capacity: of the frame controller, symbols.
+        shared: the interpolating shaper's multipliers are shared where a symbol has several clocks.
 
     Members:
         i: the stream of a quantum random number generator, 64 bits per clock.
@@ -127,9 +128,12 @@ class Transmitter(wiring.Component):
         sample_bits: int = 8,
         predistortion: bool = True,
         preamble_capacity: int = 4096,
+        shared: bool = False,
     ) -> None:
-        shaper = InterpolatingShaper if samples_per_symbol in HALF_BANDS else PulseShaper
-        self.pulse_shaper = shaper(lanes=lanes, samples_per_symbol=samples_per_symbol, span=span)
+        size = {"lanes": lanes, "samples_per_symbol": samples_per_symbol, "span": span}
+        self.pulse_shaper: PulseShaper | InterpolatingShaper = (
+            InterpolatingShaper(**size, shared=shared) if samples_per_symbol in HALF_BANDS else PulseShaper(**size)
+        )
         n = self.pulse_shaper.symbols_per_clock
         bits_per_clock = Fraction(WORD_BITS * n, self.pulse_shaper.clocks_per_symbol)
         rounds = next(r for r in ROUNDS_PER_CLOCK if Fraction(BLOCK_BITS * r, ROUNDS) >= bits_per_clock)

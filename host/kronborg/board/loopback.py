@@ -93,7 +93,7 @@ class LoopbackPlan:
     signal_snu: float = 0.5
     pilot_snr_db: float = 20.0
     beat_hz: float = 4e6
-    linewidth_hz: float = 500.0
+    linewidth_hz: float = 2e3
     shot_noise_words: float = 1000.0
     electronic_noise_snu: float = 0.05
     preamble: int = 2039

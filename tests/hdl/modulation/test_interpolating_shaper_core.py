@@ -9,14 +9,17 @@ from kronborg_sim.benches.runner import run_bench
 TESTS_IN_THE_BENCH = 21
 
 CONFIGURATIONS = [
-    pytest.param(2, 8, 3, id="2 lanes, 4 clocks per symbol"),
-    pytest.param(4, 2, 4, id="4 lanes, 2 symbols per clock"),
+    pytest.param(2, 8, 3, False, id="2 lanes, 4 clocks per symbol"),
+    pytest.param(4, 2, 4, False, id="4 lanes, 2 symbols per clock"),
+    pytest.param(2, 8, 4, True, id="2 lanes, 4 clocks per symbol, shared multipliers"),
 ]
 
 
-@pytest.mark.parametrize(("lanes", "samples_per_symbol", "span"), CONFIGURATIONS)
-def test_core_equals_its_model_on_the_bench(lanes: int, samples_per_symbol: int, span: int, tmp_path: Path) -> None:
-    core = InterpolatingShaper(lanes=lanes, samples_per_symbol=samples_per_symbol, span=span)
+@pytest.mark.parametrize(("lanes", "samples_per_symbol", "span", "shared"), CONFIGURATIONS)
+def test_core_equals_its_model_on_the_bench(
+    lanes: int, samples_per_symbol: int, span: int, shared: bool, tmp_path: Path
+) -> None:
+    core = InterpolatingShaper(lanes=lanes, samples_per_symbol=samples_per_symbol, span=span, shared=shared)
     outcome = run_bench(
         Skin(core).to_verilog("interpolating_shaper"),
         "interpolating_shaper",
@@ -50,3 +53,9 @@ def test_refuses_what_it_cannot_be(lanes: int, samples_per_symbol: int, span: in
 def test_multiplies_once_what_shares_a_tap() -> None:
     # At two samples a symbol a pulse of 65 taps has 33 that differ; at eight lanes the general shaper multiplies 528.
     assert InterpolatingShaper(lanes=8, samples_per_symbol=8, span=33).multipliers == 2 * 33
+
+
+def test_shares_a_multiplier_among_the_products_of_a_symbol() -> None:
+    # Of 33 products 17 are of the sample on the symbol, which has half of its clocks.
+    for lanes, wanted in ((4, 2 * 17), (2, 2 * 9), (1, 2 * 5), (8, 2 * 33)):
+        assert InterpolatingShaper(lanes=lanes, samples_per_symbol=8, span=33, shared=True).multipliers == wanted

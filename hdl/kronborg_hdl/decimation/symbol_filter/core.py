@@ -119,7 +119,7 @@ class SymbolFilter(wiring.Component):
         valid = complete & (age == self.latency)
         m.d.comb += skid.i.valid.eq(valid)
 
-        taps, shift = self._settings(m)
+        taps, shift = settings_in_use(m, port)
         overflows = []
         for rail in RAILS:
             words = [Mux(flushing, 0, word[rail]) for word in beat]
@@ -152,20 +152,6 @@ class SymbolFilter(wiring.Component):
             m.d.sync += (even[rail].eq(words[0][rail]) for rail in RAILS)
         return [dict(even), words[0]], accept & is_odd
 
-    def _settings(self, m: Module) -> tuple[list[Value], Value]:
-        """Taps and shift in use."""
-        port = self.port
-        written = [Signal(word_shape(TAP), name=f"written_{k}") for k in range(DISTINCT_TAPS)]
-        taps = [Signal(word_shape(TAP), name=f"tap_{k}") for k in range(DISTINCT_TAPS)]
-        shift = Signal.like(port.shift.amount)
-        for k, tap in enumerate(written):
-            with m.If(port.tap.written & (port.tap.index == k)):
-                m.d.sync += tap.eq(port.tap.value)
-        m.d.comb += port.status.tap_refused.eq(port.tap.written & (port.tap.index >= DISTINCT_TAPS))
-        with m.If(port.control.apply.start):
-            m.d.sync += shift.eq(port.shift.amount), Cat(taps).eq(Cat(written))
-        return list(taps), shift
-
     @staticmethod
     def _delay(k: int) -> int:
         """Beats for which the samples of tap k wait for the sum of the taps before it."""
@@ -195,3 +181,17 @@ class SymbolFilter(wiring.Component):
             pair = pipeline.register(ahead + back if k else ahead)
             total = pipeline.register(total + pipeline.register(pair * taps[k]), signed(SUM_BITS))
         return total
+
+
+def settings_in_use(m: Module, port: wiring.PureInterface) -> tuple[list[Value], Value]:
+    """Taps and shift in use, from the registers of ``registers.py``."""
+    written = [Signal(word_shape(TAP), name=f"written_{k}") for k in range(DISTINCT_TAPS)]
+    taps = [Signal(word_shape(TAP), name=f"tap_{k}") for k in range(DISTINCT_TAPS)]
+    shift = Signal.like(port.shift.amount)
+    for k, tap in enumerate(written):
+        with m.If(port.tap.written & (port.tap.index == k)):
+            m.d.sync += tap.eq(port.tap.value)
+    m.d.comb += port.status.tap_refused.eq(port.tap.written & (port.tap.index >= DISTINCT_TAPS))
+    with m.If(port.control.apply.start):
+        m.d.sync += shift.eq(port.shift.amount), Cat(taps).eq(Cat(written))
+    return list(taps), shift

@@ -15,7 +15,15 @@ from ...dsp.rates import check_filter
 from ..pulse_shaper.core import FrameBeats, sequence_beats
 from .model import HALF_BANDS, check_samples_per_symbol, tail_symbols
 from .registers import REGISTERS
-from .stages import half_band_steps, interpolate, pulse, pulse_steps
+from .stages import (
+    half_band_steps,
+    interpolate,
+    pulse,
+    pulse_steps,
+    shared_multipliers,
+    shared_pulse,
+    shared_pulse_steps,
+)
 
 COUNTER_BITS = 32
 
@@ -49,7 +57,8 @@ class InterpolatingShaper(wiring.Component):
     Throughput: one beat of LANES samples per clock, always, tails included, if there is a beat of symbols every P
     clocks. Latency: :attr:`latency` clocks from a beat of symbols to the first beat of a frame with as many before it.
 
-    Resources: 2 K N multipliers of 17 x 16 bits (K = 33, 8 lanes, M = 8: 66, where ``pulse_shaper`` takes 528).
+    Resources: 2 K N multipliers of 17 x 16 bits (K = 33, 8 lanes, M = 8: 66, where ``pulse_shaper`` takes 528). With
+    `shared`, P times fewer (K = 33, 2 lanes, M = 8: 18), and look-up tables that choose among symbols and taps.
 
     Source: Crochiere & Rabiner, Multirate Digital Signal Processing (1983), chapters 3 and 5.
 
@@ -57,6 +66,7 @@ class InterpolatingShaper(wiring.Component):
         lanes: samples per clock, one of ``dsp.rates.LANES``.
         samples_per_symbol: M, 2, 4, 8 or 16.
         span: K, the number of taps.
+        shared: a multiplier has several products of a symbol, where it has several clocks (P > 1).
 
     Members:
         i: N = max(1, LANES / M) symbols per beat, and ``last``.
@@ -69,7 +79,7 @@ class InterpolatingShaper(wiring.Component):
 
     registers = REGISTERS
 
-    def __init__(self, *, lanes: int, samples_per_symbol: int, span: int) -> None:
+    def __init__(self, *, lanes: int, samples_per_symbol: int, span: int, shared: bool = False) -> None:
         check_samples_per_symbol(samples_per_symbol)
         check_filter(lanes, samples_per_symbol, span)
         self.lanes = lanes
@@ -77,6 +87,7 @@ class InterpolatingShaper(wiring.Component):
         self.span = span
         self.symbols_per_clock = max(1, lanes // samples_per_symbol)
         self.clocks_per_symbol = max(1, samples_per_symbol // lanes)
+        self.shared = shared and self.clocks_per_symbol > 1
         self.half_bands = HALF_BANDS[samples_per_symbol]
         super().__init__(
             {
@@ -92,9 +103,16 @@ class InterpolatingShaper(wiring.Component):
         return tail_symbols(self.samples_per_symbol, self.span)
 
     @property
+    def _pulse_steps(self) -> int:
+        """Steps from symbols to the words of the pulse."""
+        if self.shared:
+            return shared_pulse_steps(self.span, self.clocks_per_symbol)
+        return pulse_steps(self.span)
+
+    @property
     def _steps(self) -> int:
         """Steps from symbols to samples."""
-        return pulse_steps(self.span) + sum(map(half_band_steps, self.half_bands))
+        return self._pulse_steps + sum(map(half_band_steps, self.half_bands))
 
     @property
     def latency(self) -> int:
@@ -104,6 +122,8 @@ class InterpolatingShaper(wiring.Component):
     @property
     def multipliers(self) -> int:
         """Multipliers of 17 x 16 bits."""
+        if self.shared:
+            return 2 * shared_multipliers(self.span, self.clocks_per_symbol)
         return 2 * self.span * self.symbols_per_clock
 
     def elaborate(self, platform: object) -> Module:
@@ -116,14 +136,14 @@ class InterpolatingShaper(wiring.Component):
         pipeline = Pipeline(m, skid.i.ready)
         tail = self.tail // self.symbols_per_clock
         beats = sequence_beats(m, pipeline, self, clocks_per_symbol=self.clocks_per_symbol, tail=tail)
-        samples = pulse(
+        samples = (shared_pulse if self.shared else pulse)(
             m,
             pipeline,
             beats.symbols,
             beats.begins,
             self.clocks_per_symbol,
             self._taps(m, pipeline, beats),
-            beats.token.delayed(pipeline, pulse_steps(self.span) - 2).shift,
+            beats.token.delayed(pipeline, self._pulse_steps - 2).shift,
             BASEBAND if self.half_bands else SAMPLE,
         )
         stages = [samples]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth import Const, Module, Mux, Value, signed
+from amaranth import Const, Module, Mux, Signal, Value, signed
 
 from ...decimation.half_band.model import HalfBand
 from ...dsp.arithmetic import drop_bits, round_last_bit, saturate
@@ -105,6 +105,108 @@ def pulse(
 
     made = [sample(number, half) for number in range(count) for half in (0, 1)]
     return _in_turn(pipeline, made, begins, pulse_steps(span), period)
+
+
+def shared_multipliers(span: int, period: int) -> int:
+    """Multipliers of each rail in :func:`shared_pulse`."""
+    return -(-_terms(span, 0) // (period // 2))
+
+
+def shared_pulse_steps(span: int, period: int) -> int:
+    """Steps from symbols to the words that :func:`shared_pulse` makes of them."""
+    # Line; choice; pair; product; sums; their sum over clocks; shifter; rounding.
+    gathering = period // 2 if period > 2 else 0
+    return 4 + tree_steps(shared_multipliers(span, period)) + gathering + 2
+
+
+def shared_pulse(
+    m: Module,
+    pipeline: Pipeline,
+    symbols: Sequence[Word],
+    begins: Value,
+    period: int,
+    taps: Sequence[Value],
+    shift: Value,
+    to: Format,
+) -> Samples:
+    """What :func:`pulse` makes where symbols stand for several clocks, with that many times fewer multipliers.
+
+    Each multiplier has one product of a sample's sum after the other: those of the sample between symbols in the first
+    half of a symbol's clocks, those of the sample on them in the second.
+
+    Args:
+        m, pipeline, symbols, begins, shift, to: as of :func:`pulse`; a beat is one symbol.
+        period: clocks from a symbol to the next, 2 or more.
+        taps: c_0 ... c_(K-1), from two steps later on, as long as the symbol stands.
+    """
+    span, half_period = len(taps), period // 2
+    line = Pipeline(m, pipeline.advance & begins)
+    (symbol,) = symbols
+    lines = {rail: _latest_first(line, [symbol[rail]], span) for rail in RAILS}
+    kept = GUARD_BITS if to == BASEBAND else 0
+    multipliers = shared_multipliers(span, period)
+    steps = tree_steps(multipliers)
+    # In which clock of its symbol the choice is, the step behind, and so on to the sums.
+    clocks = [pipeline.history(begins, 1 + clock + 3 + steps, reset=True)[1 + clock :] for clock in range(period)]
+    chosen, paired = ([flags[step] for flags in clocks] for step in (0, 1))
+
+    def term(multiplier: int, clock: int) -> tuple[int, int, int] | None:
+        """Places of the two symbols that share a tap, and which tap; of a symbol alone the places are the same."""
+        half, number = divmod(clock, half_period)
+        near = multiplier * half_period + number
+        if near >= _terms(span, half):
+            return None
+        far = span - 1 - half - near
+        return near, far, abs(2 * near + half - (span - 1))
+
+    terms = [[term(multiplier, clock) for clock in range(period)] for multiplier in range(multipliers)]
+    weights = [
+        pipeline.register(_choose(paired, [None if of is None else taps[of[2]] for of in row], SAMPLE.width))
+        for row in terms
+    ]
+    word, clipped = {}, []
+    for rail in RAILS:
+        products = []
+        for row, weight in zip(terms, weights, strict=True):
+            near = [None if of is None else lines[rail][of[0]] for of in row]
+            far = [None if of is None or of[0] == of[1] else lines[rail][of[1]] for of in row]
+            pair = [pipeline.register(_choose(chosen, each, SAMPLE.width)) for each in (near, far)]
+            products.append(pipeline.register(pipeline.register(pair[0] + pair[1]) * weight))
+        bits = 2 * SAMPLE.width + (span - 1).bit_length()
+        total = _sum(pipeline, products, steps, bits)
+        if half_period > 1:
+            # The flags of the step in which a clock's sum is there.
+            opens = clocks[0][3 + steps] | clocks[half_period][3 + steps]
+            total = _gather(m, pipeline, total, opens, bits, rail)
+        dropped = pipeline.register(drop_bits(total << kept, shift))
+        fitting, overflow = saturate(round_last_bit(dropped), to)
+        word[rail] = pipeline.register(fitting)
+        clipped.append(pipeline.register(overflow))
+    valid = pipeline.history(begins, shared_pulse_steps(span, period) + half_period, reset=True)
+    first, second = valid[-1 - half_period], valid[-1]
+    return Samples([word], first | second, half_period, clipped)
+
+
+def _terms(span: int, half: int) -> int:
+    """Products of the sample on a symbol (0), or between it and the next (1)."""
+    return (span - 1 - half) // 2 + 1
+
+
+def _choose(flags: Sequence[Value], words: Sequence[Value | None], bits: int) -> Value:
+    """The word whose flag is up; zero where there is none."""
+    chosen: Value = Const(0, bits)
+    for flag, word in zip(flags, words, strict=True):
+        if word is not None:
+            chosen = chosen | (word.as_unsigned() & flag.replicate(bits))
+    return chosen.as_signed()
+
+
+def _gather(m: Module, pipeline: Pipeline, term: Value, opens: Value, bits: int, name: str) -> Value:
+    """The sum of terms from the one on with which it opens, a step later."""
+    total = Signal(signed(bits), name=f"total_{name}", reset_less=True)
+    with m.If(pipeline.advance):
+        m.d.sync += total.eq(Mux(opens, 0, total) + term)
+    return total
 
 
 def interpolate(m: Module, pipeline: Pipeline, samples: Samples, half_band: HalfBand, to: Format) -> Samples:
