@@ -12,7 +12,7 @@ All of it is made again from the plan whenever something is missing; what is the
 from __future__ import annotations
 
 import json
-import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 from ...console.atomic import write_text
 from ...errors import InputError
 from ..key_store import KeyStore
-from .plan import Plan, Site, read_plan
+from .plan import Plan, Site, Tunnel, read_plan
 
 if TYPE_CHECKING:
     from ..certificates import Authority
+    from ..encryptors.kme_client import KmeClient
     from ..identity import Identity
 
 NATS_NODE = "nats"
@@ -62,6 +63,14 @@ class Files:
         """A KME's key store."""
         return self.site(id) / "keys.sqlite"
 
+    def tunnel(self, number: int) -> Path:
+        """What was laid for a tunnel, while it is there."""
+        return self.folder / f"tunnel-{number}.json"
+
+    def agent(self, id: str) -> Path:
+        """The configuration of the agent at a site."""
+        return self.site(id) / "agent.toml"
+
     def log(self, process: str, plan: Plan) -> Path:
         """What a process says."""
         return self.site(process) / "kme.log" if process in plan.sites else self.folder / f"{process}.log"
@@ -90,7 +99,8 @@ def make_certificates(files: Files, plan: Plan) -> int:
         authority = authority_of(files, operator)
         for site in plan.sites_of(operator):
             made += _certify(authority, Identity("kme", site.id), [site.listen.host])
-            made += _certify(authority, Identity("sae", site.sae), [])
+            # Agents of tunnels call each other.
+            made += _certify(authority, Identity("sae", site.sae), [site.agent_listen.host])
         if operator == plan.operators()[0] and plan.transport == "nats":
             made += _certify(authority, Identity("node", NATS_NODE), [plan.nats.host])
     return made
@@ -212,11 +222,35 @@ def make_stores(files: Files, plan: Plan) -> None:
         KeyStore(files.store(site.id)).database.close()
 
 
-def client_context(files: Files, plan: Plan, site: Site) -> ssl.SSLContext:
-    """TLS with the certificate of a site's SAE."""
+def client_of(files: Files, site: Site) -> KmeClient:
+    """A site's SAE, as a client of its KME. Raises InputError."""
+    from ..encryptors.kme_client import KmeClient
     from ..identity import Identity
+    from ..kme.tls import Credentials
 
-    authority = authority_of(files, site.operator)
-    context = ssl.create_default_context(cafile=str(authority.folder / "ca.pem"))
-    context.load_cert_chain(*map(str, authority.files(Identity("sae", site.sae))))
-    return context
+    pki = files.pki(site.operator)
+    certificate, key = authority_of(files, site.operator).files(Identity("sae", site.sae))
+    credentials = Credentials(certificate, key, pki / "ca.pem", pki / "crl.pem")
+    return KmeClient(site.listen, site.id, credentials, {}, simulated=True)
+
+
+def write_agents(files: Files, plan: Plan, tunnel: Tunnel, tables: Sequence[str]) -> None:
+    """Write the configurations of both agents of a tunnel.
+
+    Args:
+        files, plan, tunnel: which.
+        tables: `[wireguard]` of each end.
+    """
+    sites = [plan.sites[end] for end in tunnel.ends]
+    for role, site, peer, table in zip(("master", "slave"), sites, sites[::-1], tables, strict=True):
+        pki = f"../../pki/{site.operator}"
+        write_text(
+            files.agent(site.id),
+            HEAD + f'[encryptor]\nid = "{site.sae}"\npeer = "{peer.sae}"\nrole = "{role}"\n'
+            f'agent = "{sites[1].agent_listen}"\ncertificate = "{pki}/sae-{site.sae}.pem"\n'
+            f'key = "{pki}/sae-{site.sae}.key"\nca = "{pki}/ca.pem"\ncrl = "{pki}/crl.pem"\n'
+            f'state = "agent.json"\naudit_log = "agent.audit.jsonl"\nmetrics_listen = "{site.agent_metrics_listen}"\n'
+            f"rotate_seconds = {tunnel.rotate_seconds!r}\n"
+            "# The links of this network are simulated.\nsimulated = true\n\n"
+            f'[kme]\nid = "{site.id}"\naddress = "{site.listen}"\n\n{table}',
+        )

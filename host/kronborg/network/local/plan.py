@@ -16,8 +16,8 @@ from ..tables import Address, Table, read_document, tables
 EXAMPLE = Path(__file__).with_name("danish.toml")
 """The network that comes with the package."""
 
-PORTS_PER_SITE = 4
-"""For SAEs, for other KMEs, for Prometheus, and for another operator's key manager."""
+PORTS_PER_SITE = 6
+"""For SAEs, for other KMEs, for Prometheus, for another operator's key manager, and two of the agent of a tunnel."""
 HIGHEST_PORT = 65_535
 MOST_SITES = 100
 """On one machine: each is a process of some 90 MB."""
@@ -58,6 +58,7 @@ class Site:
         about: what it is, for people.
         operator: whose it is: each has an authority of its own.
         listen, peer_listen, metrics_listen, border_listen: see KmeConfig.
+        agent_listen, agent_metrics_listen: see the encryptors' AgentConfig.
     """
 
     id: str
@@ -67,6 +68,8 @@ class Site:
     peer_listen: Address
     metrics_listen: Address
     border_listen: Address
+    agent_listen: Address
+    agent_metrics_listen: Address
 
     @property
     def sae(self) -> str:
@@ -115,6 +118,19 @@ class FibreLink:
 
 
 @dataclass(frozen=True)
+class Tunnel:
+    """A WireGuard tunnel between two sites, keyed by the network.
+
+    Attributes:
+        ends: the sites; the SAE of the first is master.
+        rotate_seconds: how often its key changes.
+    """
+
+    ends: tuple[str, str]
+    rotate_seconds: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """A network.
 
@@ -127,6 +143,7 @@ class Plan:
         links: by name.
         borders: pairs of sites of different operators that hand each other keys (ETSI GS QKD 020).
         talks: pairs of sites whose SAEs shall share keys when the network is up.
+        tunnels: see Tunnel; a site has one at most.
     """
 
     name: str
@@ -137,6 +154,7 @@ class Plan:
     links: Mapping[str, FibreLink]
     borders: tuple[tuple[str, str], ...]
     talks: tuple[tuple[str, str], ...]
+    tunnels: tuple[Tunnel, ...]
 
     def operators(self) -> list[str]:
         """All of them, in the file's order."""
@@ -173,12 +191,14 @@ def plan_of(file: Path, document: dict[str, Any]) -> Plan:
         if any({one, other} & set(before) for before in borders[: number - 1]):
             raise InputError(f"{file}: [[border]] {number} ends: a gateway has one border")
     talks = tuple(_pair(table, sites) for table in _closed(tables(file, document, "talk"), "ends"))
+    tunnels = _tunnels(file, document, sites)
     for key in document:
         raise InputError(f"{file}: {key} is not known here")
-    plan = Plan(name, transport, Address(host, first_port), light, sites, links, borders, talks)
-    for number, (one, other) in enumerate(talks, 1):
-        if other not in reached(plan, one):
-            raise InputError(f"{file}: [[talk]] {number} ends: no way leads from {one} to {other}")
+    plan = Plan(name, transport, Address(host, first_port), light, sites, links, borders, talks, tunnels)
+    for what, pairs in (("talk", talks), ("tunnel", [tunnel.ends for tunnel in tunnels])):
+        for number, (one, other) in enumerate(pairs, 1):
+            if other not in reached(plan, one):
+                raise InputError(f"{file}: [[{what}]] {number} ends: no way leads from {one} to {other}")
     return plan
 
 
@@ -264,6 +284,20 @@ def _links(
             )
         links[link.name] = link
     return links
+
+
+def _tunnels(file: Path, document: dict[str, Any], sites: Mapping[str, Site]) -> tuple[Tunnel, ...]:
+    found: list[Tunnel] = []
+    for table in tables(file, document, "tunnel"):
+        ends = _pair(table, sites)
+        for end in ends:
+            if any(end in other.ends for other in found):
+                raise table.wrong("ends", f"{end} has another tunnel")
+        if sites[ends[0]].operator != sites[ends[1]].operator:
+            raise table.wrong("ends", "agents of different operators do not know each other's certificates")
+        found.append(Tunnel(ends, table.number("rotate_seconds", 120.0, 1.0, 86_400.0)))
+        table.end()
+    return tuple(found)
 
 
 def _pair(table: Table, sites: Mapping[str, Site]) -> tuple[str, str]:

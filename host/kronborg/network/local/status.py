@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import time
 from collections.abc import Mapping
@@ -11,15 +10,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .client import metrics_of
 from .files import Files
-from .operate import LINKS, NATS
+from .metrics import Told, metrics_of, value_of
+from .operate import AGENT, LINKS, NATS, TUNNEL, obstacle
 from .plan import FibreLink, Plan, Site
 from .processes import Process, Processes, last_line
 
 SOON_SECONDS = 7 * 86_400
 """A certificate that ends so soon is worth a word."""
-Told = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def status(folder: Path) -> dict[str, Any]:
@@ -32,37 +30,31 @@ def status(folder: Path) -> dict[str, Any]:
     plan = files.read_plan()
     processes = Processes(folder / "processes.json")
     with ThreadPoolExecutor(8) as threads:
-        told = dict(zip(plan.sites, threads.map(_told, plan.sites.values()), strict=True))
+        told = dict(
+            zip(plan.sites, threads.map(lambda site: metrics_of(site.metrics_listen), plan.sites.values()), strict=True)
+        )
     sites = [_site(files, plan, site, processes.known.get(site.id), told[site.id]) for site in plan.sites.values()]
     links = [_link(plan, link, told, _delivered(files)) for link in plan.links.values()]
     helpers = [
         _helper(files, plan, name, processes.known.get(name))
         for name in ([NATS] if plan.transport == "nats" else []) + [LINKS]
     ]
+    tunnels = [_tunnel(files, plan, processes, number) for number in range(len(plan.tunnels))]
     home = plan.operators()[0]
     return {
         "network": plan.name,
         "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "healthy": all(not each["trouble"] for each in (*sites, *links, *helpers)),
+        "healthy": all(not each["trouble"] for each in (*sites, *links, *helpers, *tunnels)),
         "sites": [each for each in sites if each["operator"] == home],
         "abroad": [each for each in sites if each["operator"] != home],
         "links": links,
         "processes": helpers,
+        "tunnels": tunnels,
         "pairs": _pairs(files, plan),
         "stored_bits": sum(each["stored_bits"] for each in links),
-        "memory_bytes": sum(each["memory_bytes"] for each in (*sites, *helpers)),
+        "running": sum(each.runs for each in processes.known.values()),
+        "memory_bytes": sum(each.memory_bytes for each in processes.known.values()),
     }
-
-
-def _told(site: Site) -> Told | None:
-    try:
-        return metrics_of(site.metrics_listen)
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-
-
-def _value(told: Told | None, name: str, **labels: str) -> float:
-    return (told or {}).get((f"kronborg_kme_{name}", frozenset(labels.items())), 0.0)
 
 
 def _process(process: Process | None) -> dict[str, Any]:
@@ -89,16 +81,16 @@ def _helper(files: Files, plan: Plan, name: str, process: Process | None) -> dic
 
 def _site(files: Files, plan: Plan, site: Site, process: Process | None, told: Told | None) -> dict[str, Any]:
     trouble = _ended(process, files.log(site.id, plan))
-    expiry = _value(told, "certificate_expiry_seconds")
+    expiry = value_of(told, "kme_certificate_expiry_seconds")
     if not trouble and told is None:
         trouble = "does not answer"
-    elif not trouble and not _value(told, "store_sound"):
+    elif not trouble and not value_of(told, "kme_store_sound"):
         trouble = f"its store is damaged: {last_line(files.log(site.id, plan))}"
     elif not trouble and expiry < time.time() + SOON_SECONDS:
         trouble = "its certificate ends soon: `kronborg network up` renews it on its last day"
     mine = [link for link in plan.links.values() if site.id in link.ends]
     stored = sum(
-        _value(told, "pool_bytes", link=link.name, direction=way, item="ready")
+        value_of(told, "kme_pool_bytes", link=link.name, direction=way, item="ready")
         for link in mine
         for way in ("out", "in")
     )
@@ -110,13 +102,36 @@ def _site(files: Files, plan: Plan, site: Site, process: Process | None, told: T
         "address": str(site.listen),
         "trouble": trouble,
         "links": len(mine),
-        "links_up": sum(int(_value(told, "peer_up", link=link.name)) for link in mine),
+        "links_up": sum(int(value_of(told, "kme_peer_up", link=link.name)) for link in mine),
         "stored_bits": int(8 * stored),
-        "keys_to_masters": int(_value(told, "keys_delivered_total", role="master")),
-        "keys_to_slaves": int(_value(told, "keys_delivered_total", role="slave")),
-        "nodes_heard": int(_value(told, "relay_nodes")),
+        "keys_to_masters": int(value_of(told, "kme_keys_delivered_total", role="master")),
+        "keys_to_slaves": int(value_of(told, "kme_keys_delivered_total", role="slave")),
+        "nodes_heard": int(value_of(told, "kme_relay_nodes")),
         "certificate_until": datetime.fromtimestamp(expiry, timezone.utc).isoformat() if expiry else None,
         **_process(process),
+    }
+
+
+def _tunnel(files: Files, plan: Plan, processes: Processes, number: int) -> dict[str, Any]:
+    tunnel, name = plan.tunnels[number], f"{TUNNEL}{number + 1}"
+    told = [metrics_of(plan.sites[end].agent_metrics_listen) for end in tunnel.ends]
+    trouble = ""
+    for each in (name, *(f"{AGENT}{end}" for end in tunnel.ends)):
+        if each in processes.known and not processes.runs(each):
+            trouble = f"{each} ended without being told to: see {files.log(each, plan)}"
+    if name not in processes.known:
+        # One that this machine cannot have is no fault of the network.
+        trouble = "" if obstacle() else "is down"
+    elif not trouble and not all(value_of(end, "encryptor_open") for end in told):
+        trouble = "is closed: it has no young key"
+    return {
+        "name": name,
+        "ends": list(tunnel.ends),
+        "trouble": trouble,
+        "open": all(bool(value_of(end, "encryptor_open")) for end in told),
+        "left_out": obstacle() if name not in processes.known else "",
+        "keys_used": int(value_of(told[0], "encryptor_rotations_total", outcome="changed")),
+        "key_age_seconds": round(value_of(told[0], "encryptor_key_age_seconds"), 1),
     }
 
 
@@ -134,14 +149,14 @@ def _link(plan: Plan, link: FibreLink, told: Mapping[str, Told | None], delivere
     answer = [end for end in ends if end is not None]
 
     def largest(name: str, **labels: str) -> int:
-        return int(max((_value(end, name, link=link.name, **labels) for end in answer), default=0))
+        return int(max((value_of(end, f"kme_{name}", link=link.name, **labels) for end in answer), default=0))
 
     stored = [
-        sum(_value(end, "pool_bytes", link=link.name, direction=way, item="ready") for way in ("out", "in"))
+        sum(value_of(end, "kme_pool_bytes", link=link.name, direction=way, item="ready") for way in ("out", "in"))
         for end in answer
     ]
     unequal = largest("blocks_total", outcome="unequal")
-    up = len(answer) == 2 and all(_value(end, "peer_up", link=link.name) for end in answer)
+    up = len(answer) == 2 and all(value_of(end, "kme_peer_up", link=link.name) for end in answer)
     trouble = ""
     if not up:
         trouble = f"{' and '.join(name for name in link.ends if told[name] is None) or 'an end'} does not answer"
@@ -216,11 +231,16 @@ def lines_of(found: dict[str, Any]) -> list[str]:
         lines += ["", "  pairs served, keys to master and slave"]
         for each in found["pairs"]:
             lines.append(f"  {each['master']} → {each['slave']}: {each['to_master']}, {each['to_slave']}")
-    running = [each for each in (*sites, *found["processes"]) if each["pid"] is not None]
-    lines += ["", f"  {len(running)} processes, {found['memory_bytes'] / 1e6:.0f} MB"]
+    for each in found["tunnels"]:
+        state = (
+            f"{each['keys_used']} keys used, this one {each['key_age_seconds']:.0f} s old" if each["open"] else "closed"
+        )
+        state = f"left out: {each['left_out']}" if each["left_out"] else state
+        lines += ["", f"  tunnel {' – '.join(each['ends'])}: {state}"]
+    lines += ["", f"  {found['running']} processes, {found['memory_bytes'] / 1e6:.0f} MB"]
     troubles = [
         f"  {each.get('id') or each['name']}: {each['trouble']}"
-        for each in (*found["processes"], *sites, *found["links"])
+        for each in (*found["processes"], *sites, *found["links"], *found["tunnels"])
         if each["trouble"]
     ]
     return [*lines, *(["", *troubles] if troubles else [])]

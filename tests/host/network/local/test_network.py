@@ -58,7 +58,7 @@ def free_range(number: int) -> int:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """Where a network shall be; whatever runs there is ended with the test."""
-    (tmp_path / "three.toml").write_text(SITES.format(port=free_range(20)))
+    (tmp_path / "three.toml").write_text(SITES.format(port=free_range(26)))
     yield tmp_path / "network"
     if (tmp_path / "network" / "processes.json").exists():
         Processes(tmp_path / "network" / "processes.json").end()
@@ -144,7 +144,7 @@ def test_a_site_that_cannot_start_stops_all_with_one_line(folder: Path, capsys: 
 
 def test_a_port_that_is_taken_is_named_before_anything_starts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert folder.parent.joinpath("three.toml").exists()
-    port = int((folder.parent / "three.toml").read_text().partition("first_port = ")[2].split()[0]) + 5
+    port = int((folder.parent / "three.toml").read_text().partition("first_port = ")[2].split()[0]) + 7
     with socket.create_server((HOST, port)):
         assert up(folder) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -183,6 +183,18 @@ def test_a_folder_without_a_network_and_one_with_another_are_refused(
     with operate.held(folder):
         assert up(folder) == 2
     assert "another `kronborg network` works on" in capsys.readouterr().err
+
+
+def test_a_tunnel_that_this_machine_cannot_have_is_left_out_with_the_reason(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (folder.parent / "three.toml").open("a") as plan:
+        plan.write('[[tunnel]]\nends = ["foreign", "business"]\n')
+    monkeypatch.setattr("kronborg.network.local.operate.PROGRAMS", {"no-such-program": "its-package"})
+    assert up(folder) == 0
+    assert "left out between foreign and business: apt-get install its-package" in capsys.readouterr().out
+    code, found = status(folder, capsys)
+    assert (code, found["tunnels"][0]["left_out"]) == (0, "apt-get install its-package")
 
 
 def test_a_number_that_a_process_had_is_not_mistaken_for_it() -> None:
