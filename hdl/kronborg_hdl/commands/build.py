@@ -1,33 +1,43 @@
 """Write an overlay's files for a board: Verilog, hardware description, constraints, Vivado script and manifest.
 
-With ``--tool nextpnr`` the bitstream of a Zynq-7000 too, and no Vivado script.
+With ``--tool nextpnr`` the bitstream of a Zynq-7000 too, and no Vivado script. That of a board without a processor is
+always built, with the tools of the extra `ecp5`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 from kronborg.board.pynq import overlays
 from kronborg.console.atomic import write_bytes, write_text
-from kronborg.errors import InputError
+from kronborg.errors import InputError, KronborgError
 
-from ..boards import BOARDS, Board
+from ..boards import BOARDS, FABRIC_BOARDS, Board
 from ..overlays.build import files
 from ..overlays.gateware import GATEWARE
-from ..overlays.manifest import BUILT, NOT_BUILT
+from ..overlays.manifest import BUILT, MANIFEST, NOT_BUILT
+from ..serial_board.build import DESIGNS, TimingMissedError, build
 from ..zynq.flow import find_tools
 from ..zynq.package import package
 
 VIVADO, NEXTPNR = "vivado", "nextpnr"
+EVERY = {**BOARDS, **FABRIC_BOARDS}
+USUAL = "loopback"
+"""Of a board without a processor; of the others it is the transmitter."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("board", choices=BOARDS, metavar="BOARD", help=", ".join(BOARDS))
+    parser.add_argument("board", choices=EVERY, metavar="BOARD", help=", ".join(EVERY))
     parser.add_argument(
-        "--overlay", choices=GATEWARE, default="transmitter", help=f"{', '.join(GATEWARE)} (default %(default)s)"
+        "--overlay",
+        choices=tuple(dict.fromkeys([*GATEWARE, *DESIGNS])),
+        help=f"{', '.join(GATEWARE)} (default transmitter); for {', '.join(FABRIC_BOARDS)}: {', '.join(DESIGNS)}"
+        f" (default {USUAL})",
     )
     parser.add_argument(
         "--out",
@@ -49,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry the command out; returns the exit code."""
+    known = GATEWARE if options.board in BOARDS else DESIGNS
+    options.overlay = options.overlay or ("transmitter" if options.board in BOARDS else USUAL)
+    if options.overlay not in known:
+        raise InputError(f"there is no {options.overlay} for {options.board}: choose one of {', '.join(known)}")
+    if options.board in FABRIC_BOARDS:
+        return _fabric_bitstream(options)
     board = BOARDS[options.board]
     try:
         if options.lanes is not None:
@@ -81,6 +97,33 @@ def _bitstream(options: argparse.Namespace, board: Board) -> int:
         f"{options.overlay} for {board.title}, {BUILT}, {reached_hz / 1e6:.1f} MHz: {', '.join(contents)} in {folder}"
     )
     print("Nobody has run it on a board yet.")
+    return 0
+
+
+def _fabric_bitstream(options: argparse.Namespace) -> int:
+    """Of a board without a processor."""
+    board = FABRIC_BOARDS[options.board]
+    if options.out is None:
+        raise InputError("name a directory for the bitstream with --out")
+    if options.lanes is not None:
+        board = replace(board, lanes=options.lanes)
+    folder = _folder(options)
+    print(f"{options.overlay} for {board.title}: to place and route it takes minutes", flush=True)
+    try:
+        contents = build(board, options.overlay, options.seed)
+    except PackageNotFoundError as error:
+        raise InputError(f"this needs the extra 'ecp5' ({error} is missing): pip install 'kronborg[ecp5]'") from None
+    except (ValueError, TimingMissedError) as error:
+        raise InputError(str(error)) from None
+    except RuntimeError as error:
+        raise KronborgError(str(error)) from None
+    for name, data in contents.items():
+        write_bytes(folder / name, data)
+    manifest = json.loads(contents[MANIFEST])
+    reached = f"{manifest['timing']['reached_hz'] / 1e6:.1f} MHz"
+    print(f"{options.overlay} for {board.title}, {BUILT}, {reached}: {', '.join(contents)} in {folder}")
+    print("Nobody has run it on a board yet. To load it:")
+    print(f"openFPGALoader --board {board.loader} {folder / manifest['bitstream']}")
     return 0
 
 

@@ -93,19 +93,25 @@ def tools() -> str:
     return ", ".join(f"{name} {version(name)}" for name in TOOLS)
 
 
-def script(top: str) -> str:
+def script(top: str, command: str = SYNTHESIS) -> str:
     """Yosys' commands from `design.il` to `netlist.json`."""
-    return _SCRIPT.format(command=SYNTHESIS, top=top)
+    return _SCRIPT.format(command=command, top=top)
 
 
-def synthesise(hardware: str, top: str, folder: Path) -> None:
+def synthesise(hardware: str, top: str, folder: Path, *, command: str = SYNTHESIS) -> None:
     """Map hardware, RTLIL, to the cells of an ECP5: ``netlist.json`` in the folder.
+
+    Args:
+        hardware: the design.
+        top: its top module.
+        folder: for all files.
+        command: of Yosys, with its options.
 
     Raises:
         RuntimeError: Yosys failed; with the end of what it said.
     """
     (folder / "design.il").write_text(hardware)
-    (folder / "synthesis.ys").write_text(script(top))
+    (folder / "synthesis.ys").write_text(script(top, command))
     _run([_YOSYS], folder, "synthesis.log")
 
 

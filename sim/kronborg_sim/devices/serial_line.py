@@ -5,7 +5,14 @@ The wires are those of the board, at the board's rate; only what the host's seri
 
 from __future__ import annotations
 
+import os
+import pty
+import select
+import threading
+import tty
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 from amaranth import ClockDomain, DomainRenamer, Module, Value
@@ -112,3 +119,52 @@ class RtlLine:
         """What came since this was last asked."""
         self.model.received(f"s_axis_{LINE}")
         return self.model.received(f"m_axis_{LINE}").data.tobytes()
+
+
+class Line(Protocol):
+    """A board's end of a line: the RTL of this module, or the bridge's model."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What is answered to bytes."""
+
+
+class PseudoTerminal:
+    """A board as a serial port of this machine, such as a USB cable would be: ``with`` it, ``name`` can be opened.
+
+    Args:
+        line: the board.
+
+    Attributes:
+        name: path of the port.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._board, self._host = pty.openpty()
+        tty.setraw(self._host)
+        self.name = os.ttyname(self._host)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> PseudoTerminal:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.unplug()
+
+    def unplug(self) -> None:
+        """Take the port away."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._thread.join()
+            os.close(self._board)
+            os.close(self._host)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            ready, _, _ = select.select([self._board], [], [], 0.02)
+            if ready and (answer := self._line.feed(os.read(self._board, 4096))):
+                os.write(self._board, answer)

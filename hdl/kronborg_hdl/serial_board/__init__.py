@@ -1,0 +1,1 @@
+"""Designs for boards without a processor: from a core to a bitstream with tools from PyPI."""
