@@ -13,6 +13,7 @@ EFFECTS = (
     "oscillators",
     "timing in 128ths",
     "timing off by T/128",
+    "clock's loop",
     "filters",
     "phase",
 )

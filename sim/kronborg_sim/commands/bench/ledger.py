@@ -4,6 +4,9 @@ A frame at 125 MBd, eight samples a symbol, RF heterodyne, over 10 km; its phase
 bit-exact model is the first of a row of receivers of which each has one effect less than the one before; the last is
 told everything and works in floating point. What differs between two neighbours is the effect between them, referred to
 the channel's input at V_A = 4.
+
+One line is of the receiver as it runs by itself, told nothing: how far from their centres its loop of the clock has
+symbols sampled, by what it measures on each frame's preamble. That a measurement is noisy itself is in it.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from kronborg_hdl.dsp.phasor_table import COSINE, DROPPED_BITS, SINE
 from kronborg_hdl.dsp.root_raised_cosine import root_raised_cosine
 from kronborg_hdl.receiver.model import SETTLING_SYMBOLS, Receiver, half_bands
 
+from ...benches.receiver import Scene
 from ...recordings import TIMING_PHASES, Light, Recorded, record
 from .outcome import Outcome, whole
 
@@ -39,6 +43,11 @@ BEAT_HZ = 60e6
 HOP = 8
 ISI_SLOPE = 2.38
 """A sampling phase off by tau symbols makes interference of 2.38 tau**2 of the signal, at a roll-off of 0.2."""
+
+LOOP_SYMBOLS = 16_384
+"""Of a frame's payload, where the clock's loop is looked at."""
+LOOP_FRAMES = 12
+"""Of which the first half is given to the loop to find the clock."""
 
 Complex = NDArray[np.complex128]
 
@@ -172,9 +181,25 @@ def ledger(symbols: int, linewidth_hz: float, pilot_snr_db: float, clock_offset_
         ),
         Effect("timing in 128ths", proportional(by_128ths, by_any), 1.1 * timing / 12 / (2 * PHASES) ** 2),
         Effect("timing off by T/128", proportional(off, by_any), 1.05 * timing / PHASES**2),
+        Effect("clock's loop", timing * _loop_error(linewidth_hz, pilot_snr_db, clock_offset_ppm, seed), 0.6),
         Effect("filters", proportional(by_any, matched), 0.02),
         Effect("phase", proportional(matched, told), 1.1 * 1e3 * VARIANCE_SNU * limit),
     ]
+
+
+def _loop_error(linewidth_hz: float, pilot_snr_db: float, clock_offset_ppm: float, seed: int) -> float:
+    """Mean square of the sampling phase, symbols**2, that good frames measure once the clock is known."""
+    scene = Scene(
+        LOOP_SYMBOLS,
+        signal_snu=RECEIVED * VARIANCE_SNU,
+        pilot_snr_db=pilot_snr_db,
+        linewidth_hz=linewidth_hz,
+        clock_offset_ppm=clock_offset_ppm,
+    )
+    rng = np.random.default_rng([seed, 1])
+    sent, _ = scene.sent(LOOP_FRAMES, rng)
+    packets = scene.receiver(8).process(scene.detected(np.concatenate(sent), rng)).packets
+    return float(np.mean([packet.late_symbols**2 for packet in packets[LOOP_FRAMES // 2 :] if packet.good]))
 
 
 def _phases(receiver: Receiver, count: int, *, table: bool) -> tuple[Complex, Complex]:
