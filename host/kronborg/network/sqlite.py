@@ -93,6 +93,11 @@ class SQLite(Database):
         """Whether the database has a transaction open."""
         return bool(self._connection.in_transaction)
 
+    @property
+    def changes(self) -> int:
+        """Rows written since it was opened."""
+        return int(self._connection.total_changes)
+
     def _begin(self) -> None:
         self.rows("BEGIN IMMEDIATE")
 

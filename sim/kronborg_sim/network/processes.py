@@ -22,7 +22,7 @@ from .pair import Pair
 from .web import Web
 
 P = TypeVar("P", Pair, Web)
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 REQUEST_SECONDS = 10.0
 
 

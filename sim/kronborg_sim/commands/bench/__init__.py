@@ -33,6 +33,7 @@ from . import (
     reconciliation,
     relay,
     rtl,
+    scale,
 )
 
 BENCHES = {
@@ -51,6 +52,7 @@ BENCHES = {
     "distillation": distillation,
     "kme": kme,
     "relay": relay,
+    "scale": scale,
     "crash": crash,
     "encryptors": encryptors,
     "fuzz": fuzz,
