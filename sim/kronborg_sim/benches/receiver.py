@@ -21,7 +21,7 @@ from kronborg_hdl.compensation.pilot_tracker.model import Settings as TrackerSet
 from kronborg_hdl.decimation.resampler.kernel import KERNELS
 from kronborg_hdl.decimation.resampler.model import Resampler
 from kronborg_hdl.dsp.cordic import GAIN
-from kronborg_hdl.dsp.nco import phase_word
+from kronborg_hdl.dsp.nco import PHASE_BITS, phase_word
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps
 from kronborg_hdl.modulation.gaussian.model import GaussianSource, deviation_word
 from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper, pulse_taps
@@ -325,7 +325,7 @@ class ReceiverBench:
 
     def _write_mixer(self, mixer: Mixer) -> None:
         for name, offset in zip(("signal", "pilot_0", "pilot_1"), mixer.offsets, strict=True):
-            self.rtl.write(("mixer", f"{name}_offset"), word=offset)
+            self.rtl.write(("mixer", f"{name}_offset"), word=offset % 2**PHASE_BITS)
 
     def _write_tracker(self, settings: TrackerSettings) -> None:
         write = self.rtl.write
