@@ -25,6 +25,8 @@ from ..zynq.flow import find_tools
 from ..zynq.package import package
 
 VIVADO, NEXTPNR = "vivado", "nextpnr"
+SLOWEST_MHZ, FASTEST_MHZ = 10, 250
+"""Of a fabric; a processor's clock can be faster than any overlay."""
 EVERY = {**BOARDS, **FABRIC_BOARDS}
 USUAL = "loopback"
 """Of a board without a processor; of the others it is the transmitter."""
@@ -45,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the files go; made if it is not there (default: where pynq.Overlay finds them by name)",
     )
     parser.add_argument("--lanes", type=int, metavar="N", help="samples per clock (default: the board's)")
+    parser.add_argument("--clock", type=float, metavar="MHZ", help="of the fabric (default: the board's)")
     parser.add_argument(
         "--tool",
         choices=(VIVADO, NEXTPNR),
@@ -69,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.lanes is not None:
             board = replace(board, lanes=options.lanes)
+        if options.clock is not None:
+            board = replace(board, clock_hz=_clock_hz(options.clock, board))
         if options.tool == NEXTPNR:
             return _bitstream(options, board)
         texts = files(options.overlay, board)
@@ -84,6 +89,14 @@ def run(options: argparse.Namespace) -> int:
     print(f"{options.overlay} for {board.title}, {NOT_BUILT}: {', '.join(texts)} in {folder}")
     print(f"A bitstream needs Vivado: cd {folder} && vivado -mode batch -source kronborg_{options.overlay}.tcl")
     return 0
+
+
+def _clock_hz(megahertz: float, board: Board) -> int:
+    """What the processor makes of it: the nearest below."""
+    if not SLOWEST_MHZ <= megahertz <= FASTEST_MHZ:
+        raise InputError(f"a clock of {megahertz:g} MHz: must be {SLOWEST_MHZ} to {FASTEST_MHZ}")
+    first, second = board.processor.divisors(megahertz * 1e6)
+    return round(board.processor.source_clock_hz / (first * second))
 
 
 def _bitstream(options: argparse.Namespace, board: Board) -> int:

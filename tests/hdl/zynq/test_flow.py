@@ -1,6 +1,7 @@
 """The way from an overlay to its files, with a nextpnr that is none: what it is given, and what becomes of it."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -84,6 +85,22 @@ def test_two_builds_are_the_same(tools, tmp_path: Path) -> None:
         assert main([*tools(), str(tmp_path / name)]) == 0
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_a_slower_clock_is_what_the_processor_makes_of_it_and_everybody_is_told(tools, tmp_path: Path) -> None:
+    assert main([*tools(reached=62.6), str(tmp_path), "--clock", "66"]) == 0
+    manifest = load(tmp_path)
+    assert manifest["clock_hz"] == 62_500_000
+    assert manifest["timing"] == {"asked_hz": 62_500_000, "reached_hz": 62_600_000}
+    described = (tmp_path / "kronborg_pulse_shaper.hwh").read_text()
+    assert re.search(r'NAME="PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ" VALUE="62.500000"', described)
+
+
+@pytest.mark.parametrize("clock", ["9", "251", "nan"])
+def test_a_clock_that_there_is_not_is_refused(clock: str, tools, tmp_path: Path, capsys) -> None:
+    assert main([*tools(), str(tmp_path / "out"), "--clock", clock]) == 2
+    assert f"a clock of {clock} MHz: must be 10 to 250" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
