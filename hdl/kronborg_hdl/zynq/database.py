@@ -28,13 +28,15 @@ class Place:
 
     Attributes:
         frame: address of its first frame.
-        bit: its first bit within each frame.
+        bit: within each frame, that from which its type's bits are counted.
+        own: its first bit within each frame, and that after its last.
         type: of tile, whose bits they are.
         sites: names of sites, as that type has them.
     """
 
     frame: int
     bit: int
+    own: tuple[int, int]
     type: str
     sites: tuple[tuple[str, str], ...] = ()
 
@@ -149,6 +151,7 @@ class Database:
             places[bus] = Place(
                 frame=int(bits["baseaddr"], 16),
                 bit=(bits["offset"] - whole["start_offset"]) * WORD_BITS,
+                own=(bits["offset"] * WORD_BITS, (bits["offset"] + bits["words"]) * WORD_BITS),
                 type=whole["type"],
                 sites=tuple(whole["sites"].items()),
             )

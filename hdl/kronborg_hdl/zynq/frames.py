@@ -64,8 +64,8 @@ def assemble(features: Iterable[tuple[str, str, int]], database: Database) -> Fr
         raise ValueError(f"the bit database of {database.part} has no {unknown[0]}{more}")
     frames: Frames = {}
     for (frame, number), is_set in wanted.items():
-        words = frames.setdefault(frame, [0] * WORDS)
-        words[number // WORD_BITS] |= is_set << number % WORD_BITS
+        if is_set:
+            frames.setdefault(frame, [0] * WORDS)[number // WORD_BITS] |= 1 << number % WORD_BITS
     for words in frames.values():
         correct(words)
     return frames
@@ -82,7 +82,7 @@ def _bits(database: Database, tile: str, name: str, index: int) -> list[tuple[in
         site, _, rest = name.partition(".")
         said = f"{place.type}.{dict(place.sites).get(site, site)}{'.' * bool(rest)}{rest}"
         bits = database.features(place.type, bus).get(said, {}).get(index)
-        if bits is not None:
+        if bits is not None and all(_is_own(place, bit) for bit in bits):
             return [(place.frame + bit.frame, place.bit + bit.number, bit.is_set) for bit in bits]
     return None
 
@@ -127,17 +127,15 @@ def disassemble(frames: Frames, database: Database) -> set[tuple[str, str, int]]
             if id(features) not in indices:
                 indices[id(features)] = _by_first(features)
             for name, index in _seen(indices[id(features)], place, ones):
-                kind, _, rest = name.partition(".")
-                site, dot, last = rest.partition(".")
+                site, dot, last = name.partition(".")[2].partition(".")
                 back = {inner: outer for outer, inner in place.sites}
-                if kind == place.type and _within(place, site, back):
-                    found.add((tile, f"{back.get(site, site)}{dot}{last}", index))
+                found.add((tile, f"{back.get(site, site)}{dot}{last}", index))
     return found
 
 
-def _within(place: Place, site: str, back: dict[str, str]) -> bool:
-    """Whether a tile that is described by another has this site of it."""
-    return not place.sites or site in back
+def _is_own(place: Place, bit: Bit) -> bool:
+    """Whether a tile has this bit of its type: one at the rim, that is described by a whole one, has half of them."""
+    return place.own[0] <= place.bit + bit.number < place.own[1]
 
 
 def _by_first(features: Features) -> dict[tuple[int, int], list[tuple[str, int, tuple[Bit, ...]]]]:
@@ -160,6 +158,8 @@ def _seen(
         if place.bit + number in ones.get(place.frame + frame, none):
             for name, which, bits in features:
                 if all(
-                    (place.bit + bit.number in ones.get(place.frame + bit.frame, none)) == bit.is_set for bit in bits
+                    _is_own(place, bit)
+                    and (place.bit + bit.number in ones.get(place.frame + bit.frame, none)) == bit.is_set
+                    for bit in bits
                 ):
                     yield name, which

@@ -72,6 +72,7 @@ def test_features_set_the_bits_of_their_tile_and_no_others(database: Database) -
     [
         ("LOGIC_X0Y0.WIRE_A.WIRE_B\nLOGIC_X0Y0.WIRE_A.WIRE_C", "contradicts another feature in frame 0x00000001"),
         ("LOGIC_X0Y0.WIRE_A.WIRE_Z\nLOGIC_X9Y9.LATCH", r"has no LOGIC_X0Y0.WIRE_A.WIRE_Z\[0\] and 1 others"),
+        ("RIM_X2Y0.SITE_Y0.INVERTED\nRIM_X2Y0.WIRE_A.WIRE_B", r"has no RIM_X2Y0.WIRE_A.WIRE_B\[0\]$"),
         ("LOGIC_X0Y0.SITE_Y0.INIT[5]", r"has no LOGIC_X0Y0.SITE_Y0.INIT\[5\]$"),
         ("VOID_X3Y0.ANYTHING", r"has no VOID_X3Y0.ANYTHING\[0\]$"),
     ],
