@@ -18,9 +18,11 @@ if find_spec("pynq") is None:
 else:
     import pynq
 
-    from kronborg_hdl.boards import BOARDS
+    from kronborg.board.pynq.opening import Opened
+    from kronborg_hdl.boards import BOARDS, Board
     from kronborg_hdl.overlays.assembly import Assembly
-    from kronborg_hdl.overlays.build import files
+    from kronborg_hdl.overlays.build import described, files
+    from kronborg_hdl.overlays.loopback import LoopbackOverlay
     from kronborg_hdl.overlays.pulse_shaper import PulseShaperOverlay
     from kronborg_hdl.overlays.transmitter import TransmitterOverlay
     from kronborg_sim.devices import models
@@ -30,6 +32,8 @@ else:
     BOARD = BOARDS["pynq-z2"]
     SPAN, M = 5, 4
     TRANSMITTER_SPAN = 9
+    SMALL = BOARDS["redpitaya-125-14"]
+    PREAMBLE, DETECTOR, LINK_SPAN = 509, 64, 17
 
     @dataclass
     class Loaded:
@@ -45,9 +49,9 @@ else:
         overlay: Any
         path: Path
 
-    def written(overlay: str, core: Assembly, folder: Path) -> Path:
+    def written(overlay: str, core: Assembly, folder: Path, board: Board = BOARD) -> Path:
         """All files of an overlay; the path of its Verilog."""
-        for name, text in files(overlay, BOARD, core).items():
+        for name, text in files(overlay, board, core).items():
             (folder / name).write_text(text)
         return folder / f"kronborg_{overlay}.v"
 
@@ -79,6 +83,33 @@ else:
     @pytest.fixture
     def transmitting(kind: str, transmitter_core: TransmitterOverlay, transmitter_files: Path) -> Loaded:
         return load(kind, models.transmitter(transmitter_core), transmitter_files)
+
+    @pytest.fixture(scope="session")
+    def loopback_core() -> LoopbackOverlay:
+        return LoopbackOverlay(SMALL, span=LINK_SPAN, preamble=PREAMBLE, detector_chips=DETECTOR)
+
+    @pytest.fixture(scope="session")
+    def loopback_files(loopback_core: LoopbackOverlay, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return written("loopback", loopback_core, tmp_path_factory.mktemp("overlay"), SMALL)
+
+    @pytest.fixture(params=["model"])
+    def kind_of_link(request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def linked(
+        kind_of_link: str, request: pytest.FixtureRequest, loopback_core: LoopbackOverlay, tmp_path: Path
+    ) -> Opened:
+        kind = kind_of_link
+        device = SimulatedDevice(SMALL, {"model": models.loopback(loopback_core), "rtl": RtlGateware}[kind])
+        device.activate()
+        if kind == "rtl":  # Verilog takes half a minute, and a model needs none
+            path = request.getfixturevalue("loopback_files")
+        else:
+            path = tmp_path / "kronborg_loopback.hwh"
+            path.write_text(described("loopback", SMALL)[path.name])
+        overlay = pynq.Overlay(str(path))
+        return Opened(kind, overlay, pynq.Clocks.fclk0_mhz * 1e6, device, SMALL, {"overlay": "loopback"})
 
     @pytest.fixture
     def loaded(kind: str, pulse_shaper_core: PulseShaperOverlay, pulse_shaper_files: Path) -> Loaded:

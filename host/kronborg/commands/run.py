@@ -17,6 +17,10 @@ from ..link.run import RunSettings, run_link
 from .ends import add_tap_arguments, tap_of
 
 WORLD = Scenario()
+EXTRA = "pynq"
+OPTICS = "optics"
+OPTICS_SYMBOLS, GATEWARE_SYMBOLS = 1e7, 1.2e6
+"""Payload symbols that give a key over the default fibre."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("detector-efficiency", WORLD.detector_efficiency, "ETA", "trusted"),
         ("electronic-noise", WORLD.electronic_noise_snu, "SNU", "trusted"),
         ("pilot-snr", 20.0, "DB", "in the symbol-rate bandwidth"),
-        ("symbols", 1e7, "N", "payload symbols to send"),
         ("estimation-fraction", 0.02, "SHARE", "of the symbols, disclosed to choose the code"),
         ("epsilon", 1e-10, "EPSILON", "composable security parameter"),
     ):
         parser.add_argument(
             f"--{name}", type=float, default=default, metavar=unit, help=f"{text} (default {default:g})"
         )
+    parser.add_argument(
+        "--symbols",
+        type=float,
+        metavar="N",
+        help=f"payload symbols to send (default {OPTICS_SYMBOLS:g}; {GATEWARE_SYMBOLS:g} where both ends are gateware)",
+    )
     parser.add_argument(
         "--modulation-variance", type=float, metavar="SNU", help="V_A per quadrature (default: best for the channel)"
     )
@@ -48,7 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="no optics and no pictures: symbols from this light, such as `drawn` from the channel model",
     )
     add_tap_arguments(parser)
-    parser.add_argument("--board", default="model", help="board to run on (default %(default)s)")
+    parser.add_argument(
+        "--board",
+        default=OPTICS,
+        metavar="NAME",
+        help="optics: simulated lasers, fibre and detector (default); or both ends and an emulated fibre as gateware on"
+        " one device: pynq, a board; rtl, its Verilog; model, its bit-exact models (rtl:BOARD for another size)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the simulated world (default %(default)s)")
     parser.add_argument(
         "--store", type=Path, default=Path("keys"), metavar="DIR", help="folder of both key stores (default keys)"
@@ -73,6 +88,8 @@ def whole(number: float) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Carry the command out; returns the exit code."""
+    usual = OPTICS_SYMBOLS if options.board == OPTICS or options.light else GATEWARE_SYMBOLS
+    symbols = usual if options.symbols is None else options.symbols
     settings = RunSettings(
         scenario=Scenario(
             distance_km=options.distance,
@@ -82,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
             detector_efficiency=options.detector_efficiency,
             electronic_noise_snu=options.electronic_noise,
         ),
-        symbols=whole(options.symbols),
+        symbols=whole(symbols),
         modulation_variance_snu=options.modulation_variance,
         pilot_snr_db=options.pilot_snr,
         estimation_fraction=options.estimation_fraction,
@@ -95,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
         tap=tap_of(options),
     )
     # What cannot be written is better said before a minute of work than after.
-    for target in (None if options.light else options.report, options.json):
+    for target in (None if options.light or settings.on_gateware else options.report, options.json):
         if target and str(target) != "-":
             check_writable(target)
     with RunProgress(plain=options.plain) as progress:
@@ -107,6 +124,8 @@ def run(options: argparse.Namespace) -> int:
         write_text(options.json, result.to_json())
     if pictures is not None:
         write_report(options.report, result, pictures)
+    if result.bit_exact_with_model is False:
+        raise KronborgError("words of the board are not the model's: kronborg selftest looks closer")
     if not result.keys_identical:
         raise KronborgError("the two ends hold different keys: void the last block of both stores")
     return 0

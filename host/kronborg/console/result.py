@@ -55,6 +55,10 @@ class RunResult:
         epsilon: total composable security parameter.
         wall_seconds: duration of the run.
         stage_seconds: duration of each stage.
+        board: kind of the board, where both ends are gateware on one device; None elsewhere, as are the next three.
+        clock_cycles: that it ran, if it is simulated.
+        bit_exact_with_model: whether every word that came from it is the model's.
+        dma_words: of 32 bits, that came from it by DMA.
 
     Raises:
         ValueError: the budget's lines do not add up to the key.
@@ -97,6 +101,10 @@ class RunResult:
     epsilon: float
     wall_seconds: float
     stage_seconds: Mapping[str, float]
+    board: str | None = None
+    clock_cycles: int | None = None
+    bit_exact_with_model: bool | None = None
+    dma_words: int | None = None
 
     def __post_init__(self) -> None:
         bits = [amount for _, amount in self.budget]

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from kronborg_hdl.receiver.model import Receiver
 
 from ..board import Board, Emission, FramePlan, Scenario, open_board
+from ..board.loopback import LoopbackPlan
+from ..board.pynq.figures import BoardFigures
+from ..board.pynq.opening import kinds, open_by_name
 from ..console.progress import RunProgress, Stage
 from ..console.result import Pictures, RunResult
 from ..errors import InputError, NoKeyError
@@ -83,7 +86,8 @@ class RunSettings:
         estimation_fraction: share of the symbols that is disclosed before the code is chosen; the channel is estimated
             from all symbols, once they are corrected.
         epsilon: composable security parameter to stay within.
-        board: name of the board.
+        board: name of the board: of optics that are simulated, or a kind of ``board.pynq.opening``, whose both ends
+            and fibre are gateware on one device.
         seed: of everything random in a simulation, whose keys are therefore no secrets.
         store: folder with the two ends' key stores.
         farm: where blocks are decoded, as `Farm` takes it; None for this process.
@@ -118,9 +122,19 @@ class RunSettings:
             raise InputError(f"a seed cannot be negative: {self.seed}")
 
     @property
+    def on_gateware(self) -> bool:
+        """Whether both ends are gateware on one device."""
+        return self.light is None and self.board.partition(":")[0] in kinds()
+
+    @property
+    def frame_symbols(self) -> int:
+        """Payload symbols of a frame."""
+        return LoopbackPlan.payload if self.on_gateware else FRAME.symbols
+
+    @property
     def frames(self) -> int:
         """Frames to send."""
-        return -(-self.symbols // FRAME.symbols)
+        return -(-self.symbols // self.frame_symbols)
 
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], stage: Stage) -> list[Result]:
@@ -135,17 +149,17 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], stage: S
         return list(pool.map(step, items))
 
 
-def choose_variance(settings: RunSettings, epsilons: Epsilons) -> float:
+def choose_variance(settings: RunSettings, epsilons: Epsilons, symbol_rate_hz: float = FRAME.symbol_rate_hz) -> float:
     """V_A as it was asked for, or what promises the longest key on this link."""
     if settings.modulation_variance_snu is not None:
         return settings.modulation_variance_snu
     linewidth = settings.scenario.linewidth_hz if settings.light is None else 0.0
     return choose_modulation(
         settings.scenario,
-        settings.frames * FRAME.symbols,
+        settings.frames * settings.frame_symbols,
         settings.estimation_fraction,
         epsilons,
-        phase_variance(linewidth, FRAME.symbol_rate_hz, settings.pilot_snr_db),
+        phase_variance(linewidth, symbol_rate_hz, settings.pilot_snr_db),
         MOST_SNR if settings.light else MOST_BOARD_SNR,
     ).modulation_variance_snu
 
@@ -170,6 +184,8 @@ class Exchange:
         shot_noise: Bob's calibration.
         pilot_snr_db: the pilot's, if there was one.
         draw: makes the pictures, if there is anything to be seen.
+        symbol_rate_hz: of the fibre.
+        figures: of a board whose both ends are gateware.
     """
 
     simulated: bool
@@ -180,6 +196,8 @@ class Exchange:
     shot_noise: ShotNoise
     pilot_snr_db: float | None = None
     draw: Callable[[Bob], Pictures] | None = None
+    symbol_rate_hz: float = FRAME.symbol_rate_hz
+    figures: BoardFigures | None = None
 
 
 def receive_emission(emission: Emission, plan: FramePlan) -> ReceivedFrame:
@@ -259,6 +277,40 @@ def over_optics(settings: RunSettings, epsilons: Epsilons, progress: RunProgress
     )
 
 
+def over_gateware(settings: RunSettings, epsilons: Epsilons, progress: RunProgress) -> Exchange:
+    """Both ends and the fibre on one device, on a board or on one that is none.
+
+    Raises:
+        InputError: there is no such board, or it has no room for this link.
+        BoardError: it does not do what it should.
+        NoKeyError: no frame is received.
+    """
+    from .on_board import LANES_PER_RATE, exchange_on_board
+
+    opened = open_by_name(settings.board, "loopback")
+    variance = choose_variance(settings, epsilons, opened.clock_hz * opened.board.lanes / LANES_PER_RATE)
+    done = exchange_on_board(
+        opened,
+        settings.scenario,
+        variance,
+        settings.pilot_snr_db,
+        symbols=settings.symbols,
+        seed=settings.seed,
+        progress=progress,
+    )
+    return Exchange(
+        True,  # there is no light, whatever it runs on
+        done.sent,
+        done.received,
+        variance,
+        done.snu_per_word,
+        done.shot_noise,
+        settings.pilot_snr_db,
+        symbol_rate_hz=done.symbol_rate_hz,
+        figures=done.figures,
+    )
+
+
 def over_light(settings: RunSettings, epsilons: Epsilons, name: str) -> Exchange:
     """Symbols of a light. Raises InputError if there is none of that name."""
     variance = choose_variance(settings, epsilons)
@@ -274,13 +326,15 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
     for path in stores.values():
         with KeyStore(path):
             pass  # a folder that cannot be written is better found before the light is on
-    kept = settings.frames * FRAME.symbols * (1 - settings.estimation_fraction)
+    kept = settings.frames * settings.frame_symbols * (1 - settings.estimation_fraction)
     shortest = min(code.length for code in available_codes()) // 2
     if kept < shortest:
         raise NoKeyError(
             f"no key: {kept:.0f} symbols would be left of which one block takes {shortest}; send more symbols"
         )
-    if settings.light is None:
+    if settings.on_gateware:
+        exchange = over_gateware(settings, epsilons, progress)
+    elif settings.light is None:
         exchange = over_optics(settings, epsilons, progress)
     else:
         exchange = over_light(settings, epsilons, settings.light)
@@ -317,7 +371,7 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
     identical = hmac.compare_digest(alice.stored.key, bob.stored.key)
 
     scenario, rate = settings.scenario, reconciled.scheme.rate(bob.snr)
-    symbols = settings.frames * FRAME.symbols
+    symbols = settings.frames * settings.frame_symbols
     blocks = len(reconciled.verified) + reconciled.failed + reconciled.unequal
     beta = 2 * rate / float(np.log2(1 + bob.snr))
     link = replace(
@@ -331,7 +385,7 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
         distance_km=scenario.distance_km,
         loss_db=scenario.loss_db,
         linewidth_hz=scenario.linewidth_hz if settings.light is None else None,
-        symbol_rate_hz=FRAME.symbol_rate_hz,
+        symbol_rate_hz=exchange.symbol_rate_hz,
         frames_sent=settings.frames,
         frames_received=len(exchange.received),
         symbols=symbols,
@@ -356,13 +410,14 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
         key_bits=budget.key_bits,
         keys_identical=identical,
         key_rate_bit_per_symbol=budget.key_bits / symbols,
-        key_rate_bit_per_second=budget.key_bits / symbols * FRAME.symbol_rate_hz,
+        key_rate_bit_per_second=budget.key_bits / symbols * exchange.symbol_rate_hz,
         asymptotic_rate_bit_per_symbol=asymptotic_rate(link, min(beta, 1.0)),
         # An estimate may reach 1, where nothing bounds the rate.
         plob_bound_bit_per_symbol=plob_bound(link.transmittance) if link.transmittance < 1 else None,
         epsilon=epsilons.total,
         wall_seconds=time.perf_counter() - started,
         stage_seconds=progress.seconds,
+        **({} if exchange.figures is None else asdict(exchange.figures)),
     )
     return result, None if exchange.draw is None else exchange.draw(bob)
 

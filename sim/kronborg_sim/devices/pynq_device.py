@@ -28,6 +28,7 @@ from kronborg_hdl.axi.registers import WORD_BYTES
 from kronborg_hdl.boards.board import Board
 from kronborg_hdl.overlays.manifest import MANIFEST, load
 
+from .files import built
 from .gateware import READ, BusError, Gateware, Memory, RtlGateware
 
 Load = Callable[[Path, NDArray[np.uint8], int], Gateware]
@@ -145,6 +146,10 @@ class SimulatedDevice(Device):
         if self._gateware is None:
             raise InputError("no overlay is loaded on the board: pynq.Overlay(file) does it")
         return self._gateware
+
+    def files(self, overlay: str) -> Path:
+        """The folder with an overlay's files for this board, as it is usually built; made where it is not there yet."""
+        return built(overlay, self.board, verilog=self._load is RtlGateware)
 
     def activate(self) -> None:
         """Make this the device that PYNQ uses where none is given."""

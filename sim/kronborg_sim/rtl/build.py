@@ -84,7 +84,7 @@ def build(verilog: str, top: str, directory: Path | None = None) -> Path:
         RuntimeError: Verilator or the compiler refuses it, or there is no compiler.
     """
     ports = ports_of(verilog, top)
-    kept = directory or _user_cache()
+    kept = directory or user_cache()
     kept.mkdir(parents=True, exist_ok=True)
     library = kept / f"{_digest(top, verilog, HARNESS.read_text())}.so"
     if library.exists():
@@ -109,7 +109,8 @@ def build(verilog: str, top: str, directory: Path | None = None) -> Path:
     return library
 
 
-def _user_cache() -> Path:
+def user_cache() -> Path:
+    """Where libraries are kept, unless it is said where."""
     if named := os.environ.get(CACHE):
         return Path(named) / "rtl"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kronborg" / "rtl"

@@ -39,13 +39,14 @@ def explain(channel: Any) -> str:
     return ", ".join(said)
 
 
-def wait(channel: Any, timeout_s: float, what: str) -> int:
+def wait(channel: Any, timeout_s: float, what: str, *, waited_s: float = 0.0) -> int:
     """Wait for a transfer that was begun; returns the bytes that it moved.
 
     Args:
         channel: ``sendchannel`` or ``recvchannel`` of a ``pynq.lib.DMA``.
         timeout_s: how long.
         what: is transferred, for the message.
+        waited_s: how long it was waited for already, for the message.
 
     Raises:
         BoardError: it does not end, or memory or engine found an error; the message has the registers.
@@ -57,7 +58,8 @@ def wait(channel: Any, timeout_s: float, what: str) -> int:
             channel.wait()
             return int(channel.transferred)
         if time.monotonic() > end:
-            raise BoardError(f"{what}: the transfer does not end within {timeout_s:g} s: {explain(channel)}")
+            waited = f"{waited_s + timeout_s:g} s"
+            raise BoardError(f"{what}: the transfer does not end within {waited}: {explain(channel)}")
         time.sleep(POLL_S)
     raise BoardError(f"{what}: the transfer failed: {explain(channel)}; channel.stop() and start() make it work again")
 
@@ -78,13 +80,16 @@ class InTurn:
         what: the packets are, for messages.
         may_be_short: packets end before they are whole where the core says so.
 
+    Attributes:
+        moved: bytes that came.
+
     Raises:
         InputError: a packet is longer than the engine moves at once.
     """
 
     def __init__(self, device: Any, channel: Any, words: int, what: str, *, may_be_short: bool = False) -> None:
         self._channel, self._what, self._may_be_short = channel, what, may_be_short
-        self._begun = False
+        self._begun, self.moved = False, 0
         size = words * 2 * np.dtype(np.int16).itemsize
         if size > channel._max_size:
             raise InputError(f"{what} of {size} bytes: the board's DMA engine moves {channel._max_size} at once")
@@ -121,7 +126,8 @@ class InTurn:
             if look % LOOKS == 0:
                 alive()
             time.sleep(POLL_S)
-        size = wait(self._channel, 0.0, self._what)
+        size = wait(self._channel, 0.0, self._what, waited_s=timeout_s)
+        self.moved += size
         self._begun = more
         if more:
             self._channel.transfer(other)

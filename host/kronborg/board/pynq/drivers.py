@@ -9,12 +9,14 @@ from typing import Any
 
 from pynq import DefaultIP
 
-from kronborg_hdl.axi.pages import PAGE_BYTES
+from kronborg_hdl.axi.pages import PAGE_BYTES, PageMap
 from kronborg_hdl.axi.registers import RegisterMap
 from kronborg_hdl.modulation.interpolating_shaper.registers import REGISTERS as INTERPOLATING_SHAPER
 from kronborg_hdl.modulation.pulse_shaper.registers import REGISTERS as PULSE_SHAPER
 from kronborg_hdl.overlays.overlay import core_part
 from kronborg_hdl.overlays.tables import tables
+from kronborg_hdl.receiver.registers import REGISTERS as RECEIVER
+from kronborg_hdl.receiver.registers import receiver_pages
 from kronborg_hdl.transmitter.registers import REGISTERS as TRANSMITTER
 from kronborg_hdl.transmitter.registers import transmitter_pages
 
@@ -45,7 +47,25 @@ DRIVERS = {
 """Of each core with one page, by its name; AXI DMA and AXI INTC have PYNQ's own."""
 
 
-class TransmitterDriver(DefaultIP, page_class(TRANSMITTER)):  # type: ignore[misc]
+class Assembly:
+    """Part of the driver of a core with several pages: ``driver.pages[name]``, or ``driver.<name>``, is one of them."""
+
+    def _begin(self: Any, description: dict[str, Any]) -> None:
+        DefaultIP.__init__(self, description)
+        Page.__init__(self, self)
+        self.check_identity()
+        self.pages: dict[str, Page] = {}
+
+    def _add_pages(self: Any, pages: PageMap) -> None:
+        """All but the first, which is the driver's own."""
+        for name, table in pages.pages[1:]:
+            page = page_class(table)(self, pages.base(name))
+            page.check_identity()
+            self.pages[name] = page
+            setattr(self, name, page)
+
+
+class TransmitterDriver(Assembly, DefaultIP, page_class(TRANSMITTER)):  # type: ignore[misc]
     """The transmitter: its own page, and ``driver.pages[name]``, or ``driver.<name>``, for that of each part.
 
     Raises:
@@ -55,22 +75,27 @@ class TransmitterDriver(DefaultIP, page_class(TRANSMITTER)):  # type: ignore[mis
     bindto = [core_part("transmitter", TRANSMITTER).type]
 
     def __init__(self, description: dict[str, Any]) -> None:
-        DefaultIP.__init__(self, description)
-        Page.__init__(self, self)
-        self.check_identity()
-        self.pages: dict[str, Page] = {}
+        self._begin(description)
         map_ = transmitter_pages(shaper=INTERPOLATING_SHAPER, predistortion=True)
         shaper_at = map_.base("pulse_shaper")
         general = self.read(shaper_at + PULSE_SHAPER["id"].offset) == PULSE_SHAPER["id"]["word"].reset
-        map_ = transmitter_pages(
-            shaper=PULSE_SHAPER if general else INTERPOLATING_SHAPER,
-            predistortion=description["addr_range"] >= len(map_.pages) * PAGE_BYTES,
+        self._add_pages(
+            transmitter_pages(
+                shaper=PULSE_SHAPER if general else INTERPOLATING_SHAPER,
+                predistortion=description["addr_range"] >= len(map_.pages) * PAGE_BYTES,
+            )
         )
-        for name, table in map_.pages[1:]:
-            self._add(name, table, map_.base(name))
 
-    def _add(self, name: str, table: RegisterMap, base: int) -> None:
-        page = page_class(table)(self, base)
-        page.check_identity()
-        self.pages[name] = page
-        setattr(self, name, page)
+
+class ReceiverDriver(Assembly, DefaultIP, page_class(RECEIVER)):  # type: ignore[misc]
+    """The receiver, likewise.
+
+    Raises:
+        BoardError: what answers is no receiver, or one of another version.
+    """
+
+    bindto = [core_part("receiver", RECEIVER).type]
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        self._begin(description)
+        self._add_pages(receiver_pages(self.halvings))

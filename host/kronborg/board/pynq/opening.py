@@ -14,12 +14,15 @@ from kronborg_hdl.boards.board import Board
 from kronborg_hdl.overlays.manifest import NOT_BUILT, check, load
 
 from ...errors import InputError
+from . import overlays
 
 DEVICES = "kronborg.devices"
 """Entry points: devices for PYNQ that are none, made from a board of ``kronborg_hdl.boards``."""
 ON_BOARD = "pynq"
 REMOTE = "PYNQ_REMOTE_DEVICES"
 """PYNQ's own variable: addresses of boards that are driven from here."""
+USUAL = "pynq-z2"
+"""Board that a simulated one stands for, if it is not said."""
 PYNQ_BOARD = "BOARD"
 """PYNQ's own variable on a board's image: the board's name."""
 
@@ -121,21 +124,44 @@ def open_overlay(kind: str, folder: Path) -> Opened:
         InputError: they are not what can be loaded here; the line says what to do.
         BoardError: what answers is not what the description says.
     """
+    device = None if kind == ON_BOARD else simulated(kind, BOARDS[checked(folder)["board"]])
+    return _load(kind, folder, device)
+
+
+def _load(kind: str, folder: Path, device: Any) -> Opened:
     manifest = checked(folder)
-    board, name = BOARDS[manifest["board"]], f"kronborg_{manifest['overlay']}"
-    device = None
-    if kind == ON_BOARD:
+    name = f"kronborg_{manifest['overlay']}"
+    if device is None:
         file = bitstream(folder, manifest)
         check_root()
     else:
-        device = simulated(kind, board)
         # A model needs the description alone.
         file = next((path for path in (folder / f"{name}.v", folder / f"{name}.hwh") if path.exists()), folder)
 
     import pynq
 
     overlay = pynq.Overlay(str(file))
-    return Opened(kind, overlay, pynq.Clocks.fclk0_mhz * 1e6, device, board, manifest)
+    return Opened(kind, overlay, pynq.Clocks.fclk0_mhz * 1e6, device, BOARDS[manifest["board"]], manifest)
+
+
+def open_by_name(kind: str, overlay: str) -> Opened:
+    """Load an overlay that PYNQ finds by name, or on a simulated board one as it is usually built.
+
+    Args:
+        kind: ``pynq``, or a kind of simulated board: which, may stand behind a colon, as in ``rtl:rfsoc4x2``.
+        overlay: its name.
+
+    Raises:
+        InputError: there is no such board, or its bitstream is not there.
+    """
+    kind, _, name = kind.partition(":")
+    if kind == ON_BOARD:
+        return open_overlay(kind, overlays.folder(overlay))
+    board = BOARDS.get(name or USUAL)
+    if board is None:
+        raise InputError(f"no board {name!r}: there are {', '.join(BOARDS)}")
+    device = simulated(kind, board)
+    return _load(kind, device.files(overlay), device)
 
 
 def _plain(name: str) -> str:

@@ -55,7 +55,8 @@ class Page:
     def clear_status(self) -> None:
         """Forget what happened."""
         sticky = {field.name: field.maximum for field in self.table["status"].fields if field.access is Access.STICKY}
-        self.put("status", **sticky)
+        if sticky:
+            self.put("status", **sticky)
 
     def happened(self) -> list[str]:
         """Sticky flags that stand."""

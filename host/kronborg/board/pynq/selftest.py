@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
-
 import numpy as np
 import pynq
 
@@ -20,6 +17,9 @@ from kronborg_hdl.transmitter.model import Transmitter as Settings
 
 from ...errors import BoardError
 from .dma import wait
+from .link_selftest import loopback, receiver
+from .opening import Opened
+from .outcome import Outcome
 from .transmitter import Transmitter
 
 TIMEOUT_S = 20.0
@@ -27,36 +27,13 @@ SYMBOLS, FRAMES = 4096, 4
 WORDS_PER_BLOCK = 16
 
 
-@dataclass
-class Outcome:
-    """What was compared.
-
-    Attributes:
-        overlay: its name.
-        words: of 16 bits that came and were compared.
-        wrong: of them, those that are not the model's.
-    """
-
-    overlay: str
-    words: int = 0
-    wrong: int = 0
-
-    def compare(self, came: Any, model: Any) -> None:
-        """Count words that differ; all of them, where there are not as many."""
-        self.words += model.size
-        self.wrong += int(np.count_nonzero(came != model)) if came.shape == model.shape else model.size
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**asdict(self), "bit_exact_with_model": not self.wrong}
-
-
-def pulse_shaper(overlay: Any, seed: int) -> Outcome:
+def pulse_shaper(opened: Opened, seed: int) -> Outcome:
     """Random symbols through the shaper.
 
     Raises:
         BoardError: a transfer fails or does not end.
     """
+    overlay = opened.overlay
     core, dma = overlay.pulse_shaper, overlay.dma
     rng = np.random.default_rng(seed)
     m = core.samples_per_symbol
@@ -79,12 +56,13 @@ def pulse_shaper(overlay: Any, seed: int) -> Outcome:
     return outcome
 
 
-def transmitter(overlay: Any, seed: int) -> Outcome:
+def transmitter(opened: Opened, seed: int) -> Outcome:
     """Frames of random symbols, from a key that this test knows: samples and records.
 
     Raises:
         BoardError: a frame does not come, is marked, or is not the next one.
     """
+    overlay = opened.overlay
     core = overlay.transmitter
     rng = np.random.default_rng(seed)
     m, n = core.samples_per_symbol, max(1, core.lanes // core.samples_per_symbol)
@@ -108,7 +86,7 @@ def transmitter(overlay: Any, seed: int) -> Outcome:
     )
     key = rng.integers(0, 2**32, KEY_WORDS, np.uint32)
     outcome = Outcome("transmitter")
-    with Transmitter(overlay, pynq.Clocks.fclk0_mhz * 1e6, timeout_s=TIMEOUT_S) as host:
+    with Transmitter(overlay, opened.clock_hz, timeout_s=TIMEOUT_S) as host:
         host.configure(settings)
         epoch = host.seed(key)
         host.start()
@@ -123,5 +101,5 @@ def transmitter(overlay: Any, seed: int) -> Outcome:
     return outcome
 
 
-TESTS = {"pulse_shaper": pulse_shaper, "transmitter": transmitter}
+TESTS = {"pulse_shaper": pulse_shaper, "transmitter": transmitter, "receiver": receiver, "loopback": loopback}
 """By overlay."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -58,18 +58,27 @@ class Transmitter:
         clock_hz: of the fabric; pynq.Clocks.fclk0_mhz says it.
         silence_s: what the watch-dog allows.
         timeout_s: how long a frame may take.
+        behind: channels of what stands behind the transmitter, and makes it wait until their packets are taken.
 
     Raises:
         BoardError: the overlay on the board is another.
     """
 
-    def __init__(self, overlay: Any, clock_hz: float, *, silence_s: float = 1.0, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        overlay: Any,
+        clock_hz: float,
+        *,
+        silence_s: float = 1.0,
+        timeout_s: float = 10.0,
+        behind: Sequence[Any] = (),
+    ) -> None:
         self._registers = overlay.transmitter
         self._watchdog = overlay.watchdog
         self._record = overlay.record
         self._samples = None if "receiver" in overlay.ip_dict else overlay.samples
         self._device = overlay.device
-        self._timeout_s = timeout_s
+        self._timeout_s, self._behind = timeout_s, behind
         self._settings: Settings | None = None
         self.silence_s = silence_s
         self._watchdog.armed = False
@@ -230,6 +239,7 @@ class Transmitter:
         controller.run = False
         self._watchdog.armed = False
         channels = [engine.recvchannel for engine in (self._record, self._samples) if engine is not None]
+        channels += self._behind
         drains = [self._drain(channel) for channel in channels]
         end = time.monotonic() + self._timeout_s
         while controller.active:
