@@ -46,6 +46,18 @@ def test_bench_relay_measures_how_long_a_key_takes(bench: Bench) -> None:
     assert 0 < finished.figures["median_ms"] <= finished.figures["p99_ms"]
 
 
+def test_bench_scale_counts_what_a_store_writes_and_how_a_search_grows(bench: Bench) -> None:
+    finished = bench("scale", "--requests", "5", "--plain")
+    assert finished.code == 0, finished.err
+    figures = finished.figures
+    # Reserved, delivered and erased at both ends, and the accounts of it.
+    assert 10 < figures["direct_1"]["rows"] < 40
+    assert figures["direct_128"]["rows_per_key"] < 0.5 * figures["direct_1"]["rows_per_key"]
+    assert figures["relayed_1"]["transactions"] == 3 + 2 * 2 * figures["relayed_hops"]
+    assert figures["paths_ms_1000"] > 10 * figures["paths_ms_100"] > 0
+    assert 2000 < figures["news_bytes"] < 10_000
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["relay", "--hops", "0"], ["kme", "--clients", "0"], ["crash", "--kills", "0.5"], ["fuzz", "--minutes", "0"]],

@@ -79,6 +79,8 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
             kmes = held.enter_context(processes(pair))
             _wait_for_key(pair)
             load = Load(kmes, RING_COUPLES if options.relay or options.nats else COUPLES)
+            # Where a KME does not start again, its load would go on for ever.
+            held.callback(load.end)
             with progress.stage("kills", kills) as stage:
                 for _ in range(kills):
                     time.sleep(draw.uniform(0, LONGEST_LIFE))

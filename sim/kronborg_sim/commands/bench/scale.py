@@ -27,7 +27,6 @@ EXTRA = "network"
 KEY_BYTES = 32
 BATCHES = (1, 128)
 NODES = (10, 100, 1000)
-BLOCK_BYTES = 1 << 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,9 +49,10 @@ class Chain:
     Args:
         folder: for the files.
         nodes: how many.
+        block_bytes: of the blocks that fill links.
     """
 
-    def __init__(self, folder: Path, nodes: int) -> None:
+    def __init__(self, folder: Path, nodes: int, block_bytes: int) -> None:
         from kronborg.network.relay.store import Node, RelayStore
         from kronborg.network.sqlite import SQLite
 
@@ -62,7 +62,7 @@ class Chain:
         for i, (name, database) in enumerate(zip(self.names, self.databases, strict=True)):
             links = {self.names[j]: f"l{min(i, j)}" for j in (i - 1, i + 1) if 0 <= j < nodes}
             self.stores.append(RelayStore(database, Node(name, links, lambda manifest: True)))
-        self.sequence = 0
+        self.sequence, self._block_bytes = 0, block_bytes
 
     def fill(self) -> None:
         """A block more on each link, pooled at both ends."""
@@ -70,9 +70,9 @@ class Chain:
 
         self.sequence += 1
         for i in range(len(self.names) - 1):
-            link, key = f"l{i}", secrets.token_bytes(BLOCK_BYTES)
+            link, key = f"l{i}", secrets.token_bytes(self._block_bytes)
             for end in (i, i + 1):
-                KeyStore(self.databases[end]).add(KeyBlock(link, self.sequence, 8 * BLOCK_BYTES, 1e-10, key))
+                KeyStore(self.databases[end]).add(KeyBlock(link, self.sequence, 8 * self._block_bytes, 1e-10, key))
             asked = self.stores[i].challenge(link, self.sequence)
             assert asked is not None
             assert self.stores[i + 1].compare(link, self.sequence, asked)
@@ -150,7 +150,8 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
         ExitStack() as held,
     ):
         hops = 5
-        chain = Chain(Path(folder), hops + 1)
+        # Half of a block is for each direction; frames take a pad and a key of their tag.
+        chain = Chain(Path(folder), hops + 1, 1024 + 2 * requests * (max(BATCHES) * KEY_BYTES + 64))
         held.callback(chain.close)
         chain.fill()
         for number in BATCHES:

@@ -185,16 +185,52 @@ def test_a_folder_without_a_network_and_one_with_another_are_refused(
     assert "another `kronborg network` works on" in capsys.readouterr().err
 
 
-def test_a_tunnel_that_this_machine_cannot_have_is_left_out_with_the_reason(
+ABROAD = """
+[network]
+first_port = {port}
+transport = "nats"
+[light]
+slice_seconds = 0.2
+distil_symbols = 0
+[[site]]
+id = "foreign"
+[[site]]
+id = "gate"
+[[site]]
+id = "malmoe"
+operator = "sweden"
+[[site]]
+id = "lund"
+operator = "sweden"
+[[link]]
+ends = ["foreign", "gate"]
+length_km = 3
+[[link]]
+ends = ["malmoe", "lund"]
+length_km = 3
+[[border]]
+ends = ["gate", "malmoe"]
+[[talk]]
+ends = ["foreign", "lund"]
+[[tunnel]]
+ends = ["foreign", "gate"]
+"""
+
+
+def test_two_operators_share_keys_and_a_tunnel_that_cannot_be_is_left_out_with_the_reason(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with (folder.parent / "three.toml").open("a") as plan:
-        plan.write('[[tunnel]]\nends = ["foreign", "business"]\n')
+    (folder.parent / "three.toml").write_text(ABROAD.format(port=free_range(26)))
     monkeypatch.setattr("kronborg.network.local.operate.PROGRAMS", {"no-such-program": "its-package"})
     assert up(folder) == 0
-    assert "left out between foreign and business: apt-get install its-package" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "sae-foreign and sae-lund have the same 256 bits" in said
+    assert "with ml-kem-1024" in said
+    assert "left out between foreign and gate: apt-get install its-package" in said
     code, found = status(folder, capsys)
     assert (code, found["tunnels"][0]["left_out"]) == (0, "apt-get install its-package")
+    assert [site["id"] for site in found["sites"]] == ["foreign", "gate"]
+    assert [site["id"] for site in found["abroad"]] == ["malmoe", "lund"]
 
 
 def test_a_number_that_a_process_had_is_not_mistaken_for_it() -> None:
