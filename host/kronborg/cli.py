@@ -21,7 +21,22 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
-from .commands import alice, bob, ca, doctor, encryptor, keys, kme, network, rate, replay, run, selftest, signing_key
+from .commands import (
+    alice,
+    bob,
+    ca,
+    doctor,
+    encryptor,
+    flash,
+    keys,
+    kme,
+    network,
+    rate,
+    replay,
+    run,
+    selftest,
+    signing_key,
+)
 from .errors import InputError, KronborgError
 
 COMMANDS = {
@@ -36,6 +51,7 @@ COMMANDS = {
     "keys": keys,
     "encryptor": encryptor,
     "network": network,
+    "flash": flash,
     "selftest": selftest,
     "doctor": doctor,
 }

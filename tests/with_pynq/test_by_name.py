@@ -1,5 +1,6 @@
 """An overlay by its name alone: PYNQ finds the files and binds the drivers, where nothing of ours was imported."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,13 +9,18 @@ import pytest
 
 from kronborg.board.pynq import overlays
 from kronborg.board.pynq.opening import open_overlay
+from kronborg.cli import main
 from kronborg.errors import InputError
 from kronborg_hdl.boards import BOARDS
+from kronborg_hdl.modulation.interpolating_shaper.registers import REGISTERS as SHAPER
 from kronborg_hdl.overlays.build import described
+from kronborg_hdl.transmitter.registers import transmitter_pages
+from kronborg_sim.devices.model_gateware import ModelGateware
 from kronborg_sim.devices.models import model_device
 
 from .conftest import BOARD
 
+PAGES = [name for name, _ in transmitter_pages(shaper=SHAPER, predistortion=True).pages]
 SCRIPT = """
 import sys, pynq
 from kronborg_hdl.boards import BOARDS
@@ -94,3 +100,46 @@ def test_what_cannot_be_opened_is_one_clear_line(
             open_overlay("model", tmp_path)
     finally:
         (by_name / "kronborg_transmitter.bit").unlink()
+
+
+def test_flash_reads_back_what_every_core_is(by_name: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = tmp_path / "said.json"
+    arguments = ["flash", "pynq-z2", "--overlay", "transmitter", "--on", "model", "--json", str(said)]
+    assert main(arguments) == 0
+    parts = {part["page"]: part for part in json.loads(said.read_text())["parts"]}
+    assert set(parts) == {"watchdog", *(f"transmitter_{name}" for name in PAGES)}
+    assert parts["transmitter_transmitter"]["id"] == "KBTX"
+    assert parts["transmitter_transmitter"]["capabilities"] == {
+        "lanes": BOARD.lanes,
+        "samples_per_symbol": 8,
+        "span": 33,
+    }
+    assert capsys.readouterr().out.endswith("kronborg_transmitter for TUL PYNQ-Z2 is loaded\n")
+    assert main([*arguments[:-2], "--dry-run"]) == 0
+    assert capsys.readouterr().out == "kronborg_transmitter for TUL PYNQ-Z2 can be loaded\n"
+
+
+def test_flash_loads_nothing_that_is_not_what_was_built(by_name: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, line in (
+        (["pynq-z2"], "not built for TUL PYNQ-Z2"),
+        (["pynq-z2", "--dry-run"], "not built for TUL PYNQ-Z2"),
+        (["rfsoc4x2", "--on", "model"], "is built for pynq-z2: build it for rfsoc4x2, or name other files"),
+        (["pynq-z2", "--files", "/nowhere"], "there is no manifest.json in '/nowhere'"),
+    ):
+        assert main(["flash", *arguments, "--overlay", "transmitter"]) == 2
+        error = capsys.readouterr().err
+        assert line in error
+        assert error.count("\n") == 1
+    with (by_name / "kronborg_transmitter.hwh").open("a") as file:
+        file.write(" ")
+    assert main(["flash", "pynq-z2", "--overlay", "transmitter", "--on", "model"]) == 2
+    assert "kronborg_transmitter.hwh is not the one that was built" in capsys.readouterr().err
+
+
+def test_flash_tells_another_core_from_the_one_described(
+    by_name: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = ModelGateware.read
+    monkeypatch.setattr(ModelGateware, "read", lambda self, offset: read(self, offset) ^ (offset == 0x5000) * 1)
+    assert main(["flash", "pynq-z2", "--overlay", "transmitter", "--on", "model"]) == 1
+    assert "the bitstream on the board is another than the .hwh says" in capsys.readouterr().err

@@ -171,10 +171,8 @@ def exchange_on_board(
     from ..board.pynq.board import Board
     from ..board.pynq.reference import Reference
 
-    of = opened.board
-    plan = plan_for(
-        scenario, modulation_variance_snu, pilot_snr_db, lanes=of.lanes, clock_hz=opened.clock_hz, seed=seed
-    )
+    lanes = opened.overlay.receiver.lanes
+    plan = plan_for(scenario, modulation_variance_snu, pilot_snr_db, lanes=lanes, clock_hz=opened.clock_hz, seed=seed)
     electronic = scenario.electronic_noise_snu
     vacuum, dark = noise_of(plan, 1 + electronic, 1), noise_of(plan, electronic, 2)
     rng = None if opened.device is None else np.random.default_rng([seed, *b"symbols"])

@@ -288,7 +288,7 @@ def over_gateware(settings: RunSettings, epsilons: Epsilons, progress: RunProgre
     from .on_board import LANES_PER_RATE, exchange_on_board
 
     opened = open_by_name(settings.board, "loopback")
-    variance = choose_variance(settings, epsilons, opened.clock_hz * opened.board.lanes / LANES_PER_RATE)
+    variance = choose_variance(settings, epsilons, opened.clock_hz * opened.overlay.receiver.lanes / LANES_PER_RATE)
     done = exchange_on_board(
         opened,
         settings.scenario,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any, cast
@@ -124,8 +124,14 @@ def open_overlay(kind: str, folder: Path) -> Opened:
         InputError: they are not what can be loaded here; the line says what to do.
         BoardError: what answers is not what the description says.
     """
-    device = None if kind == ON_BOARD else simulated(kind, BOARDS[checked(folder)["board"]])
+    device = None if kind == ON_BOARD else simulated(kind, _built_for(checked(folder)))
     return _load(kind, folder, device)
+
+
+def _built_for(manifest: dict[str, Any]) -> Board:
+    """The board of a manifest, of the size that it says."""
+    board = BOARDS[manifest["board"]]
+    return replace(board, lanes=manifest.get("lanes", board.lanes), clock_hz=manifest.get("clock_hz", board.clock_hz))
 
 
 def _load(kind: str, folder: Path, device: Any) -> Opened:
@@ -141,7 +147,7 @@ def _load(kind: str, folder: Path, device: Any) -> Opened:
     import pynq
 
     overlay = pynq.Overlay(str(file))
-    return Opened(kind, overlay, pynq.Clocks.fclk0_mhz * 1e6, device, BOARDS[manifest["board"]], manifest)
+    return Opened(kind, overlay, pynq.Clocks.fclk0_mhz * 1e6, device, _built_for(manifest), manifest)
 
 
 def open_by_name(kind: str, overlay: str) -> Opened:

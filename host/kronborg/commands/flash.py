@@ -1,0 +1,103 @@
+"""Load an overlay's bitstream on a board with PYNQ, and read back from every core what it is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from kronborg_hdl.axi.pages import PAGE_BYTES
+from kronborg_hdl.axi.registers import RegisterMap
+from kronborg_hdl.boards import BOARDS
+from kronborg_hdl.overlays.description import OVERLAYS
+
+from ..board.pynq import overlays
+from ..board.pynq.opening import ON_BOARD, Opened, bitstream, checked, open_overlay
+from ..console.atomic import check_writable, write_text
+from ..errors import BoardError, InputError
+
+EXTRA = "pynq"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("board", choices=BOARDS, metavar="BOARD", help=", ".join(BOARDS))
+    parser.add_argument(
+        "--overlay", choices=OVERLAYS, default="loopback", help=f"{', '.join(OVERLAYS)} (default loopback)"
+    )
+    parser.add_argument("--files", metavar="DIR", help="of the overlay (default: where PYNQ finds it by name)")
+    parser.add_argument("--dry-run", action="store_true", help="check files and manifest, and load nothing")
+    parser.add_argument(
+        "--on",
+        default=ON_BOARD,
+        metavar="KIND",
+        help="pynq: this board, or that of PYNQ_REMOTE_DEVICES (default); rtl or model: a simulated one",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write what was read as JSON (- for standard output)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry the command out; returns the exit code."""
+    if options.json and options.json != "-":
+        check_writable(options.json)
+    folder = Path(options.files) if options.files else overlays.folder(options.overlay)
+    manifest = checked(folder)
+    if manifest["board"] != options.board:
+        raise InputError(
+            f"{folder} is built for {manifest['board']}: build it for {options.board}, or name other files"
+        )
+    said: dict[str, Any] = {key: manifest[key] for key in ("overlay", "board", "status")}
+    said |= {"loaded": False, "parts": []}
+    if options.on == ON_BOARD:
+        said["bitstream"] = bitstream(folder, manifest).name
+    if not options.dry_run:
+        said["parts"] = identities(open_overlay(options.on, folder))
+        said["loaded"] = True
+    if options.json == "-":
+        print(json.dumps(said, indent=2))
+    elif options.json:
+        write_text(options.json, json.dumps(said, indent=2) + "\n")
+    out = sys.stderr if options.json == "-" else sys.stdout
+    for part in said["parts"]:
+        built = ", ".join(f"{name} {value}" for name, value in part["capabilities"].items())
+        print(f"{part['page']:36} {part['id']} {part['version']:6} {built}".rstrip(), file=out)
+    done = "is loaded" if said["loaded"] else "can be loaded"
+    print(f"kronborg_{manifest['overlay']} for {BOARDS[options.board].title} {done}", file=out)
+    return 0
+
+
+def identities(opened: Opened) -> list[dict[str, Any]]:
+    """ID, VERSION and CAPABILITIES of each page of a loaded overlay that has them.
+
+    Raises:
+        BoardError: one is not what the description says.
+    """
+    found = []
+    for part in OVERLAYS[opened.manifest["overlay"]](opened.board).parts:
+        if part.name not in opened.overlay.ip_dict:
+            raise BoardError(f"the board's description has no {part.name}: build the overlay again")
+        driver = getattr(opened.overlay, part.name)
+        for number, (page, table) in enumerate(part.tables):
+            if "id" in (register.name for register in table.registers):
+                found.append(_identity(page, table, driver, number))
+    return found
+
+
+def _identity(page: str, table: RegisterMap, driver: Any, number: int) -> dict[str, Any]:
+    def read(register: str) -> int:
+        return int(driver.read(number * PAGE_BYTES + table[register].offset))
+
+    identity, version, capabilities = read("id"), read("version"), read("capabilities")
+    wanted, major = table["id"]["word"].reset, table["version"]["major"]
+    if identity != wanted:
+        raise BoardError(f"{page} answers as {identity:#010x} and not as {wanted:#010x}: another bitstream is loaded")
+    if major.extract(version) != major.reset:
+        raise BoardError(f"{page} has version {major.extract(version)} and not {major.reset}: build it again")
+    return {
+        "page": page,
+        "id": identity.to_bytes(4, "big").decode("ascii"),
+        "version": f"{major.extract(version)}.{table['version']['minor'].extract(version)}",
+        "capabilities": {field.name: field.extract(capabilities) for field in table["capabilities"].fields},
+    }
