@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=VIVADO,
         help="vivado: write its script, run nothing; nextpnr: build the bitstream of a Zynq-7000 (default %(default)s)",
     )
+    parser.add_argument("--xz", action="store_true", help="pack a Zynq-7000's bitstream, and leave the Verilog out")
     parser.add_argument("--nextpnr", metavar="FILE", help="nextpnr-himbaechel (default: from PATH)")
     parser.add_argument("--chipdb", metavar="FILE", help="nextpnr's chip database of the device")
     parser.add_argument("--bits", metavar="DIR", help="Project X-Ray's bit database of the device's family")
@@ -103,7 +104,7 @@ def _bitstream(options: argparse.Namespace, board: Board) -> int:
     """Nothing is written until everything is there."""
     tools = find_tools(options.nextpnr, options.chipdb, options.bits)
     folder = _folder(options)
-    contents, reached_hz = package(options.overlay, board, tools, seed=options.seed)
+    contents, reached_hz = package(options.overlay, board, tools, seed=options.seed, pack=options.xz)
     for name, data in contents.items():
         write_bytes(folder / name, data)
     print(

@@ -19,7 +19,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..boards.board import Board
-from ..overlays.assembly import Assembly
 from .bitstream import bit_file, parse
 from .database import Database
 from .frames import assemble, disassemble, flat
@@ -107,23 +106,22 @@ def find_tools(nextpnr: str | None, chip: str | None, bits: str | None) -> Tools
     return Tools(Path(found), Path(chip), Path(bits))
 
 
-def build(core: Assembly, board: Board, tools: Tools, *, seed: int = 1) -> Built:
+def build(top: ZynqTop, board: Board, tools: Tools, *, seed: int = 1) -> Built:
     """Build the bitstream of an overlay, and read it back.
 
     Raises:
-        ValueError: the overlay does not fit the board, does not reach the board's clock, or a tool failed.
+        ValueError: the overlay does not fit the device, does not reach the board's clock, or a tool failed.
     """
     database = Database(tools.bits, board.device)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        synthesise(ZynqTop(core, board), folder)
+        synthesise(top, folder)
         cut = _shorten(folder / "netlist.json")
         _route(folder, board, tools, seed)
         found = json.loads((folder / "report.json").read_text())
         assembly = (folder / "top.fasm").read_text()
-        said = (folder / "nextpnr.log").read_text()
     reached = _reached(found, board)
-    file = bit_file_of(assembly, database, f"kronborg_{core.overlay.name}")
+    file = bit_file_of(assembly, database, top.name)
     used = {
         kind: (found["utilization"][cell]["used"], found["utilization"][cell]["available"])
         for cell, kind in _CELLS.items()
@@ -140,7 +138,7 @@ def build(core: Assembly, board: Board, tools: Tools, *, seed: int = 1) -> Built
         utilisation={kind: pair for kind, pair in used.items() if pair[0]},
         asked_hz=board.clock_hz,
         reached_hz=reached,
-        report=_report(core, board, used, reached, found, cut, said),
+        report=_report(top.name, board, used, found, cut),
     )
 
 
@@ -232,17 +230,10 @@ def _nextpnr_version(program: Path) -> str:
     return match[1] if match else "unknown"
 
 
-def _report(
-    core: Assembly,
-    board: Board,
-    used: dict[str, tuple[int, int]],
-    reached: float,
-    found: dict[str, Any],
-    cut: int,
-    said: str,
-) -> str:
+def _report(name: str, board: Board, used: dict[str, tuple[int, int]], found: dict[str, Any], cut: int) -> str:
+    reached = _reached(found, board)
     lines = [
-        f"kronborg_{core.overlay.name} on {board.title} ({board.device})",
+        f"{name} on {board.title} ({board.device})",
         "Placed and routed by nextpnr; no vendor's tool has seen it, and nobody has run it on a board.",
         "",
         f"clock: {board.clock_hz / 1e6:g} MHz asked, {reached / 1e6:.1f} MHz reached after routing",

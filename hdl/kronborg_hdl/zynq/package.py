@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
+import json
+import lzma
+from hashlib import sha256
+
 from ..boards.board import Board
 from ..overlays.build import files
 from ..overlays.gateware import GATEWARE
 from ..overlays.manifest import MANIFEST, built
 from .flow import Tools, build
+from .top import ZynqTop
 
 
-def package(overlay: str, board: Board, tools: Tools, *, seed: int = 1) -> tuple[dict[str, bytes], float]:
+def design_sha256(top: ZynqTop) -> str:
+    """Of the hardware as Yosys reads it: a bitstream is of the source as it is while this stays."""
+    return sha256(top.to_rtlil().encode()).hexdigest()
+
+
+def package(
+    overlay: str, board: Board, tools: Tools, *, seed: int = 1, pack: bool = False
+) -> tuple[dict[str, bytes], float]:
     """Contents of each file by its name, the manifest last, and the frequency that the clock reaches.
+
+    The manifest has the SHA-256 of the design too, and of the bitstream as it is unpacked.
 
     Args:
         overlay: its name.
         board: that it is for.
         tools: to build it with.
         seed: of the placement.
+        pack: compress the bitstream, most of which is zeros, and leave the Verilog out.
 
     Raises:
         ValueError: see :func:`~kronborg_hdl.zynq.flow.build`.
     """
     core = GATEWARE[overlay](board)
+    top = ZynqTop(core, board)
     planned = files(overlay, board, core)
-    made = build(core, board, tools, seed=seed)
+    said = {**json.loads(planned[MANIFEST]), "design_sha256": design_sha256(top)}
+    made = build(top, board, tools, seed=seed)
+    said["bitstream_sha256"] = sha256(made.file).hexdigest()
     name = f"kronborg_{overlay}"
-    contents = {
-        f"{name}.bit": made.file,
-        f"{name}.hwh": planned[f"{name}.hwh"].encode(),
-        f"{name}.v": planned[f"{name}.v"].encode(),
-        "report.txt": made.report.encode(),
-    }
+    bitstream, rest = f"{name}.bit", [f"{name}.hwh", f"{name}.v"]
+    contents = {bitstream: made.file}
+    if pack:
+        bitstream, rest = f"{bitstream}.xz", rest[:1]
+        contents = {bitstream: lzma.compress(made.file, preset=9)}
+    contents |= {file: planned[file].encode() for file in rest}
+    contents["report.txt"] = made.report.encode()
     manifest = built(
-        planned[MANIFEST],
+        json.dumps(said),
         contents,
-        bitstream=f"{name}.bit",
+        bitstream=bitstream,
         tool="nextpnr",
         tools=made.tools,
         seed=made.seed,

@@ -35,6 +35,9 @@ class ZynqTop(Elaboratable):
         core: the overlay.
         board: that it is for.
 
+    Attributes:
+        name: of the overlay's files.
+
     Raises:
         ValueError: the board has another processor, the overlay has more engines than there are ports to memory, or
             signals that would need a pin.
@@ -43,7 +46,7 @@ class ZynqTop(Elaboratable):
     def __init__(self, core: Assembly, board: Board) -> None:
         if board.processor != ZYNQ_7000:
             raise ValueError(f"{board.title} has no Zynq-7000: {board.device} needs Vivado")
-        self.core = core
+        self.core, self.name = core, f"kronborg_{core.overlay.name}"
         self.engines = [name for name, part in core.cores.items() if isinstance(part, Dma)]
         if len(self.engines) > len(board.processor.memory_ports):
             raise ValueError(
@@ -65,9 +68,7 @@ class ZynqTop(Elaboratable):
         connect(m, bank.port, core.port)
         connect(m, bridge.lite, bank.bus)
 
-        unbuffered = Signal(_CLOCKS)
-        resets = Signal(_CLOCKS)
-        clock = Signal(name=CLOCK_NET)
+        unbuffered, resets, clock = Signal(_CLOCKS), Signal(_CLOCKS), Signal(name=CLOCK_NET)
         m.submodules.buffer = Instance("BUFG", i_I=unbuffered[0], o_O=clock)
         m.d.comb += sync.clk.eq(clock)
         # The reset comes at any time; it ends with the clock.

@@ -1,6 +1,8 @@
 """The way from an overlay to its files, with a nextpnr that is none: what it is given, and what becomes of it."""
 
+import hashlib
 import json
+import lzma
 import re
 import sys
 from pathlib import Path
@@ -78,6 +80,20 @@ def test_a_bitstream_and_all_that_is_said_of_it_are_written(tools, tmp_path: Pat
     made = {feature for feature in flat(FEATURES) if "WIRE_E" not in feature[1]}
     assert disassemble(read.frames(database), database) == made | {REQUIRED}
     assert "123.4 MHz reached" in (out / "report.txt").read_text()
+
+
+def test_a_packed_bitstream_is_the_same_one(tools, tmp_path: Path) -> None:
+    for arguments in (["whole"], ["packed", "--xz"]):
+        assert main([*tools(), str(tmp_path / arguments[0]), *arguments[1:]]) == 0
+    whole, packed = load(tmp_path / "whole"), load(tmp_path / "packed")
+    assert check(tmp_path / "packed") == []
+    assert packed["bitstream"] == "kronborg_pulse_shaper.bit.xz"
+    assert set(packed["sha256"]) == {"kronborg_pulse_shaper.bit.xz", "kronborg_pulse_shaper.hwh", "report.txt"}
+    unpacked = lzma.decompress((tmp_path / "packed" / packed["bitstream"]).read_bytes())
+    assert unpacked == (tmp_path / "whole" / whole["bitstream"]).read_bytes()
+    digest = hashlib.sha256(unpacked).hexdigest()
+    assert digest == packed["bitstream_sha256"] == whole["sha256"]["kronborg_pulse_shaper.bit"]
+    assert packed["design_sha256"] == whole["design_sha256"]
 
 
 def test_two_builds_are_the_same(tools, tmp_path: Path) -> None:
