@@ -35,3 +35,8 @@ def test_core_equals_its_model_on_the_bench(symbols_per_clock: int, tmp_path: Pa
 def test_refuses_a_core_that_cannot_be_built() -> None:
     with pytest.raises(ValueError, match="16 symbols per clock: must be one of 1, 2, 4, 8"):
         FrameSynchroniser(symbols_per_clock=16)
+
+
+def test_an_event_marks_for_as_long_as_the_chain_and_the_core_hold_symbols() -> None:
+    core = FrameSynchroniser(symbols_per_clock=2, preamble=131, detector_chips=64, chain=100)
+    assert core.reach == core.delay + 100
