@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 
 from kronborg_hdl.axi.bank import PagedBank, RegisterBank
 from kronborg_hdl.axi.pages import PageMap
+from kronborg_hdl.axi.serial_bridge.manager import Manager
 from kronborg_hdl.axi.stream import Fork, SkidBuffer, complex_words
 from kronborg_hdl.channel.fibre_emulator.core import FibreEmulator
 from kronborg_hdl.compensation.pilot_tracker.core import PilotTracker
@@ -42,6 +43,7 @@ from .engine import Verdict, prove
 from .entropy import PassesWhatIsGood, StopsAtOnce
 from .frames import FramesWhatIsTaken, RecordsWhatIsSent, TellsNobody
 from .harness import Harness
+from .manager import CarriesOutWhatIsOrdered
 from .registers import KeepsTheProtocol, MeansWhatTheTableSays, one_of_each
 from .streams import (
     DecimatedFrames,
@@ -269,6 +271,12 @@ CLAIMS = (
             PagedBank(PageMap("pages", tuple((f"p{n}", one_of_each()) for n in range(pages))))
         ),
         sizes=(2, 3),
+    ),
+    Claim(
+        "serial_manager",
+        "carries out what is ordered",
+        lambda bits: CarriesOutWhatIsOrdered(Manager(bits)),
+        sizes=(4, 32),
     ),
     Claim("chacha20", OFFERS, lambda rounds: KeepsOffers(Expander(rounds_per_clock=rounds)), sizes=(4, 2), cut=SUMS),
     Claim("health_tests", OFFERS, lambda bits: KeepsOffers(HealthTests(sample_bits=bits)), cut=COMPARISONS),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kronborg.errors import InputError
-from kronborg_hdl.axi.skin import Skin
+from kronborg_hdl.axi.skin import Core, Skin
 
 from .cases import CASES, Case, Size
 from .model import Beats, RtlModel
@@ -69,6 +69,7 @@ def bench_core(
     span: int = 33,
     seed: int = 1,
     directory: Path | None = None,
+    verilog: Callable[[Core, str], str] = lambda core, name: Skin(core).to_verilog(name),
     done: Callable[[str], None] = lambda stage: None,
 ) -> RtlBench:
     """Build a core's RTL and compare it with its model, word by word.
@@ -81,6 +82,7 @@ def bench_core(
         span: K, likewise.
         seed: of settings, stimulus and pauses.
         directory: where compiled libraries are kept, see :func:`.build.build`.
+        verilog: of a core and the name of its top module: the RTL, or what was made of it.
         done: called after each stage, with its name: "build", then each run.
 
     Raises:
@@ -97,7 +99,7 @@ def bench_core(
         case = CASES[name](Size(lanes, samples_per_symbol, span), rng)
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
-    model = RtlModel(Skin(case.core).to_verilog(name), name, case.core.registers, directory)
+    model = RtlModel(verilog(case.core, name), name, case.core.registers, directory)
     built = time.perf_counter()
     done("build")
     sent, rate, fault = 0, 0.0, ""

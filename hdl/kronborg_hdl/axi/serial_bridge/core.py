@@ -10,9 +10,10 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..bank import axi4_lite
+from ..stream import SkidBuffer
 from ..width import row_of_bits
 from .channels import WORD_BITS, IntoDesign, OutOfDesign
-from .framing import Deframer, Framer
+from .framing import MESSAGE, Deframer, Framer
 from .manager import Manager
 from .protocol import (
     ANSWER,
@@ -105,6 +106,8 @@ class SerialBridge(wiring.Component):
         m.submodules.line = line = SyncFIFOBuffered(width=8, depth=LINE_BYTES)
         m.submodules.deframer = deframer = Deframer()
         m.submodules.framer = framer = Framer()
+        # Between them, so that no path leads from a request's state through the framer and back.
+        m.submodules.message = message = SkidBuffer(MESSAGE)
         m.submodules.transmitter = transmitter = UartTransmitter(self.period)
         m.submodules.manager = manager = Manager(self.address_bits)
         m.d.comb += [
@@ -114,6 +117,7 @@ class SerialBridge(wiring.Component):
             self.transmit.eq(transmitter.wire),
         ]
         connect(m, line.r_stream, deframer.i)
+        connect(m, message.o, framer.i)
         connect(m, framer.o, transmitter.i)
         connect(m, manager.bus, flipped(self.bus))
         clear = Signal()
@@ -128,7 +132,7 @@ class SerialBridge(wiring.Component):
             connect(m, into.o, flipped(getattr(self, f"o_{name}")))
             m.d.comb += into.clear.eq(clear)
             ins.append(into)
-        _Requests(self, m, deframer, framer, manager, clear, outs, ins).build()
+        _Requests(self, m, deframer, message, manager, clear, outs, ins).build()
         return m
 
 
@@ -140,14 +144,14 @@ class _Requests:
         bridge: SerialBridge,
         m: Module,
         deframer: Deframer,
-        framer: Framer,
+        message: SkidBuffer,
         manager: Manager,
         clear: Signal,
         outs: list[OutOfDesign],
         ins: list[IntoDesign],
     ) -> None:
         self.bridge, self.m, self.manager, self.clear = bridge, m, manager, clear
-        self.content, self.message, self.outs, self.ins = deframer.o, framer.i, outs, ins
+        self.content, self.message, self.outs, self.ins = deframer.o, message.i, outs, ins
         # The request's bytes in their order, and how many came, its CRC among them.
         self.request = Signal(8 * _REQUEST_BYTES)
         self.came = Signal(range(_LONGEST + 2))
@@ -162,6 +166,7 @@ class _Requests:
         self.fetching = Signal()
         self.at, self.end = Signal(POSITION_BITS), Signal(POSITION_BITS)
         self.state, self.place = Signal(8), Signal(range(WORD_BYTES))
+        self.word, self.ends = Signal(WORD_BITS), Signal()
         # Words of a PUSH: the last two that are whole, for the CRC comes behind them.
         self.gathered, self.before = Signal(WORD_BITS), Signal(WORD_BITS)
         self.words = Signal(range(MOST_PUSHED + 3))
@@ -366,14 +371,16 @@ class _Requests:
             m.next = "READ"
         with m.State("READ"):
             m.next = "STATE"
+            # A memory's output comes late in its clock.
+            m.d.sync += self.word.eq(word), self.ends.eq(last)
             with m.If((self.at != self.end) & ~self.state[0]):
                 m.next = "WORDS"
         with m.State("WORDS"):
-            m.d.comb += message.valid.eq(1), message.payload.byte.eq(word.word_select(self.place, 8))
+            m.d.comb += message.valid.eq(1), message.payload.byte.eq(self.word.word_select(self.place, 8))
             with m.If(message.ready):
                 m.d.sync += self.place.eq(self.place + 1)
                 with m.If(self.place == WORD_BYTES - 1):
-                    m.d.sync += self.at.eq(self.at + 1), self.state.eq(Mux(last, State.LAST, 0))
+                    m.d.sync += self.at.eq(self.at + 1), self.state.eq(Mux(self.ends, State.LAST, 0))
                     m.next = "LOOK"
         with m.State("STATE"):
             m.d.comb += message.valid.eq(1), message.payload.byte.eq(self.state), message.payload.last.eq(1)

@@ -1,0 +1,73 @@
+"""Run cores as they are mapped to a device's cells against their bit-exact models, word by word."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Any
+
+from kronborg.console.progress import RunProgress
+from kronborg.console.units import grouped
+from kronborg.errors import InputError
+
+from .outcome import Outcome, whole
+
+FAMILIES = ("xc7", "ecp5")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the bench's arguments."""
+    parser.add_argument("--core", action="append", metavar="NAME", help="may be given again (default: every core)")
+    parser.add_argument(
+        "--family", action="append", choices=FAMILIES, help="of cells; may be given again (default: every family)"
+    )
+    parser.add_argument("--symbols", type=float, default=300, metavar="N", help="of each of four runs (default 300)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of data and pauses (default 1)")
+
+
+def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
+    """Map each core at a small size, and compare.
+
+    Raises:
+        InputError: there is no such core.
+    """
+    symbols, seed = whole(options.symbols, 1, 10**6, "symbols"), whole(options.seed, 0, 2**63, "as seed")
+    # They bring Amaranth, Yosys and Verilator, which no other bench needs.
+    from kronborg_hdl.synthesis.cores import CORES, small
+
+    from ...rtl.bench import bench_core
+    from ...rtl.cases import CASES
+    from ...rtl.netlist import netlist
+
+    known = [name for name in CASES if name in CORES]
+    if unknown := [name for name in options.core or () if name not in known]:
+        raise InputError(f"there is no core {unknown[0]!r}: choose among {', '.join(known)}")
+    jobs = [(name, family) for name in options.core or known for family in options.family or FAMILIES]
+    found: list[dict[str, Any]] = []
+    with progress.stage("netlists", len(jobs)) as stage:
+        for name, family in jobs:
+            size = small(name)
+            try:
+                bench = bench_core(
+                    name,
+                    size.lanes,
+                    symbols=symbols,
+                    samples_per_symbol=size.samples_per_symbol or 8,
+                    span=size.span or 33,
+                    seed=seed,
+                    verilog=partial(netlist, family=family),
+                )
+                said = {"bit_exact": bench.bit_exact, "fault": bench.fault, "clock_cycles": bench.clock_cycles}
+            except RuntimeError as error:
+                said = {"bit_exact": False, "fault": " ".join(str(error).split()[:40]), "clock_cycles": 0}
+            found.append({"core": name, "family": family, "lanes": size.lanes, **said})
+            stage.advance()
+    wrong = [f"{row['core']} on {row['family']}: {row['fault']}" for row in found if not row["bit_exact"]]
+    table = [
+        (
+            row["core"],
+            f"{row['family']}, {'bit exact' if row['bit_exact'] else 'not'}, {grouped(row['clock_cycles'])} cycles",
+        )
+        for row in found
+    ]
+    return Outcome({"seed": seed, "symbols": symbols, "netlists": found}, table, "; ".join(wrong))

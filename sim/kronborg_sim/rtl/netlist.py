@@ -1,0 +1,113 @@
+"""A core's netlist as Verilog that can be simulated: mapped to a device's cells, and those replaced by what they do.
+
+What the cells do is said by the models that come with Yosys. They are read, given their parameters and flattened into
+the netlist, so that the harness of :mod:`.model` runs it as it runs the RTL.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+
+from kronborg_hdl.axi.skin import Core, Skin
+
+_WAIVED = (
+    "WIDTH",
+    "UNUSED",
+    "UNDRIVEN",
+    "UNOPTFLAT",
+    "CMPCONST",
+    "DECLFILENAME",
+    "ASCRANGE",
+    "PROCASSINIT",
+    "SYNCASYNCNET",
+)
+_NO_LINT = " ".join(f"/* verilator lint_off {code} */" for code in _WAIVED)
+_YOSYS = "from pyosys import libyosys as y; y.run_pass('script netlist.ys', y.Design())"
+_SCRIPT = """read_verilog core.v
+{synthesis} -top {top}
+select {top}
+write_rtlil -selected mapped.il
+design -reset
+read_rtlil mapped.il
+delete t:$scopeinfo
+read_verilog {models}
+read_verilog own.v
+hierarchy -check -top {top}
+proc
+flatten
+delete t:$scopeinfo
+opt_clean
+write_verilog -noattr netlist.v
+"""
+
+_FACTORS = "".join(f", A{bit}, B{bit}" for bit in range(18))
+_PRODUCT = "".join(f", P{bit}" for bit in range(36))
+_MULTIPLIER = f"""
+module MULT18X18D(input SIGNEDA, SIGNEDB{_FACTORS}, output{_PRODUCT[1:]},
+  input SOURCEA, SOURCEB{"".join(f", C{bit}" for bit in range(18))});
+  parameter REG_INPUTA_CLK = "NONE";
+  wire [17:0] a = {{{", ".join(f"A{bit}" for bit in reversed(range(18)))}}};
+  wire [17:0] b = {{{", ".join(f"B{bit}" for bit in reversed(range(18)))}}};
+  wire signed [18:0] x = {{SIGNEDA & a[17], a}};
+  wire signed [18:0] y = {{SIGNEDB & b[17], b}};
+  wire signed [37:0] product = x * y;
+  assign {{{", ".join(f"P{bit}" for bit in reversed(range(36)))}}} = product[35:0];
+endmodule
+"""
+"""Yosys has no model of it, and uses it without its registers: Lattice FPGA-TN-02205."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Cells that a core is mapped to.
+
+    Attributes:
+        synthesis: Yosys' command. Block RAMs have no models: memories are mapped to what there is beside them.
+        models: file of Yosys' share.
+        own: further models, Verilog.
+    """
+
+    synthesis: str
+    models: str
+    own: str = ""
+
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        "xc7": Family("synth_xilinx -flatten -noiopad -noclkbuf -nobram -family xc7", "+/xilinx/cells_sim.v"),
+        "ecp5": Family("synth_ecp5 -nobram", "-nooverwrite +/ecp5/cells_sim.v", _MULTIPLIER),
+    }
+)
+"""By name."""
+
+
+def netlist(core: Core, top: str, family: str) -> str:
+    """The netlist of a core in its skin, Verilog of generic operators, with the ports of the RTL.
+
+    Args:
+        core: the core.
+        top: name of the module.
+        family: one of ``FAMILIES``.
+
+    Raises:
+        RuntimeError: Yosys failed, or a cell has no model; with the end of what it said.
+    """
+    of = FAMILIES[family]
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "core.v").write_text(Skin(core).to_verilog(top))
+        (folder / "own.v").write_text(of.own)
+        (folder / "netlist.ys").write_text(_SCRIPT.format(synthesis=of.synthesis, models=of.models, top=top))
+        log = folder / "yosys.log"
+        with log.open("wb") as file:
+            done = subprocess.run([sys.executable, "-c", _YOSYS], cwd=folder, stdout=file, stderr=file, check=False)
+        if done.returncode:
+            raise RuntimeError(f"Yosys failed on the netlist of {top}:\n{log.read_text(errors='replace')[-2000:]}")
+        # The lint is for Verilog that somebody wrote.
+        return f"{_NO_LINT}\n{(folder / 'netlist.v').read_text()}"

@@ -1,0 +1,23 @@
+"""Mapped netlists do what their models do."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kronborg.cli import main
+
+
+@pytest.mark.parametrize("family", ["xc7", "ecp5"])
+def test_a_mapped_core_is_its_model_word_by_word(family: str, tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    wanted = ["--core", "alphabet", "--family", family, "--symbols", "200", "--json", str(file), "--plain"]
+    assert main(["bench", "netlist", *wanted]) == 0
+    (found,) = json.loads(file.read_text())["netlists"]
+    assert found["bit_exact"]
+    assert found["clock_cycles"] > 4 * 200
+
+
+def test_a_core_that_there_is_not_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "netlist", "--core", "nothing", "--plain"]) == 2
+    assert "there is no core 'nothing': choose among alphabet, " in capsys.readouterr().err
