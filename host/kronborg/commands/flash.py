@@ -1,4 +1,7 @@
-"""Load an overlay's bitstream on a board with PYNQ, and read back from every core what it is."""
+"""Load an overlay's bitstream on a board, and read back from every core what it is.
+
+With PYNQ; on a board without a processor with openFPGALoader, and over its serial line.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 
 from kronborg_hdl.axi.pages import PAGE_BYTES
 from kronborg_hdl.axi.registers import RegisterMap
-from kronborg_hdl.boards import BOARDS
+from kronborg_hdl.boards import BOARDS, FABRIC_BOARDS
 from kronborg_hdl.overlays.description import OVERLAYS
 
 from ..board.pynq import overlays
@@ -23,11 +26,19 @@ EXTRA = "pynq"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("board", choices=BOARDS, metavar="BOARD", help=", ".join(BOARDS))
+    every = (*BOARDS, *FABRIC_BOARDS)
+    parser.add_argument("board", choices=every, metavar="BOARD", help=", ".join(every))
     parser.add_argument(
         "--overlay", choices=OVERLAYS, default="loopback", help=f"{', '.join(OVERLAYS)} (default loopback)"
     )
-    parser.add_argument("--files", metavar="DIR", help="of the overlay (default: where PYNQ finds it by name)")
+    parser.add_argument(
+        "--files",
+        metavar="DIR",
+        help="of the overlay (default: where PYNQ finds it by name; of a board without a processor bitstreams/BOARD)",
+    )
+    parser.add_argument(
+        "--port", metavar="PORT", help="serial port of such a board (default: found by its USB numbers)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="check files and manifest, and load nothing")
     parser.add_argument(
         "--on",
@@ -42,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out; returns the exit code."""
     if options.json and options.json != "-":
         check_writable(options.json)
+    if options.board in FABRIC_BOARDS:
+        return _over_serial(options)
     folder = Path(options.files) if options.files else overlays.folder(options.overlay)
     manifest = checked(folder)
     if manifest["board"] != options.board:
@@ -65,6 +78,29 @@ def run(options: argparse.Namespace) -> int:
         print(f"{part['page']:36} {part['id']} {part['version']:6} {built}".rstrip(), file=out)
     done = "is loaded" if said["loaded"] else "can be loaded"
     print(f"kronborg_{manifest['overlay']} for {BOARDS[options.board].title} {done}", file=out)
+    return 0
+
+
+def _over_serial(options: argparse.Namespace) -> int:
+    """A board without a processor; returns the exit code."""
+    from ..board.serial import flashing, ports
+
+    board = FABRIC_BOARDS[options.board]
+    folder = Path(options.files) if options.files else Path("bitstreams") / board.name
+    manifest = flashing.checked(board, folder)
+    said = {key: manifest[key] for key in ("overlay", "board", "status", "bitstream")} | {"loaded": False, "parts": []}
+    if not options.dry_run:
+        flashing.write(board, folder / manifest["bitstream"])
+        device = ports.open_device(board, manifest, options.port)
+        said |= {"loaded": True, "parts": flashing.identities(device, manifest["overlay"])}
+        device.close()
+    if options.json == "-":
+        print(json.dumps(said, indent=2))
+    elif options.json:
+        write_text(options.json, json.dumps(said, indent=2) + "\n")
+    done = f"is loaded and answers: {', '.join(said['parts'])}" if said["loaded"] else "can be loaded"
+    out = sys.stderr if options.json == "-" else sys.stdout
+    print(f"kronborg_{manifest['overlay']} for {board.title} {done}", file=out)
     return 0
 
 

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from kronborg_hdl.axi.bank import OKAY, SLVERR, register_port
 from kronborg_hdl.axi.registers import WORD_BYTES, Access, Field, Register, RegisterMap, head
+from kronborg_hdl.axi.serial_bridge.model import SerialBridge
 from kronborg_hdl.axi.serial_bridge.protocol import DECERR
 from kronborg_hdl.axi.stream import SkidBuffer
 
@@ -73,3 +74,20 @@ class EchoRegisters:
         self.words[REGISTERS["word"].offset] = word
         self.words[REGISTERS["writes"].offset] += 1
         return OKAY
+
+
+class EchoBoard:
+    """The bridge's model with an echo behind it that is quicker than the line."""
+
+    def __init__(self) -> None:
+        self.registers = EchoRegisters()
+        self.bridge = SerialBridge(self.registers, inputs=1, outputs=1)
+
+    def feed(self, data: bytes) -> bytes:
+        """What is answered to bytes."""
+        answer = b""
+        for byte in data:
+            answer += self.bridge.feed(bytes([byte]))
+            self.bridge.given[0].extend(self.bridge.taken[0])
+            self.bridge.taken[0].clear()
+        return answer

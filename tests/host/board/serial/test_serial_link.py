@@ -13,33 +13,16 @@ from kronborg.board.serial.device import Device
 from kronborg.board.serial.link import Link
 from kronborg.board.serial.ports import find, open_device, open_port
 from kronborg.errors import BoardError, InputError
-from kronborg_hdl.axi.serial_bridge.model import SerialBridge
 from kronborg_hdl.axi.serial_bridge.protocol import ESCAPE, FLAG, Kind, frame, request
 from kronborg_hdl.axi.serial_bridge.skin import SerialSkin
 from kronborg_hdl.boards import FABRIC_BOARDS
-from kronborg_sim.benches.echo_core import REGISTERS, Echo, EchoRegisters
+from kronborg_sim.benches.echo_core import REGISTERS, Echo, EchoBoard
 from kronborg_sim.devices.serial_line import PseudoTerminal, RtlLine
 
 BOARD = FABRIC_BOARDS["ulx3s"]
 BAUD = BOARD.baud
 STREAMS = {"inputs": ("s_axis",), "outputs": ("m_axis",)}
 Damage = Callable[[bytes], bytes]
-
-
-class EchoBoard:
-    """The model of a bridge with an echo behind it."""
-
-    def __init__(self) -> None:
-        self.registers = EchoRegisters()
-        self.bridge = SerialBridge(self.registers, inputs=1, outputs=1)
-
-    def feed(self, data: bytes) -> bytes:
-        answer = b""
-        for byte in data:
-            answer += self.bridge.feed(bytes([byte]))
-            self.bridge.given[0].extend(self.bridge.taken[0])
-            self.bridge.taken[0].clear()
-        return answer
 
 
 class FailingPort:
