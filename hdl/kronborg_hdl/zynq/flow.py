@@ -33,14 +33,14 @@ GOAL_HZ = 100e6
 _SCRIPT = f"read_rtlil top.il\n{SYNTHESIS}\nwrite_json -noscopeinfo netlist.json\n"
 _YOSYS = "from pyosys import libyosys as y; y.run_pass('script synthesis.ys', y.Design())"
 _CELLS = {
-    "SLICE_LUTX": "LUT",
+    "SLICE_LUTX": "half LUT",
     "SLICE_FFX": "register",
     "CARRY4": "carry of 4",
     "DSP48E1_DSP48E1": "DSP48E1",
     "RAMB18E1_RAMB18E1": "RAMB18",
     "RAMB36E1_RAMB36E1": "RAMB36",
 }
-"""What a report counts, by the names that nextpnr has for the places."""
+"""What a report counts, by the names that nextpnr has for the places. A look-up table is two: of 6 inputs, and of 5."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def test_a_bitstream_and_all_that_is_said_of_it_are_written(tools, tmp_path: Pat
     assert manifest["status"] == "built"
     assert manifest["bitstream"] == "kronborg_pulse_shaper.bit"
     assert manifest["timing"] == {"asked_hz": 100_000_000, "reached_hz": 123_400_000}
-    assert manifest["utilisation"] == {"LUT": [7, 9]}
+    assert manifest["utilisation"] == {"half LUT": [7, 9]}
     assert manifest["tools"]["nextpnr-himbaechel"] == "made-up"
     assert manifest["run_on_hardware"] == "no"
     assert len(manifest["revision"].removesuffix("-dirty")) == 40 or manifest["revision"] == "unknown"
