@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
@@ -40,17 +41,19 @@ def status(folder: Path) -> dict[str, Any]:
         for name in ([NATS] if plan.transport == "nats" else []) + [LINKS]
     ]
     tunnels = [_tunnel(files, plan, processes, number) for number in range(len(plan.tunnels))]
+    audit = audit_of(files.site(id) / "audit.jsonl" for id in plan.sites)
     home = plan.operators()[0]
     return {
         "network": plan.name,
         "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "healthy": all(not each["trouble"] for each in (*sites, *links, *helpers, *tunnels)),
+        "healthy": all(not each["trouble"] for each in (*sites, *links, *helpers, *tunnels, audit)),
         "sites": [each for each in sites if each["operator"] == home],
         "abroad": [each for each in sites if each["operator"] != home],
         "links": links,
         "processes": helpers,
         "tunnels": tunnels,
-        "pairs": _pairs(files, plan),
+        "pairs": audit.pop("pairs"),
+        "audit": audit,
         "stored_bits": sum(each["stored_bits"] for each in links),
         "running": sum(each.runs for each in processes.known.values()),
         "memory_bytes": sum(each.memory_bytes for each in processes.known.values()),
@@ -177,30 +180,44 @@ def _link(plan: Plan, link: FibreLink, told: Mapping[str, Told | None], delivere
     }
 
 
-def _pairs(files: Files, plan: Plan) -> list[dict[str, Any]]:
-    """Which SAEs were handed keys for whom, by the audit logs."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for site in plan.sites.values():
+def audit_of(logs: Iterable[Path]) -> dict[str, Any]:
+    """What audit logs say together: which SAEs were handed keys for whom, and whether one was handed a key twice."""
+    pairs: dict[tuple[str, str], dict[str, Any]] = {}
+    handed: Counter[tuple[str, str]] = Counter()
+    deliveries = unreadable = 0
+    for log in logs:
         try:
-            lines = (files.site(site.id) / "audit.jsonl").read_text("utf-8").splitlines()
-        except OSError:
+            lines = log.read_text("utf-8").splitlines()
+        except (OSError, ValueError):
             continue
         for line in lines:
             try:
                 noted = json.loads(line)
-            except ValueError:
-                continue  # the machine stopped while it was written
-            if noted.get("event") != "delivered":
+                role, sae, peers, names = (noted[key] for key in ("role", "sae", "peers", "key_ids"))
+            except (ValueError, KeyError, TypeError):
+                unreadable += 1  # the machine stopped while it was written
                 continue
-            for peer in noted["peers"]:
-                master = noted["role"] == "master"
-                pair = (noted["sae"], peer) if master else (peer, noted["sae"])
-                counts = found.setdefault(
+            deliveries += 1
+            if role == "border":
+                continue  # to another operator's key manager, again until it answers
+            handed.update((sae, name) for name in names)
+            for peer in peers:
+                pair = (sae, peer) if role == "master" else (peer, sae)
+                counts = pairs.setdefault(
                     pair, {"master": pair[0], "slave": pair[1], "to_master": 0, "to_slave": 0, "last": ""}
                 )
-                counts["to_master" if master else "to_slave"] += len(noted["key_ids"])
+                counts[f"to_{role}"] += len(names)
                 counts["last"] = max(counts["last"], noted["time"])
-    return list(found.values())
+    twice = sum(times > 1 for times in handed.values())
+    trouble = f"{twice} keys were handed to the same SAE twice" if twice else ""
+    return {
+        "name": "audit",
+        "trouble": trouble,
+        "deliveries": deliveries,
+        "delivered_twice": twice,
+        "unreadable": unreadable,
+        "pairs": list(pairs.values()),
+    }
 
 
 def lines_of(found: dict[str, Any]) -> list[str]:
@@ -240,7 +257,7 @@ def lines_of(found: dict[str, Any]) -> list[str]:
     lines += ["", f"  {found['running']} processes, {found['memory_bytes'] / 1e6:.0f} MB"]
     troubles = [
         f"  {each.get('id') or each['name']}: {each['trouble']}"
-        for each in (*found["processes"], *sites, *found["links"], *found["tunnels"])
+        for each in (*found["processes"], *sites, *found["links"], *found["tunnels"], found["audit"])
         if each["trouble"]
     ]
     return [*lines, *(["", *troubles] if troubles else [])]

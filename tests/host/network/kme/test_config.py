@@ -116,3 +116,39 @@ def test_certificates_that_cannot_be_used_are_named(tmp_path: Path, capsys: pyte
     captured = capsys.readouterr()
     assert captured.out.startswith("KME kme-a: 1 links, 1 SAEs")
     assert captured.err == f"kronborg kme: cannot read {tmp_path / 'pki/kme.pem'}: No such file or directory\n"
+
+
+MORE = """
+[[link]]
+name = "cph-roskilde"
+peer = "kme-c"
+address = "roskilde.example:8444"
+
+[[policy]]
+saes = ["alice", "*"]
+route_type = "direct"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("", "", ""),
+        ('id = "alice"', 'id = "carol"', ""),
+        ('kme = "kme-a"\n', 'kme = "kme-a"\n' + MORE, ""),
+        ("odense.example:8444", "odense.example:8555", "link cph-odense"),
+        ("keys.sqlite", "other.sqlite", "store"),
+        ("0.0.0.0:8443", "0.0.0.0:9443", "listen"),
+        ("[store]", "[relay]\npaths = 1\n[store]", "relay"),
+    ],
+)
+def test_a_kme_goes_on_with_more_links_and_other_saes_and_with_nothing_else(
+    tmp_path: Path, old: str, new: str, changed: str
+) -> None:
+    before = read_config(write(tmp_path, GOOD))
+    assert read_config(write(tmp_path, GOOD.replace(old, new))).extends(before) == changed
+
+
+def test_a_link_that_is_gone_takes_a_restart(tmp_path: Path) -> None:
+    more = read_config(write(tmp_path, GOOD + MORE))
+    assert read_config(write(tmp_path, GOOD)).extends(more) == "link cph-roskilde"
