@@ -18,7 +18,7 @@ PAYLOAD, NUMBER, FRAMES = 1024, 2**32 - 2, 8
 
 @pytest.fixture
 def board(linked) -> Board:
-    return Board(linked, silence_s=0.01, timeout_s=300.0)
+    return Board(linked, silence_s=0.002, timeout_s=300.0)
 
 
 @pytest.fixture
@@ -68,10 +68,10 @@ def test_a_host_that_is_gone_leaves_the_link_stopped(board: Board, plan: Loopbac
     board.start(KEY)
     frames(board, 2)
     gateware = board.opened.device.gateware
-    gateware.run(1_100_000)
+    gateware.run(220_000)
     assert board.opened.overlay.watchdog.happened() == ["expired"]
     sent = board.transmitter._registers.frames
-    gateware.run(300_000)
+    gateware.run(100_000)
     assert board.transmitter._registers.frames == sent
     with pytest.raises(BoardError, match="the watch-dog has stopped the board"):
         frames(board, 50)

@@ -52,9 +52,10 @@ class ReceiverStream:
         settings: of the receiver.
         turns: the rotator turns; without, for noise alone.
         beat: of the mixer, before the tracker commands.
+        delay: of the rotator, hops; None is the one that the half-bands need.
     """
 
-    def __init__(self, settings: ClosedLoop, *, turns: bool = True, beat: int = 0) -> None:
+    def __init__(self, settings: ClosedLoop, *, turns: bool = True, beat: int = 0, delay: int | None = None) -> None:
         self.settings = settings
         self._halvings = settings.mixer.halvings
         self._input = settings.offset
@@ -63,7 +64,7 @@ class ReceiverStream:
         self._pilots_done = 0
         self._signal = np.zeros((0, 2), np.int32)
         self._signal_done = 0
-        self._rotator = Rotator(alignment(self._halvings).hops, turns)
+        self._rotator = Rotator(alignment(self._halvings).hops if delay is None else delay, turns)
         self._rotated = ROTATOR_START
         self._resampled = start(settings.synchroniser.settings.timing.step)
         self._filtered = FILTER_START

@@ -17,6 +17,7 @@ from kronborg_hdl.compensation.mixer.model import Mixer
 from kronborg_hdl.compensation.phase_smoother.model import STAGES, PhaseSmoother
 from kronborg_hdl.compensation.pilot_tracker.model import PilotTracker
 from kronborg_hdl.compensation.pilot_tracker.model import Settings as TrackerSettings
+from kronborg_hdl.compensation.rotator.model import MOST_DELAY
 from kronborg_hdl.decimation.power_meter.model import ALL_SECTIONS, Measurement, PowerMeter, Section
 from kronborg_hdl.decimation.power_meter.registers import SUMS
 from kronborg_hdl.decimation.resampler.kernel import KERNELS
@@ -313,8 +314,13 @@ class ReceiverModel:
             settings = self._settings()
             if settings is None:
                 return
-            turns = not self._page("rotator").words("mode")["noise"]
-            self._stream = ReceiverStream(settings, turns=turns, beat=self._page("mixer").word("beat"))
+            rotator = self._page("rotator")
+            self._stream = ReceiverStream(
+                settings,
+                turns=not rotator.word("mode"),
+                beat=self._page("mixer").word("beat"),
+                delay=max(-MOST_DELAY, min(MOST_DELAY, rotator.word("delay"))),
+            )
             self._waiting = np.zeros(0, np.int16)
             self._symbols, self._first = np.zeros((0, 2), np.int16), 0
         self._waiting = np.concatenate([self._waiting, samples])

@@ -304,7 +304,10 @@ class Transmitter:
             BoardError: as of :meth:`frames`.
         """
         record, *samples = (taker.take(self._timeout_s, self.alive, more=more) for taker in takers)
-        packet = read_packet(record, symbols_per_clock=self.symbols_per_clock)
+        try:
+            packet = read_packet(record, symbols_per_clock=self.symbols_per_clock)
+        except ValueError as error:
+            raise BoardError(f"what memory has is no record: {error}") from None
         if before is not None and packet.frame != (before + 1) % NUMBERS:
             raise BoardError(f"frame {packet.frame} comes after frame {before}: one is missing")
         return SentFrame(packet, samples[0] if samples else None)

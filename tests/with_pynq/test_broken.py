@@ -1,0 +1,71 @@
+"""A board that is broken on purpose, register by register: the tests of a link find it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kronborg.board.pynq.board import Board
+from kronborg.board.pynq.link_selftest import plan as plan_of
+from kronborg.board.pynq.reference import Reference
+from kronborg.errors import BoardError
+from kronborg_hdl.axi.registers import WORD_BYTES
+from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
+from kronborg_hdl.overlays.description import OVERLAYS
+
+KEY = np.arange(1, KEY_WORDS + 1, dtype=np.uint32) * np.uint32(0x01020304)
+FRAMES = 8
+
+BROKEN = [
+    ("transmitter_entropy", "key", 1),
+    ("transmitter_gaussian", "scale", 8),
+    ("transmitter_frame_controller", "next_frame", 1),
+    ("transmitter_frame_controller", "preamble_symbol", 0x8000),
+    ("transmitter_pulse_shaper", "shift", 1),
+    ("transmitter_shift_and_pilots", "shift_increment", 1 << 20),
+    ("fibre_emulator", "amplitude", 1 << 13),
+    ("fibre_emulator", "frequency", 1 << 12),
+    ("fibre_emulator", "seed", 1 << 30),
+    ("receiver_mixer", "signal_offset", 1 << 24),
+    ("receiver_phase_smoother", "weights_0", 1),
+    ("receiver_rotator", "delay", 1),
+    ("receiver_symbol_filter", "shift", 1),
+    ("receiver_frame_synchroniser", "payload", 2),
+    ("receiver_frame_synchroniser", "chip", 1 << 16),
+    ("record", "receive_destination", 8),
+    ("packets", "receive_destination", 1 << 12),
+    ("packets", "receive_length", 32),
+]
+
+
+def is_as_the_models(linked) -> bool:
+    plan = replace(plan_of(linked.overlay, 3), payload=256, vacuum=256)
+    board = Board(linked, timeout_s=300.0)
+    try:
+        with board:
+            board.configure(plan.settings)
+            reference = Reference(plan.settings, KEY, board.start(KEY, 4), 4)
+            for frame, _ in zip(board.frames(), range(FRAMES), strict=False):
+                reference.take(frame)
+            reference.finish()
+    except BoardError:
+        return False
+    return reference.wrong == 0
+
+
+def test_a_board_that_is_whole_is_as_the_models(linked) -> None:
+    assert is_as_the_models(linked)
+
+
+@pytest.mark.parametrize(("page", "register", "flipped"), BROKEN, ids=lambda value: str(value))
+def test_a_register_whose_writes_are_changed_is_found(linked, page: str, register: str, flipped: int) -> None:
+    device = linked.device
+    address = device.board.processor.base + OVERLAYS["loopback"](device.board).pages.offset(page, register)
+    write = device.write_registers
+
+    def other(at: int, data: bytes) -> None:
+        word = int.from_bytes(bytes(data), "little")
+        write(at, (word ^ flipped * (at == address)).to_bytes(WORD_BYTES, "little"))
+
+    device.write_registers = other
+    assert not is_as_the_models(linked)
