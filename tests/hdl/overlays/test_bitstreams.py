@@ -1,0 +1,53 @@
+"""What `bitstreams/` says of each board is so: files are those that were built, of the design as it is."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from kronborg_hdl.boards import BOARDS, FABRIC_BOARDS
+from kronborg_hdl.overlays.manifest import BUILT, MANIFEST, NOT_BUILT, check, load
+from kronborg_hdl.serial_board.build import DESIGNS
+from kronborg_hdl.serial_board.top import Top
+
+HOME = Path(__file__).parents[3] / "bitstreams"
+EVERY = {**BOARDS, **FABRIC_BOARDS}
+LARGEST = 1 << 20
+"""Of a file in git, bytes."""
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_manifest_says_what_there_is_of_each_board(name: str) -> None:
+    board, folder = EVERY[name], HOME / name
+    manifest = load(folder)
+    assert (manifest["board"], manifest["device"]) == (name, board.device)
+    assert manifest["status"] in (BUILT, NOT_BUILT)
+    assert check(folder) == []
+    assert {path.name for path in folder.iterdir()} == {MANIFEST, *manifest["sha256"]}
+    assert all(path.stat().st_size <= LARGEST for path in folder.iterdir())
+    if manifest["status"] == NOT_BUILT:
+        assert manifest["bitstream"] is manifest["timing"] is manifest["utilisation"] is None
+        assert not manifest["sha256"]
+    else:
+        assert manifest["bitstream"] in manifest["sha256"]
+        assert manifest["timing"]["reached_hz"] >= manifest["timing"]["asked_hz"]
+        assert all(used <= there for used, there in manifest["utilisation"].values())
+        assert {"revision", "tools", "seed"} <= manifest.keys()
+    assert manifest["run_on_hardware"], "no, or by whom and when"
+
+
+@pytest.mark.parametrize("name", FABRIC_BOARDS)
+def test_a_bitstream_is_of_the_design_as_it_is(name: str) -> None:
+    board, manifest = FABRIC_BOARDS[name], json.loads((HOME / name / MANIFEST).read_text())
+    top = Top(board, DESIGNS[manifest["overlay"]].make(board))
+    hardware = top.to_rtlil(f"kronborg_{manifest['overlay']}")
+    again = f"kronborg build {name} --overlay {manifest['overlay']} --out DIR, and put its files there"
+    assert hashlib.sha256(hardware.encode()).hexdigest() == manifest["design_sha256"], (
+        f"the design has changed: {again}"
+    )
+    assert (HOME / name / f"kronborg_{manifest['overlay']}.lpf").read_text() == board.constraints()
+
+
+def test_no_board_is_there_that_is_not_known() -> None:
+    assert {path.name for path in HOME.iterdir()} == set(EVERY)
