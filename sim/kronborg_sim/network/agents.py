@@ -17,7 +17,8 @@ from kronborg.errors import KronborgError
 
 from .pair import HOST, Pair, free_ports
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
+"""On a machine that has other things to do."""
 END_SECONDS = 20.0
 ENDS: Mapping[str, tuple[str, str]] = {"alice": ("bob", "kme-a"), "bob": ("alice", "kme-b")}
 """The other end of each, and its KME."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -323,6 +324,8 @@ def run(config: AgentConfig, encryptor: Encryptor, ready: Callable[[], None] = l
         KronborgError: it had to end and could not close the tunnel.
     """
     agent = Agent(config, encryptor)
+    # The image of a process that crashed would hold its keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     asyncio.run(agent.run(ready))
     if not agent.keeper.closed:
         raise KronborgError("the tunnel could not be closed: take its peer away by hand")

@@ -14,6 +14,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -112,8 +113,9 @@ class StateFile:
         return _State(key_id, born, ends)
 
     def remove(self) -> None:
-        """Take it away."""
-        self.path.unlink(missing_ok=True)
+        """Take it away. What cannot be removed does no harm: a tunnel that is closed is not taken over."""
+        with suppress(OSError):
+            self.path.unlink()
 
 
 class Keeper:

@@ -25,8 +25,9 @@ from .keeper import EncryptorError
 
 SECONDS = 10.0
 """So long charon may take to answer, and to agree with the other end."""
-GRACE_SECONDS = 10
-"""Charon ends an IKE_SA that could not be made anew so long after the key's lifetime: the agent comes before it."""
+MARGIN_SECONDS, OVER_SECONDS = 3, 5
+"""Charon tries to authenticate again so long after the key's lifetime, when the agent has closed the tunnel if there is
+one; it gives up so long after that."""
 CHILD = "net"
 
 
@@ -156,8 +157,8 @@ class StrongSwanConnection:
             "unique": "never",
             "ppk_required": "yes",
             "rekey_time": "0s",
-            "reauth_time": f"{math.ceil(self._lifetime)}s",
-            "over_time": f"{GRACE_SECONDS}s",
+            "reauth_time": f"{math.ceil(self._lifetime) + MARGIN_SECONDS}s",
+            "over_time": f"{OVER_SECONDS}s",
             "rand_time": "0s",
             "dpd_delay": "10s",
             "local": local,

@@ -8,7 +8,8 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ import pytest
 from kronborg_sim.network.tunnels import IKE_PROGRAMS, PROGRAMS, missing
 
 from ..kme.conftest import Running, running
+
+
+def until(so: Callable[[], bool], seconds: float = 120.0) -> Iterator[None]:
+    """Again and again until something is so: on a machine that has other things to do, that takes its time."""
+    end = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < end, "it did not come about"
+        yield
 
 
 @pytest.fixture(scope="session")

