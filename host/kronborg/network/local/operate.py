@@ -168,9 +168,14 @@ def add_site(folder: Path, name: str, link: str, length_km: float, noise: float,
 
 def _addition(name: str, about: str, operator: str, link: str, length_km: float, noise: float) -> str:
     """A site and its link, as the plan has them."""
+
+    def quoted(value: object) -> str:
+        # TOML writes texts and lists as JSON does, but for characters in two halves.
+        return json.dumps(value, ensure_ascii=False)
+
     return (
-        f"\n[[site]]\nid = {json.dumps(name)}\nabout = {json.dumps(about)}\noperator = {json.dumps(operator)}\n"
-        f"\n[[link]]\nends = {json.dumps([link, name])}\nlength_km = {length_km!r}\nexcess_noise_snu = {noise!r}\n"
+        f"\n[[site]]\nid = {quoted(name)}\nabout = {quoted(about)}\noperator = {quoted(operator)}\n"
+        f"\n[[link]]\nends = {quoted([link, name])}\nlength_km = {length_km!r}\nexcess_noise_snu = {noise!r}\n"
     )
 
 

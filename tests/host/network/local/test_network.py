@@ -165,9 +165,9 @@ def test_what_cannot_be_added_changes_nothing(folder: Path, capsys: pytest.Captu
         assert network(folder, "add-site", name, "--link", link, "--length", length) == 2
         assert said in capsys.readouterr().err
         assert (folder / "network.toml").read_text() == plan
-    assert network(folder, "add-site", "science", "--link", "defence", "--length", "3") == 0
+    assert network(folder, "add-site", "science", "--link", "defence", "--length", "3", "--about", 'Sorø "😀"') == 0
     assert "the network is down" in capsys.readouterr().out
-    assert "science" in operate.Files(folder).read_plan().sites
+    assert operate.Files(folder).read_plan().sites["science"].about == 'Sorø "😀"'
 
 
 def test_a_folder_without_a_network_and_one_with_another_are_refused(
