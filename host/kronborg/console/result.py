@@ -55,8 +55,8 @@ class RunResult:
         epsilon: total composable security parameter.
         wall_seconds: duration of the run.
         stage_seconds: duration of each stage.
-        board: kind of the board, where both ends are gateware on one device; None elsewhere, as are the next three.
-        clock_cycles: that it ran, if it is simulated.
+        board: its name; None where there is none.
+        clock_cycles: that a simulated board ran whose both ends are gateware; None elsewhere, as are the next two.
         bit_exact_with_model: whether every word that came from it is the model's.
         dma_words: of 32 bits, that came from it by DMA.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -417,9 +417,16 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
         epsilon=epsilons.total,
         wall_seconds=time.perf_counter() - started,
         stage_seconds=progress.seconds,
-        **({} if exchange.figures is None else asdict(exchange.figures)),
+        **_figures(settings, exchange),
     )
     return result, None if exchange.draw is None else exchange.draw(bob)
+
+
+def _figures(settings: RunSettings, exchange: Exchange) -> dict[str, Any]:
+    """Of the board."""
+    if exchange.figures is not None:
+        return asdict(exchange.figures)
+    return {} if settings.light else {"board": settings.board}
 
 
 def draw(
