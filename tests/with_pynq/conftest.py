@@ -92,15 +92,8 @@ else:
     def loopback_files(loopback_core: LoopbackOverlay, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return written("loopback", loopback_core, tmp_path_factory.mktemp("overlay"), SMALL)
 
-    @pytest.fixture(params=["model"])
-    def kind_of_link(request: pytest.FixtureRequest) -> str:
-        return str(request.param)
-
     @pytest.fixture
-    def linked(
-        kind_of_link: str, request: pytest.FixtureRequest, loopback_core: LoopbackOverlay, tmp_path: Path
-    ) -> Opened:
-        kind = kind_of_link
+    def linked(kind: str, request: pytest.FixtureRequest, loopback_core: LoopbackOverlay, tmp_path: Path) -> Opened:
         device = SimulatedDevice(SMALL, {"model": models.loopback(loopback_core), "rtl": RtlGateware}[kind])
         device.activate()
         if kind == "rtl":  # Verilog takes half a minute, and a model needs none

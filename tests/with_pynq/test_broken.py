@@ -38,6 +38,12 @@ BROKEN = [
 ]
 
 
+@pytest.fixture
+def kind() -> str:
+    """On the model alone: what is broken is the host's way to it."""
+    return "model"
+
+
 def is_as_the_models(linked) -> bool:
     plan = replace(plan_of(linked.overlay, 3), payload=256, vacuum=256)
     board = Board(linked, timeout_s=300.0)

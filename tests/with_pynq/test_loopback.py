@@ -1,4 +1,4 @@
-"""Both ends of a link on one board, driven by the host through PYNQ, on the overlay's model."""
+"""Both ends of a link on one board, driven by the host through PYNQ: on the overlay's model and on its RTL."""
 
 from dataclasses import replace
 
