@@ -14,6 +14,8 @@ BUILT = "built"
 NOBODY = "no"
 """Who has run a bitstream on hardware, until somebody has: then by whom and when."""
 MANIFEST = "manifest.json"
+PACKED = ".xz"
+"""How the name of a bitstream ends that is kept small."""
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -35,9 +37,18 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def check(folder: Path) -> list[str]:
-    """What differs from the manifest in a folder: files that are missing or have changed."""
+    """What differs from the manifest in a folder: files that are missing or have changed.
+
+    A bitstream that lies there packed may lie beside it unpacked: then that one is checked too.
+    """
     found = []
-    for file, digest in load(folder)["sha256"].items():
+    manifest = load(folder)
+    digests = dict(manifest["sha256"])
+    if (packed := str(manifest.get("bitstream"))).endswith(PACKED):
+        unpacked = packed.removesuffix(PACKED)
+        if (folder / unpacked).exists():
+            digests[unpacked] = manifest["bitstream_sha256"]
+    for file, digest in digests.items():
         path = folder / file
         if not path.exists():
             found.append(f"{file} is missing")

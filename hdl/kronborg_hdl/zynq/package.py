@@ -9,7 +9,7 @@ from hashlib import sha256
 from ..boards.board import Board
 from ..overlays.build import files
 from ..overlays.gateware import GATEWARE
-from ..overlays.manifest import MANIFEST, built
+from ..overlays.manifest import MANIFEST, PACKED, built
 from .flow import Tools, build
 from .top import ZynqTop
 
@@ -46,7 +46,7 @@ def package(
     bitstream, rest = f"{name}.bit", [f"{name}.hwh", f"{name}.v"]
     contents = {bitstream: made.file}
     if pack:
-        bitstream, rest = f"{bitstream}.xz", rest[:1]
+        bitstream, rest = f"{bitstream}{PACKED}", rest[:1]
         contents = {bitstream: lzma.compress(made.file, preset=9)}
     contents |= {file: planned[file].encode() for file in rest}
     contents["report.txt"] = made.report.encode()

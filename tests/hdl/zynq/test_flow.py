@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from kronborg.board.pynq.opening import bitstream
 from kronborg.cli import main
+from kronborg.errors import InputError
 from kronborg_hdl.overlays.manifest import check, load
 from kronborg_hdl.zynq import flow
 from kronborg_hdl.zynq.bitstream import parse
@@ -94,6 +96,14 @@ def test_a_packed_bitstream_is_the_same_one(tools, tmp_path: Path) -> None:
     digest = hashlib.sha256(unpacked).hexdigest()
     assert digest == packed["bitstream_sha256"] == whole["sha256"]["kronborg_pulse_shaper.bit"]
     assert packed["design_sha256"] == whole["design_sha256"]
+    with pytest.raises(InputError, match=r"kronborg_pulse_shaper\.bit\.xz is packed: xz -dk "):
+        bitstream(tmp_path / "packed", packed)
+    beside = tmp_path / "packed" / "kronborg_pulse_shaper.bit"
+    beside.write_bytes(unpacked)
+    assert check(tmp_path / "packed") == []
+    assert bitstream(tmp_path / "packed", packed) == beside
+    beside.write_bytes(unpacked[:-1])
+    assert check(tmp_path / "packed") == ["kronborg_pulse_shaper.bit is not the one that was built"]
 
 
 def test_two_builds_are_the_same(tools, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from kronborg_hdl.boards import BOARDS
 from kronborg_hdl.boards.board import Board
-from kronborg_hdl.overlays.manifest import NOT_BUILT, check, load
+from kronborg_hdl.overlays.manifest import NOT_BUILT, PACKED, check, load
 
 from ...errors import InputError
 from . import overlays
@@ -99,6 +99,8 @@ def bitstream(folder: Path, manifest: dict[str, Any]) -> Path:
     """
     board, name = BOARDS[manifest["board"]], f"kronborg_{manifest['overlay']}"
     path = folder / f"{name}.bit"
+    if manifest["status"] != NOT_BUILT and not path.exists() and (packed := folder / f"{path.name}{PACKED}").exists():
+        raise InputError(f"{packed} is packed: xz -dk {packed}")
     if manifest["status"] == NOT_BUILT or not path.exists():
         raise InputError(f"{name} is not built for {board.title}: run {name}.tcl first, or try --board rtl")
     here = os.environ.get(PYNQ_BOARD)
