@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..channel.fibre_emulator.model import FibreEmulator
 from ..dsp.rates import LANES
 from ..modulation.symbol_record.model import Packet as Sent
-from ..receiver.closed_loop import ClosedLoop, Run
+from ..receiver.closed_loop import Change, ClosedLoop, Run
 from ..synchronisation.frame_synchroniser.packet import Packet as Received
 from ..transmitter.model import Transmitter
 
@@ -98,4 +98,6 @@ class Loopback:
         emulated = self.fibre.process(samples)
         # A receiver takes whole hops and whole clocks.
         whole = max(self.receiver.mixer.hop * self.receiver.mixer.hops_per_clock, *LANES)
-        return emulated.saturated, self.receiver.process(emulated.words[: len(emulated.words) // whole * whole])
+        # Settings are applied just before the first sample, which waits for them: that marks what comes first.
+        heard = emulated.words[: len(emulated.words) // whole * whole]
+        return emulated.saturated, self.receiver.process(heard, (Change(0),))

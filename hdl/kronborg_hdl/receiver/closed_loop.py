@@ -113,8 +113,10 @@ class ClosedLoop:
         loop = PilotLoop(self.mixer, self.tracker)
         parts, begin = [], 0
         for change in changes:
-            parts.append(loop.process(converted.words[begin : change.at * self.mixer.hop]))
-            begin = change.at * self.mixer.hop
+            end = change.at * self.mixer.hop
+            if begin < end:
+                parts.append(loop.process(converted.words[begin:end]))
+            begin = end
             if change.tracker is not None:
                 loop.search(change.tracker)
             if change.mixer is not None:
