@@ -14,13 +14,14 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiStreamFrame
 from numpy.typing import NDArray
 
+from kronborg.board.receiver_writes import synchroniser_writes
 from kronborg_hdl.axi.stream import SECTION_BITS
 from kronborg_hdl.synchronisation.frame_synchroniser.model import FrameSynchroniser, Settings, sections_of
 from kronborg_hdl.synchronisation.frame_synchroniser.packet import EVENTS, Flag, Packet, read_packet
 from kronborg_hdl.synchronisation.frame_synchroniser.registers import REGISTERS
 from kronborg_hdl.synchronisation.frame_synchroniser.sizes import Sizes
 
-from .received_symbols import Channel, Link, command_words, frame_settings, gaussian, register_writes, settings_for
+from .received_symbols import Channel, Link, command_words, frame_settings, gaussian, settings_for
 from .runner import parameters
 from .skin_bench import SkinBench
 
@@ -76,7 +77,7 @@ class Bench(SkinBench):
 
     async def load(self, settings: Settings = LINK.settings) -> None:
         """Write the settings, and begin anew."""
-        for register, values in register_writes(settings):
+        for register, values in synchroniser_writes(settings):
             await self.write(register, **values)
         while await self.read("control", "apply"):
             pass

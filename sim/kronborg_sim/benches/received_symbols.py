@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -180,36 +180,6 @@ def loop(
         errors.append(float(np.abs(own - due).max()))
     assert state is not None
     return packets, errors, state.counts
-
-
-def register_writes(settings: Settings) -> Iterator[tuple[str, dict[str, int]]]:
-    """Registers and their fields, in the order in which the host writes them; then apply and run."""
-    detector = set(settings.sizes.places.tolist())
-    for index, (i, q) in enumerate(settings.chips):
-        yield (
-            "chip",
-            {"index": index, "negative_i": int(i < 0), "negative_q": int(q < 0), "detector": int(index in detector)},
-        )
-    timing = settings.timing
-    yield "threshold", {"magnitude": settings.threshold}
-    yield "header", {"repetition": settings.header_repetition, "eighths": settings.header_eighths}
-    yield "payload", {"length": settings.payload}
-    yield "period", {"length": settings.period}
-    yield "tolerance", {"symbols": settings.tolerance}
-    yield "slope", {"symbols": timing.slope}
-    yield "weak", {"amplitude": timing.weak}
-    yield "wide", {"phase": timing.wide}
-    yield "step_low", {"word": timing.step % 2**32}
-    yield "step_high", {"word": timing.step >> 32}
-    for name, gains in (("acquire", timing.acquire), ("track", timing.track)):
-        yield f"{name}_phase", {"gain": gains.phase}
-        yield f"{name}_drift", {"gain": gains.drift}
-        yield f"{name}_frequency", {"gain": gains.frequency}
-    yield "retime_after", {"symbols": timing.retime_after}
-    yield "vacuum", {"length": settings.vacuum}
-    yield "calibration", {"length": settings.calibration}
-    yield "margin", {"symbols": settings.margin}
-    yield "control", {"run": 1, "apply": 1}
 
 
 def command_words(retimes: Iterable[Retime]) -> NDArray[np.uint32]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kronborg.board.plan import SHAPER_SHIFT, SYMBOL_DEVIATION
+from kronborg.board.receiver_writes import synchroniser_writes
 from kronborg.link.frame_format import SPAN_SYMBOLS, FrameFormat, Preamble
 from kronborg.link.receive import receiver_for
 from kronborg_hdl.compensation.mixer.model import Mixer
@@ -46,7 +47,7 @@ from ..optics.clock import sampled_by_another_clock
 from ..optics.detector import RfHeterodyne
 from ..optics.lasers import LaserPair
 from ..rtl.model import RtlModel
-from .received_symbols import frame_settings, register_writes
+from .received_symbols import frame_settings
 
 SYMBOL_RATE_HZ = 125e6
 ROLL_OFF = 0.2
@@ -294,7 +295,7 @@ class ReceiverBench:
         for k, tap in enumerate(model.symbol_filter.taps.tolist()):
             write(("symbol_filter", "tap"), value=tap, index=k)
         write(("symbol_filter", "shift"), amount=model.symbol_filter.shift)
-        for register, values in register_writes(model.synchroniser.settings):
+        for register, values in synchroniser_writes(model.synchroniser.settings):
             write(("frame_synchroniser", register), **values)
         applied = ["converter_input", "mixer", "pilot_tracker", "phase_smoother", "rotator", "resampler"]
         for page in (*applied, "symbol_filter"):

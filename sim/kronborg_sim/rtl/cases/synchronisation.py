@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from kronborg.board.receiver_writes import synchroniser_writes
 from kronborg_hdl.synchronisation.frame_synchroniser.core import FrameSynchroniser as FrameSynchroniserCore
 from kronborg_hdl.synchronisation.frame_synchroniser.model import FrameSynchroniser
 
-from ...benches.received_symbols import command_words, link, register_writes
+from ...benches.received_symbols import command_words, link
 from ..model import RtlModel
 from .case import Case, Counts, Frames, Size
 
@@ -20,7 +21,7 @@ def frame_synchroniser(size: Size, rng: np.random.Generator) -> Case:
     model = FrameSynchroniser(sent.settings)
 
     def configure(rtl: RtlModel) -> None:
-        for register, values in register_writes(sent.settings):
+        for register, values in synchroniser_writes(sent.settings):
             rtl.write(register, **values)
         while rtl.read("control", "apply"):
             pass
