@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from kronborg_sim.network.pair import HOST, free_ports
+
 OPTIONS = ("--distance", "1", "--detector-efficiency", "1", "--electronic-noise", "0.01", "--symbols", "1.7e6")
 
 
@@ -23,9 +24,7 @@ class Ends:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "secret").write_bytes(os.urandom(65536))
-        with closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.address = f"{HOST}:{free_ports(1)[0]}"
         self.running: list[subprocess.Popen[str]] = []
         self.beginning: dict[str, tuple[str, ...]] = {}
 

@@ -18,6 +18,8 @@ HOST = "127.0.0.1"
 LINK = "link-ab"
 KMES = ("kme-a", "kme-b")
 SAES = {"kme-a": ("alice", "carol"), "kme-b": ("bob", "dave")}
+_PORTS = range(10000, 32768)
+_given: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,23 @@ class Pair:
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens at now."""
-    sockets = [socket.create_server((HOST, 0)) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Ports that nobody listens at now, each given out once.
+
+    They lie below those that the operating system gives to outgoing connections (Linux: 32768 and up), or a server
+    that is stopped and started again could find its port taken by any client of any process.
+    """
+    found: list[int] = []
+    while len(found) < number:
+        port = secrets.choice(_PORTS)
+        if port in _given:
+            continue
+        try:
+            socket.create_server((HOST, port)).close()
+        except OSError:
+            continue
+        _given.add(port)
+        found.append(port)
+    return found
 
 
 def make_pair(folder: Path, *, kme: str = "", keys: str = "", stores: Mapping[str, str] | None = None) -> Pair:
