@@ -84,13 +84,11 @@ class PowerMeter(wiring.Component):
         # A measurement begins behind all beats that were chosen by the settings before.
         start = port.control.apply.start
         begins = pipeline.history(start, self.latency, reset=True)
-        mask, gate = Signal(len(Section), init=(1 << len(Section)) - 1), Signal(GATE_BITS, init=DEFAULT_GATE)
-        next_gate = Signal(GATE_BITS)
+        mask, spare = Signal(len(Section), init=(1 << len(Section)) - 1), Signal(GATE_BITS)
         with m.If(start):
-            m.d.sync += next_gate.eq(port.gate.symbols)
+            # What may come before the last symbol; a gate of 0 is 1.
+            m.d.sync += spare.eq(port.gate.symbols - port.gate.symbols.any())
             m.d.sync += mask.eq(Cat(getattr(port.sections, section.name.lower()) for section in Section))
-        with m.If(begins[self._counts - 1]):
-            m.d.sync += gate.eq(next_gate)
 
         taken = pipeline.register(self.symbols.taken, reset=True)
         beat = data.View(gated_words(n), pipeline.register(self.symbols.payload))
@@ -107,7 +105,7 @@ class PowerMeter(wiring.Component):
             counts = _pairwise(pipeline, counts, reset=True)
             terms = {name: _pairwise(pipeline, values) for name, values in terms.items()}
         sums = {name: values[0] for name, values in terms.items()}
-        self._accumulate(m, pipeline, gate, begins, counts[0], touch, sums)
+        self._accumulate(m, pipeline, begins, self._ends(m, begins, spare, counts[0]), counts[0], touch, sums)
         m.d.comb += [
             port.capabilities.symbols_per_clock.eq(n),
             port.control.apply.busy.eq(Cat(begins[1:]).any()),
@@ -115,31 +113,30 @@ class PowerMeter(wiring.Component):
         ]
         return m
 
+    def _ends(self, m: Module, begins: list[Value], spare: Value, count: Value) -> Value:
+        """Whether a beat is its measurement's last. The next one has to know: it is a subtraction's sign, no more."""
+        gate, left = (Signal(GATE_BITS, name=name, init=DEFAULT_GATE - 1) for name in ("gate", "left"))
+        less = Signal(signed(GATE_BITS + 1))
+        ends = less[-1]
+        m.d.comb += less.eq(left - count)
+        m.d.sync += left.eq(Mux(ends, gate, less))
+        with m.If(begins[self._counts - 1]):
+            m.d.sync += gate.eq(spare), left.eq(spare)
+        return ends
+
     def _accumulate(
         self,
         m: Module,
         pipeline: Pipeline,
-        gate: Value,
         begins: list[Value],
+        ends: Value,
         count: Value,
         touch: Value,
         terms: dict[str, Value],
     ) -> None:
         """Add a beat to the measurement, and hand that on with its last one."""
         port = self.port
-        so_far, total = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        touched, touches = Signal(EVENT_BITS), Signal(EVENT_BITS)
-        ends = Signal()
-        m.d.comb += [
-            total.eq(Mux(begins[self._counts], 0, so_far) + count),
-            touches.eq(Mux(begins[self._counts], 0, touched) | touch),
-            ends.eq(count.any() & (total >= gate)),
-        ]
-        m.d.sync += so_far.eq(Mux(ends, 0, total)), touched.eq(Mux(ends, 0, touches))
-
-        # A clock later.
-        symbols, last = pipeline.register(total), pipeline.register(ends, reset=True)
-        of_it = pipeline.register(touches)
+        last = pipeline.register(ends, reset=True)
         begin = begins[self._counts + 1]
         first = begin | pipeline.register(last, reset=True)
         complete, stands, lost = Signal(), Signal(), Signal()
@@ -149,8 +146,15 @@ class PowerMeter(wiring.Component):
             port.control.complete.eq(complete),
         ]
         m.d.sync += complete.eq(last | stands)
+        symbols, touched = Signal(COUNT_BITS), Signal(EVENT_BITS)
+        more_symbols, more_touched = Signal(COUNT_BITS), Signal(EVENT_BITS)
+        m.d.comb += [
+            more_symbols.eq(Mux(first, 0, symbols) + pipeline.register(count, reset=True)),
+            more_touched.eq(Mux(first, 0, touched) | pipeline.register(touch, reset=True)),
+        ]
+        m.d.sync += symbols.eq(more_symbols), touched.eq(more_touched)
         with m.If(last & ~stands):
-            m.d.sync += port.count.symbols.eq(symbols), port.control.touched.eq(of_it)
+            m.d.sync += port.count.symbols.eq(more_symbols), port.control.touched.eq(more_touched)
         for name, term in terms.items():
             running, figure = (Signal(signed(SUM_BITS), name=f"{name}_{which}") for which in ("running", "figure"))
             more = (Mux(first, 0, running) + pipeline.register(term))[:SUM_BITS].as_signed()
