@@ -69,6 +69,17 @@ def test_pieces_give_what_the_whole_gives(seed: int) -> None:
     assert saturated == whole.saturated
 
 
+@pytest.mark.parametrize("count", [8192, 8193, 30_001])
+def test_long_pieces_give_what_short_ones_give(count: int) -> None:
+    samples, symbol_filter = random_samples(count, count + REACH), SymbolFilter(random_taps(count), 24)
+    state, words = START, []
+    for begin in range(0, len(samples), 999):
+        piece = symbol_filter.process(samples[begin : begin + 999], state)
+        words.append(piece.words)
+        state = piece.state
+    np.testing.assert_array_equal(symbol_filter.process(samples).words, np.concatenate(words))
+
+
 def test_an_impulse_shows_the_taps_about_its_symbol() -> None:
     taps = random_taps(1)
     samples = np.zeros((400, 2), np.int32)

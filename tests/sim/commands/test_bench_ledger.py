@@ -48,6 +48,7 @@ def test_the_command_writes_the_rows(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert [row["effect"] for row in figures["rows"]] == list(EFFECTS)
     assert set(figures["rows"][0]) == {"effect", "measured_msnu", "bound_msnu"}
     assert figures["fixed_point_and_filters_msnu"] < 0.3
+    assert figures["model_samples_per_second"] > 1e6
     assert "timing off by T/128" in capsys.readouterr().out
 
 

@@ -29,6 +29,8 @@ MAXIMUM_SHIFT = 31
 SYMBOLS_PER_PIECE = REACH
 """The matrix product makes so many at once: their windows are two rows of as many symbols' samples."""
 SAMPLES_PER_PIECE = SYMBOLS_PER_PIECE * SAMPLES_PER_SYMBOL
+PIECES_AT_ONCE = 128
+"""In one matrix product: what BLAS does on one core. Cores that share a larger one mostly wait for each other."""
 
 START = np.zeros((REACH, 2), np.int32)
 """Samples before a stream."""
@@ -91,14 +93,15 @@ class SymbolFilter:
         known = np.concatenate([state, samples])
         count = max(0, (len(known) - 2 * REACH + 1) // SAMPLES_PER_SYMBOL)
         pieces = -(-count // SYMBOLS_PER_PIECE)
-        rails = np.zeros((2, (pieces + 1) * SAMPLES_PER_PIECE))
+        at_once = min(max(1, pieces), PIECES_AT_ONCE)
+        rows = (2, -(-pieces // at_once), at_once, SAMPLES_PER_PIECE)
+        rails = np.zeros((2, (rows[1] * at_once + 1) * SAMPLES_PER_PIECE))
         used = (count - 1) * SAMPLES_PER_SYMBOL + 2 * REACH + 1 if count else 0
         rails[:, :used] = known[:used].T
-        rows = rails.reshape(2, pieces + 1, SAMPLES_PER_PIECE)
         matrix = self._banded_matrix()
         # Products are below 2**34 and a window has 65 of them: every float64 sum is exact.
-        sums = rows[:, :-1] @ matrix[:SAMPLES_PER_PIECE]
-        sums += rows[:, 1:] @ matrix[SAMPLES_PER_PIECE:]
+        sums = rails[:, :-SAMPLES_PER_PIECE].reshape(rows) @ matrix[:SAMPLES_PER_PIECE]
+        sums += rails[:, SAMPLES_PER_PIECE:].reshape(rows) @ matrix[SAMPLES_PER_PIECE:]
         sums += (1 << self.shift) / 2 if self.shift else 0
         sums *= 2.0**-self.shift
         words = np.floor(sums, out=sums).reshape(2, -1)[:, :count]

@@ -7,21 +7,24 @@ the channel's input at V_A = 4.
 
 One line is of the receiver as it runs by itself, told nothing: how far from their centres its loop of the clock has
 symbols sampled, by what it measures on each frame's preamble. That a measurement is noisy itself is in it.
+
+How fast the bit-exact model is, is measured beside: samples a second of processor time, on one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kronborg.console.progress import RunProgress
-from kronborg.console.units import grouped
+from kronborg.console.units import grouped, si
 from kronborg.link.frame_format import FrameFormat, Preamble
 from kronborg.link.positions import complex_symbols
-from kronborg.link.receive import SYMBOL_SHIFT, receiver_for
+from kronborg.link.receive import SYMBOL_SHIFT, FrameReceiver, receiver_for
 from kronborg_hdl.compensation.phase_smoother.model import best_smoother, smoother_limit_rad2
 from kronborg_hdl.decimation.resampler.kernel import PHASES, TAP, TAPS
 from kronborg_hdl.decimation.resampler.model import FRACTION
@@ -39,6 +42,7 @@ VARIANCE_SNU = 4.0
 RECEIVED = 0.6 * 10**-0.2 / 2
 """What of the channel's input is seen: 10 km, detector efficiency 0.6, half of it for the image band."""
 SAMPLE_RATE_HZ = 1e9
+SYMBOL_RATE_HZ = 125e6
 BEAT_HZ = 60e6
 HOP = 8
 ISI_SLOPE = 2.38
@@ -48,6 +52,9 @@ LOOP_SYMBOLS = 16_384
 """Of a frame's payload, where the clock's loop is looked at."""
 LOOP_FRAMES = 12
 """Of which the first half is given to the loop to find the clock."""
+
+SPEED_SAMPLES = 1_000_000
+"""That the model's speed is measured with."""
 
 Complex = NDArray[np.complex128]
 
@@ -80,12 +87,15 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     seed = whole(options.seed, 0, 2**32, "as seed")
     with progress.stage("ledger"):
         effects = ledger(symbols, options.linewidth, options.pilot_snr, options.clock_offset, seed)
+    with progress.stage("speed"):
+        speed = samples_per_second(options.linewidth, options.pilot_snr, options.clock_offset, seed)
     within = sum(
         effect.measured_msnu for effect in effects if effect.effect in ("fixed point", "oscillators", "filters")
     )
     table = [("effect", "measured, bound (mSNU at V_A = 4)")]
     table += [(row.effect, f"{row.measured_msnu:.5f}, {row.bound_msnu:.5f}") for row in effects]
     table += [("symbols", grouped(symbols)), ("fixed point, filters", f"{within:.5f} together")]
+    table.append(("model", f"{si(speed, 'sample')} a second of processor time"))
     beyond = [row.effect for row in effects if row.measured_msnu > row.bound_msnu]
     fault = f"beyond its bound: {', '.join(beyond)}" if beyond else ""
     figures = {
@@ -95,6 +105,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
         "clock_offset_ppm": options.clock_offset,
         "seed": seed,
         "fixed_point_and_filters_msnu": within,
+        "model_samples_per_second": speed,
         "rows": [asdict(row) for row in effects],
     }
     return Outcome(figures, table, fault)
@@ -110,26 +121,9 @@ def ledger(symbols: int, linewidth_hz: float, pilot_snr_db: float, clock_offset_
         clock_offset_ppm: how much faster the converter's clock runs than Alice's.
         seed: of everything random.
     """
-    frame = FrameFormat(125e6, symbols, 0.2, 125e6, (250e6,), Preamble(5, 1021, 500e6), 500e6, 500)
-    light = Light(
-        signal_snu=RECEIVED * VARIANCE_SNU,
-        pilot_snr_db=pilot_snr_db,
-        beat_frequency_hz=BEAT_HZ,
-        linewidth_hz=linewidth_hz,
-        clock_offset_ppm=clock_offset_ppm,
-        delay=100.37,
-    )
-    recorded = record(frame, light, SAMPLE_RATE_HZ, np.random.default_rng(seed))
-    walk, noise = 2 * np.pi * linewidth_hz / frame.symbol_rate_hz, 0.5 * 10 ** (-pilot_snr_db / 10)
-    chain = receiver_for(
-        frame,
-        SAMPLE_RATE_HZ,
-        beat_frequency_hz=BEAT_HZ,
-        first_symbol=recorded.first_symbol,
-        clock_offset_ppm=(1 / (1 + clock_offset_ppm * 1e-6) - 1) * 1e6,
-        smoother=best_smoother(walk, noise),
-    )
+    frame, light, recorded, chain = _received(symbols, linewidth_hz, pilot_snr_db, clock_offset_ppm, seed)
     receiver, wanted = chain.receiver, slice(chain.first + SETTLING_SYMBOLS, chain.first + symbols - SETTLING_SYMBOLS)
+    walk, noise = _of_pilot(linewidth_hz, pilot_snr_db)
     padded = np.concatenate([recorded.samples, np.zeros(-len(recorded.samples) % HOP, np.int16)])
     words = 2 ** (UNIT_SHIFT - SYMBOL_SHIFT) / 4  # of 16 bits for one of the decimated samples' 18
     # Symbols behind each receiver, in words of the bit-exact one.
@@ -185,6 +179,48 @@ def ledger(symbols: int, linewidth_hz: float, pilot_snr_db: float, clock_offset_
         Effect("filters", proportional(by_any, matched), 0.02),
         Effect("phase", proportional(matched, told), 1.1 * 1e3 * VARIANCE_SNU * limit),
     ]
+
+
+def samples_per_second(linewidth_hz: float, pilot_snr_db: float, clock_offset_ppm: float, seed: int) -> float:
+    """How many converter samples the bit-exact receiver takes in a second of processor time: the best of three."""
+    *_, recorded, chain = _received(SPEED_SAMPLES // 8, linewidth_hz, pilot_snr_db, clock_offset_ppm, seed)
+    samples = recorded.samples[:SPEED_SAMPLES]
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        chain.receiver.process(samples)
+        took.append(time.process_time() - began)
+    return len(samples) / min(took)
+
+
+def _of_pilot(linewidth_hz: float, pilot_snr_db: float) -> tuple[float, float]:
+    """Variances of a symbol: of the phase's step, and of the pilot's own noise, rad**2."""
+    return 2 * np.pi * linewidth_hz / SYMBOL_RATE_HZ, 0.5 * 10 ** (-pilot_snr_db / 10)
+
+
+def _received(
+    symbols: int, linewidth_hz: float, pilot_snr_db: float, clock_offset_ppm: float, seed: int
+) -> tuple[FrameFormat, Light, Recorded, FrameReceiver]:
+    """A frame, its light, what the converter sees of it, and the receiver that is told all but the phase."""
+    frame = FrameFormat(SYMBOL_RATE_HZ, symbols, 0.2, 125e6, (250e6,), Preamble(5, 1021, 500e6), 500e6, 500)
+    light = Light(
+        signal_snu=RECEIVED * VARIANCE_SNU,
+        pilot_snr_db=pilot_snr_db,
+        beat_frequency_hz=BEAT_HZ,
+        linewidth_hz=linewidth_hz,
+        clock_offset_ppm=clock_offset_ppm,
+        delay=100.37,
+    )
+    recorded = record(frame, light, SAMPLE_RATE_HZ, np.random.default_rng(seed))
+    chain = receiver_for(
+        frame,
+        SAMPLE_RATE_HZ,
+        beat_frequency_hz=BEAT_HZ,
+        first_symbol=recorded.first_symbol,
+        clock_offset_ppm=(1 / (1 + clock_offset_ppm * 1e-6) - 1) * 1e6,
+        smoother=best_smoother(*_of_pilot(linewidth_hz, pilot_snr_db)),
+    )
+    return frame, light, recorded, chain
 
 
 def _loop_error(linewidth_hz: float, pilot_snr_db: float, clock_offset_ppm: float, seed: int) -> float:
