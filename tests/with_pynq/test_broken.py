@@ -1,17 +1,20 @@
 """A board that is broken on purpose, register by register: the tests of a link find it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from kronborg.board.pynq.board import Board
+from kronborg.board.pynq.board import Board, Exchanged
 from kronborg.board.pynq.link_selftest import plan as plan_of
 from kronborg.board.pynq.reference import Reference
 from kronborg.errors import BoardError
 from kronborg_hdl.axi.registers import WORD_BYTES
 from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
+from kronborg_hdl.modulation.symbol_record.model import Flag as Sent
 from kronborg_hdl.overlays.description import OVERLAYS
+from kronborg_hdl.synchronisation.frame_synchroniser.packet import Flag as Received
 
 KEY = np.arange(1, KEY_WORDS + 1, dtype=np.uint32) * np.uint32(0x01020304)
 FRAMES = 8
@@ -44,7 +47,11 @@ def kind() -> str:
     return "model"
 
 
-def is_as_the_models(linked) -> bool:
+def unchanged(frame: Exchanged) -> Exchanged:
+    return frame
+
+
+def is_as_the_models(linked, seen: Callable[[Exchanged], Exchanged] = unchanged) -> bool:
     plan = replace(plan_of(linked.overlay, 3), payload=256, vacuum=256)
     board = Board(linked, timeout_s=300.0)
     try:
@@ -52,7 +59,7 @@ def is_as_the_models(linked) -> bool:
             board.configure(plan.settings)
             reference = Reference(plan.settings, KEY, board.start(KEY, 4), 4)
             for frame, _ in zip(board.frames(), range(FRAMES), strict=False):
-                reference.take(frame)
+                reference.take(seen(frame))
             reference.finish()
     except BoardError:
         return False
@@ -75,3 +82,17 @@ def test_a_register_whose_writes_are_changed_is_found(linked, page: str, registe
 
     device.write_registers = other
     assert not is_as_the_models(linked)
+
+
+@pytest.mark.parametrize("end", ["sent", "received"])
+def test_a_flag_that_is_not_the_models_is_found(linked, end: str) -> None:
+    """Of one frame: flags say which frames become key."""
+    flag = {"sent": Sent.GAP, "received": Received.CHANGED}[end]
+
+    def marked(frame: Exchanged) -> Exchanged:
+        packet = getattr(frame, end)
+        if frame.sent.frame != 7:
+            return frame
+        return replace(frame, **{end: replace(packet, flags=packet.flags ^ flag)})
+
+    assert not is_as_the_models(linked, marked)

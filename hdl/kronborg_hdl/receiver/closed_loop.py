@@ -181,9 +181,9 @@ class ClosedLoop:
         for first, last in (*loop.unlocked, *loop.doubtful):
             yield self._mark(first, last, Flag.UNLOCKED)
 
-    def _over_range(self, samples: NDArray[np.int16]) -> Iterator[tuple[int, int, Flag]]:
-        """The same for each hop with a sample beyond the thresholds."""
+    def _over_range(self, samples: NDArray[np.int16], first: int = 0) -> Iterator[tuple[int, int, Flag]]:
+        """The same for each hop with a sample beyond the thresholds; `first` is the number of the first hop."""
         beyond = (samples >= self.converter_input.upper) | (samples <= self.converter_input.lower)
-        hops = np.flatnonzero(beyond.reshape(len(samples) // self.mixer.hop, -1).any(axis=1))
+        hops = first + np.flatnonzero(beyond.reshape(len(samples) // self.mixer.hop, -1).any(axis=1))
         for hop in hops.tolist():
             yield self._mark(hop, hop, Flag.OVER_RANGE)

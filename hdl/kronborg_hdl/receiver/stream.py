@@ -2,6 +2,8 @@
 
 What has no state of its own in the models (smoother, half-bands) is computed over a stretch that overlaps the one
 before by all that it can see, and only what is new is handed on: every word is the one of the whole stream.
+
+Settings are applied just before the first sample, and mark the frame that comes then, as they do in the core.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from ..compensation.unit_phasor.model import unit_phasor
 from ..decimation.resampler.model import Retime, start
 from ..decimation.symbol_filter.model import START as FILTER_START
 from ..synchronisation.frame_synchroniser.model import Slot, State
-from ..synchronisation.frame_synchroniser.packet import Packet
+from ..synchronisation.frame_synchroniser.packet import Flag, Packet
 from .closed_loop import ClosedLoop
 from .model import alignment, decimate
 from .pilot_loop import PilotLoop
@@ -70,6 +72,8 @@ class ReceiverStream:
         self._filtered = FILTER_START
         self._state: State | None = None
         self._commands: tuple[Retime, ...] = ()
+        self._hops = 0
+        self._marks = [settings._mark(0, 0, Flag.CHANGED)]
 
     @property
     def locked(self) -> bool:
@@ -93,7 +97,10 @@ class ReceiverStream:
         packets: list[Packet] = []
         symbols = [np.zeros((0, 2), np.int16)]
         slots: list[Slot] = []
-        marks = tuple(self.settings._unlocked(self._loop))
+        if converted.over_range:
+            self._marks += self.settings._over_range(samples, self._hops)
+        self._hops += len(samples) // self.settings.mixer.hop
+        marks = (*self._marks, *self.settings._unlocked(self._loop))
         for part in self.settings._pieces(rotated.samples):
             resampled = self.settings.resampler.process(part, self._resampled, self._commands)
             filtered = self.settings.symbol_filter.process(resampled.samples, self._filtered)

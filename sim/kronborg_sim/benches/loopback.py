@@ -27,6 +27,9 @@ RECORDS, PACKETS = "m_axis_record", "m_axis"
 LONGEST = (1 << 32) - 1
 """Period of the watch-dog, clocks: no heartbeat is needed in a run."""
 
+UNPERMITTED_READS = 100
+"""Of a register: longer than the entropy takes for its first word."""
+
 
 class _Part:
     """The pages of one part, under the names that they have in the part by itself; all else is the RTL's own."""
@@ -75,7 +78,9 @@ class LoopbackBench:
         self.transmitter.configure(settings.transmitter)
 
     def start(self, key: NDArray[np.uint32], *, number: int, blocks_per_key: int = 0) -> int:
-        """Seed the entropy, permit emission, let frames follow each other; returns the epoch of the entropy's nonce.
+        """Seed the entropy, let frames follow each other, permit emission; returns the epoch of the entropy's nonce.
+
+        That no frame begins before it is permitted is looked at.
 
         Args:
             key: uint32, shape (8,).
@@ -85,9 +90,12 @@ class LoopbackBench:
         self.transmitter.rtl.write(("frame_controller", "next_frame"), number=number)
         self.transmitter.begin_entropy(Source.HOST, blocks_per_key=blocks_per_key)
         epoch = self.transmitter.seed(key)
+        self.transmitter.run(True)
+        for _ in range(UNPERMITTED_READS):
+            active = self.transmitter.rtl.read(("frame_controller", "control"), "active")
+            assert not active, "a frame began without a watch-dog that permits it"
         self.rtl.write(("watchdog", "period"), clocks=LONGEST)
         self.rtl.write(("watchdog", "control"), armed=1)
-        self.transmitter.run(True)
         return epoch
 
     def records(self) -> list[Sent]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kronborg.board.loopback import LoopbackPlan
+from kronborg_hdl.receiver.closed_loop import Change
 from kronborg_hdl.receiver.stream import ReceiverStream
 
 PLAN = LoopbackPlan(
@@ -31,7 +32,7 @@ def samples() -> np.ndarray:
 
 @pytest.mark.parametrize("pieces", [(10,), (1000, 1001), (300, 4000, 4100, 9000), tuple(range(0, 16_000, 517))])
 def test_every_word_is_that_of_the_whole_stream(samples: np.ndarray, pieces: tuple[int, ...]) -> None:
-    whole = PLAN.receiver.process(samples)
+    whole = PLAN.receiver.process(samples, (Change(0),))
     stream = ReceiverStream(PLAN.receiver)
     cuts = sorted({0, *(min(WHOLE * piece, len(samples)) for piece in pieces), len(samples)})
     came = [stream.process(samples[begin:end]) for begin, end in itertools.pairwise(cuts)]

@@ -8,6 +8,7 @@ import numpy as np
 import pynq
 
 from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
+from kronborg_hdl.receiver.closed_loop import Change
 
 from ...errors import BoardError
 from ..loopback import LoopbackPlan
@@ -62,7 +63,8 @@ def receiver(opened: Opened, seed: int) -> Outcome:
     samples = settings.fibre.process(sent).words
     samples = samples[: len(samples) // 16 * 16]
     # What follows a frame pushes it out: of the last one there is no packet.
-    wanted = settings.receiver.process(samples).packets[: FRAMES - 1]
+    # Settings are applied before the first sample, and mark what comes first.
+    wanted = settings.receiver.process(samples, (Change(0),)).packets[: FRAMES - 1]
     host = Receiver(overlay, "packets", timeout_s=TIMEOUT_S)
     host.configure(settings.receiver, source_waits=True)
     taker, engine = host.taker(), overlay.packets.sendchannel
@@ -74,11 +76,7 @@ def receiver(opened: Opened, seed: int) -> Outcome:
     engine.transfer(buffer)
     for left, model in zip(reversed(range(len(wanted))), wanted, strict=True):
         came = host.take(taker, lambda: None, more=left > 0)
-        outcome.compare(came.symbols, model.symbols)
-        outcome.compare(
-            np.array([came.frame, *came.correlation, came.phase, came.place]),
-            np.array([model.frame, *model.correlation, model.phase, model.place]),
-        )
+        outcome.compare(came.words(), model.words())
     wait(engine, TIMEOUT_S, "samples")
     host.stop()
     taker.erase()
