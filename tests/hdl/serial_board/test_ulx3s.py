@@ -21,8 +21,8 @@ BOARD = FABRIC_BOARDS["ulx3s"]
 
 @pytest.fixture
 def echo(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A design that is built in seconds."""
-    monkeypatch.setitem(building.DESIGNS, "echo", Design(lambda board: Echo()))
+    """A design that is built in seconds, as the large ones are."""
+    monkeypatch.setitem(building.DESIGNS, "echo", Design(lambda board: Echo(), apart=True))
     return "echo"
 
 
