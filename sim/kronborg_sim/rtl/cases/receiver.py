@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kronborg_hdl.dsp.formats import BASEBAND
+from kronborg_hdl.receiver.closed_loop import Change
 from kronborg_hdl.receiver.core import Receiver as ReceiverCore
 from kronborg_hdl.receiver.tap.model import pack as pack_picture
 
@@ -54,7 +55,8 @@ def receiver(size: Size, rng: np.random.Generator) -> Case:
         return {"s_axis": [scene.detected(np.concatenate(sent), rng)]}
 
     def response(stimulus: Frames) -> tuple[Frames, Counts]:
-        run = settings.process(stimulus["s_axis"][0])
+        # Settings are applied just before the first sample: that marks the frame that comes first.
+        run = settings.process(stimulus["s_axis"][0], (Change(0),))
         return {"m_axis": [packet.words() for packet in run.packets]}, {
             (("frame_synchroniser", "frames_good"), "count"): run.counts.good,
             (("frame_synchroniser", "frames_marked"), "count"): run.counts.marked,
