@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=OPTICS,
         metavar="NAME",
         help="optics: simulated lasers, fibre and detector (default); or both ends and an emulated fibre as gateware on"
-        " one device: pynq, a board; rtl, its Verilog; model, its bit-exact models (rtl:BOARD for another size)",
+        " one device: pynq, a board; rtl, its Verilog; model, its bit-exact models (rtl:BOARD for another size); ulx3s,"
+        " a board at a serial port (ulx3s:PORT if it is not found by its USB numbers)",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the simulated world (default %(default)s)")
     parser.add_argument(

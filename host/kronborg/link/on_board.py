@@ -22,7 +22,7 @@ from kronborg_hdl.synchronisation.frame_synchroniser.packet import Packet as Rec
 from ..board.loopback import LoopbackPlan
 from ..board.plan import SYMBOL_DEVIATION
 from ..board.pynq.figures import BoardFigures
-from ..board.pynq.opening import Opened
+from ..board.pynq.opening import Loaded
 from ..board.scenario import Scenario
 from ..console.progress import RunProgress
 from ..errors import InputError, NoKeyError
@@ -143,7 +143,7 @@ class BoardExchange:
 
 
 def exchange_on_board(
-    opened: Opened,
+    opened: Loaded,
     scenario: Scenario,
     modulation_variance_snu: float,
     pilot_snr_db: float,

@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kronborg_hdl.boards import FABRIC_BOARDS
 from kronborg_hdl.receiver.model import Receiver
 
 from ..board import Board, Emission, FramePlan, Scenario, open_board
 from ..board.loopback import LoopbackPlan
 from ..board.pynq.figures import BoardFigures
-from ..board.pynq.opening import kinds, open_by_name
+from ..board.pynq.opening import Loaded, kinds, open_by_name
 from ..console.progress import RunProgress, Stage
 from ..console.result import Pictures, RunResult
 from ..errors import InputError, NoKeyError
@@ -86,8 +87,8 @@ class RunSettings:
         estimation_fraction: share of the symbols that is disclosed before the code is chosen; the channel is estimated
             from all symbols, once they are corrected.
         epsilon: composable security parameter to stay within.
-        board: name of the board: of optics that are simulated, or a kind of ``board.pynq.opening``, whose both ends
-            and fibre are gateware on one device.
+        board: name of the board: of optics that are simulated; or a kind of ``board.pynq.opening``, or a board at a
+            serial port, ``NAME`` or ``NAME:PORT``, whose both ends and fibre are gateware on one device.
         seed: of everything random in a simulation, whose keys are therefore no secrets.
         store: folder with the two ends' key stores.
         farm: where blocks are decoded, as `Farm` takes it; None for this process.
@@ -124,7 +125,7 @@ class RunSettings:
     @property
     def on_gateware(self) -> bool:
         """Whether both ends are gateware on one device."""
-        return self.light is None and self.board.partition(":")[0] in kinds()
+        return self.light is None and self.board.partition(":")[0] in (*kinds(), *FABRIC_BOARDS)
 
     @property
     def frame_symbols(self) -> int:
@@ -285,9 +286,18 @@ def over_gateware(settings: RunSettings, epsilons: Epsilons, progress: RunProgre
         BoardError: it does not do what it should.
         NoKeyError: no frame is received.
     """
+    name, _, port = settings.board.partition(":")
+    if name not in FABRIC_BOARDS:
+        return _over_opened(settings, epsilons, progress, open_by_name(settings.board, "loopback"))
+    from ..board.serial.overlay import OpenedBoard
+
+    with OpenedBoard(FABRIC_BOARDS[name], port or None) as opened:
+        return _over_opened(settings, epsilons, progress, opened)
+
+
+def _over_opened(settings: RunSettings, epsilons: Epsilons, progress: RunProgress, opened: Loaded) -> Exchange:
     from .on_board import LANES_PER_RATE, exchange_on_board
 
-    opened = open_by_name(settings.board, "loopback")
     variance = choose_variance(settings, epsilons, opened.clock_hz * opened.overlay.receiver.lanes / LANES_PER_RATE)
     done = exchange_on_board(
         opened,

@@ -20,7 +20,7 @@ from kronborg_hdl.synchronisation.frame_synchroniser.packet import Packet as Rec
 from ...errors import BoardError
 from ..loopback import fibre_writes
 from .dma import InTurn, again
-from .opening import Opened
+from .opening import Loaded
 from .receiver import Receiver
 from .transmitter import Transmitter
 
@@ -64,7 +64,7 @@ class Board:
         opened: as given.
     """
 
-    def __init__(self, opened: Opened, *, silence_s: float = 1.0, timeout_s: float = 10.0) -> None:
+    def __init__(self, opened: Loaded, *, silence_s: float = 1.0, timeout_s: float = 10.0) -> None:
         overlay = opened.overlay
         self.opened = opened
         self.receiver = Receiver(overlay, PACKETS, timeout_s=timeout_s)

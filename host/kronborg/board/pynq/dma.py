@@ -1,4 +1,7 @@
-"""Transfers of ``pynq.lib.DMA`` that end: complete, or with an error that says what its registers say."""
+"""Transfers of ``pynq.lib.DMA`` that end: complete, or with an error that says what its registers say.
+
+Channels of a board without memory of its own (``board.serial.channels``) are asked in the same way.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pynq
 from numpy.typing import NDArray
 
 from kronborg_hdl.axi.dma.registers import RECEIVE, REGISTERS, SEND
@@ -24,6 +26,15 @@ STATUS = REGISTERS["send_status"].offset
 IDLE = REGISTERS["send_status"].word(idle=1)
 ERRORS = REGISTERS["send_status"].word(internal_error=1, slave_error=1, decode_error=1)
 _HALVES = {SEND: "send", RECEIVE: "receive"}
+
+
+def allocate(device: Any, shape: tuple[int, ...] | int, kind: str) -> Any:
+    """A buffer that the channels of a device reach: memory of PYNQ's, or what a device without it has."""
+    if hasattr(device, "array"):
+        return device.array(shape, kind)
+    import pynq
+
+    return pynq.allocate(shape, kind, target=device)
 
 
 def explain(channel: Any) -> str:
@@ -93,7 +104,7 @@ class InTurn:
         size = words * 2 * np.dtype(np.int16).itemsize
         if size > channel._max_size:
             raise InputError(f"{what} of {size} bytes: the board's DMA engine moves {channel._max_size} at once")
-        self._buffers = [pynq.allocate((words, 2), "i2", target=device) for _ in range(IN_TURN)]
+        self._buffers = [allocate(device, (words, 2), "i2") for _ in range(IN_TURN)]
 
     def begin(self) -> None:
         """Ask for the next packet, if it is not asked for already."""

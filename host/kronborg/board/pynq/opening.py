@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from kronborg_hdl.boards import BOARDS
 from kronborg_hdl.boards.board import Board
@@ -25,6 +25,30 @@ USUAL = "pynq-z2"
 """Board that a simulated one stands for, if it is not said."""
 PYNQ_BOARD = "BOARD"
 """PYNQ's own variable on a board's image: the board's name."""
+
+
+class Loaded(Protocol):
+    """A loaded overlay, of whichever kind of board; :class:`Opened` says what is what."""
+
+    @property
+    def kind(self) -> str:
+        """Of board."""
+
+    @property
+    def overlay(self) -> Any:
+        """Its parts."""
+
+    @property
+    def clock_hz(self) -> float:
+        """Of the fabric."""
+
+    @property
+    def device(self) -> Any:
+        """The simulated device, if it is one."""
+
+    @property
+    def clocks(self) -> int | None:
+        """That have passed, if it is a simulated device."""
 
 
 @dataclass(frozen=True)

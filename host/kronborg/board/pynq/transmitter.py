@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import pynq
 from numpy.typing import NDArray
 
 from kronborg_hdl.modulation.alphabet.model import AlphabetSource
@@ -25,7 +24,7 @@ from kronborg_hdl.transmitter.model import Transmitter as Settings
 from kronborg_hdl.transmitter.registers import Symbols
 
 from ...errors import BoardError, InputError
-from .dma import InTurn, again
+from .dma import InTurn, again, allocate
 
 NUMBERS = 1 << 32
 """Frames are numbered modulo this."""
@@ -253,7 +252,7 @@ class Transmitter:
 
     def _drain(self, channel: Any) -> Iterator[None]:
         """Take packets that nobody wants, at each step a bit."""
-        waste = pynq.allocate(1 << 20, "u1", target=self._device)
+        waste = allocate(self._device, 1 << 20, "u1")
         while True:
             if not channel.running:
                 again(channel)

@@ -124,29 +124,36 @@ class Device:
                     f"{stream}: the design takes no word for {timeout_s:g} s, room for {room} and {len(piece)} to send"
                 )
 
+    def fetch(self, stream: str, most: int) -> tuple[NDArray[np.uint32], bool]:
+        """Words that are there, uint32, shape (n,): up to the end of a packet, or `most`; and whether it ended.
+
+        Raises:
+            BoardError: words are lost, or the board does not answer.
+        """
+        number, at = self.outputs.index(stream), self._at[stream]
+        body = FETCH.pack(number, at, at, min(most, FETCHED_WORDS))
+        answer = self.link.ask(Kind.FETCH, body, what=f"words of {stream}")
+        _, position = FETCHED.unpack_from(answer)
+        state = answer[-1]
+        if state & State.OUTSIDE or position != at:
+            raise BoardError(f"{stream} is at word {position} and not {at}: words are lost, reset the board")
+        words = np.frombuffer(answer[FETCHED.size : -1], "<u4").astype(np.uint32)
+        self._at[stream] = (at + len(words)) & _MASK
+        return words, bool(state & State.LAST)
+
     def receive(self, stream: str, most: int, *, timeout_s: float = 10.0) -> tuple[NDArray[np.uint32], bool]:
         """Words out of the design, uint32, shape (n,): up to the end of a packet, or `most`; and whether it ended.
 
         Raises:
             BoardError: nothing came for so long, words are lost, or the board does not answer.
         """
-        number = self.outputs.index(stream)
         pieces: list[NDArray[np.uint32]] = []
         left, end, last = most, time.monotonic() + timeout_s, False
         while left and not last:
-            at = self._at[stream]
-            body = FETCH.pack(number, at, at, min(left, FETCHED_WORDS))
-            answer = self.link.ask(Kind.FETCH, body, what=f"words of {stream}")
-            _, position = FETCHED.unpack_from(answer)
-            state = answer[-1]
-            words = np.frombuffer(answer[FETCHED.size : -1], "<u4")
-            if state & State.OUTSIDE or position != at:
-                raise BoardError(f"{stream} is at word {position} and not {at}: words are lost, reset the board")
+            words, last = self.fetch(stream, left)
             if len(words):
-                pieces.append(words.astype(np.uint32))
+                pieces.append(words)
                 left -= len(words)
-                self._at[stream] = (at + len(words)) & _MASK
-                last = bool(state & State.LAST)
                 end = time.monotonic() + timeout_s
             elif time.monotonic() > end:
                 came = most - left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 from contextlib import suppress
 from typing import Any
@@ -73,9 +74,11 @@ def open_device(
         answer_s: how long an answer is waited for; a simulated board takes longer.
 
     Raises:
-        InputError: there is no port, or it cannot be opened.
+        InputError: there is no port, or it cannot be opened; or no package that opens ports.
         BoardError: nobody answers there, or it is another bitstream's.
     """
+    if importlib.util.find_spec("serial") is None:
+        raise InputError(f"the {board.title} is at a serial port: pip install 'kronborg[serial]'")
     name = name or find(board)
     baud = int(manifest.get("baud", board.baud))
     port = open_port(name, baud)

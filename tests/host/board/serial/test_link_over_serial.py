@@ -1,0 +1,236 @@
+"""Both ends of a link at the far end of a serial line: the drivers of every board, over a line that may fail."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from serial.tools import list_ports
+
+from kronborg.board.loopback import LoopbackPlan
+from kronborg.board.pynq.board import Board
+from kronborg.board.pynq.dma import InTurn
+from kronborg.board.pynq.reference import Reference
+from kronborg.board.serial import link as linking
+from kronborg.board.serial.channels import Memory, Streams
+from kronborg.board.serial.device import Device
+from kronborg.board.serial.overlay import INTO, OUT_OF, OpenedBoard, SerialOverlay
+from kronborg.cli import main
+from kronborg.errors import BoardError
+from kronborg_hdl.axi.serial_bridge.skin import SerialSkin
+from kronborg_hdl.boards import FABRIC_BOARDS
+from kronborg_hdl.loopback.core import Loopback
+from kronborg_hdl.loopback.pages import loopback_pages
+from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
+from kronborg_hdl.serial_board.build import DESIGNS
+from kronborg_sim.benches.echo_core import EchoBoard
+from kronborg_sim.devices.serial_line import PseudoTerminal
+from kronborg_sim.devices.serial_link import SerialLink
+
+BOARD = FABRIC_BOARDS["ulx3s"]
+KEY = np.arange(1, KEY_WORDS + 1, dtype=np.uint32) * np.uint32(0x01020304)
+PREAMBLE, DETECTOR, SPAN, PAYLOAD, FRAMES = 509, 64, 17, 1024, 6
+PLAN = LoopbackPlan(
+    lanes=2,
+    sample_rate_hz=2 * BOARD.clock_hz,
+    payload=PAYLOAD,
+    vacuum=256,
+    signal_snu=16.0,
+    pilot_snr_db=25.0,
+    beat_hz=2e6,
+    shot_noise_words=100.0,
+    preamble=PREAMBLE,
+    detector_chips=DETECTOR,
+    span=SPAN,
+)
+
+
+def core() -> Loopback:
+    return Loopback(lanes=2, samples_per_symbol=8, span=SPAN, preamble=PREAMBLE, detector_chips=DETECTOR)
+
+
+class Dropping:
+    """A port to a board over a line that loses a byte now and then, either way."""
+
+    def __init__(self, board: SerialLink, rate: float) -> None:
+        self._board, self._rate, self._came = board, rate, bytearray()
+        self._rng = np.random.default_rng(11)
+
+    def _over_line(self, data: bytes) -> bytes:
+        bytes_ = np.frombuffer(data, np.uint8)
+        return bytes_[self._rng.random(len(bytes_)) >= self._rate].tobytes()
+
+    def write(self, data: bytes) -> int:
+        self._came += self._over_line(self._board.feed(self._over_line(data)))
+        return len(data)
+
+    def read(self, size: int = 1) -> bytes:
+        taken, self._came = bytes(self._came[:size]), self._came[size:]
+        return taken
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self._came)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers are there at once or never."""
+    monkeypatch.setattr(linking, "LONGEST_ANSWER", 0)
+    monkeypatch.setattr(linking, "ANSWER_S", 0.0005)
+    monkeypatch.setattr(linking, "ATTEMPTS", 60)
+
+
+def opened(device: Device) -> OpenedBoard:
+    """As a port gives it."""
+    board = object.__new__(OpenedBoard)
+    board.kind, board.clock_hz, board.overlay = BOARD.name, float(BOARD.clock_hz), SerialOverlay(device)
+    return board
+
+
+@pytest.mark.parametrize("rate", [0.0, 2e-5])
+@pytest.mark.usefixtures("quick")
+def test_both_ends_of_every_frame_are_the_models_whatever_the_line_loses(rate: float) -> None:
+    link = linking.Link(Dropping(SerialLink(core()), rate), "the port", BOARD.baud, answer_s=0.0005)
+    device = Device(link, inputs=INTO, outputs=OUT_OF)
+    device.reset()
+    with Board(opened(device), timeout_s=60) as board:
+        board.configure(PLAN.settings)
+        reference = Reference(PLAN.settings, KEY, board.start(KEY))
+        for frame, _ in zip(board.frames(), range(FRAMES), strict=False):
+            reference.take(frame)
+        reference.finish()
+    assert frame.good
+    assert reference.wrong == 0
+    assert reference.words > 3 * FRAMES * PAYLOAD
+    assert not board.transmitter._registers.frame_controller.active
+    assert link.counts.repeated > 0 or not rate
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_board_that_is_reset_gives_the_same_words() -> None:
+    link = linking.Link(Dropping(SerialLink(core()), 0.0), "the port", BOARD.baud, answer_s=0.0005)
+    came = []
+    with Board(opened(Device(link, inputs=INTO, outputs=OUT_OF)), timeout_s=60) as board:
+        for _ in range(2):
+            board.reset()
+            board.configure(PLAN.settings)
+            board.start(KEY)
+            came.append([frame.sent.symbols for frame, _ in zip(board.frames(), range(2), strict=False)])
+            board.stop()
+    np.testing.assert_array_equal(*came)
+
+
+def test_streams_and_pages_are_those_of_the_design() -> None:
+    design = DESIGNS["loopback"].make(BOARD)
+    skin = SerialSkin(design, clock_hz=BOARD.clock_hz, baud=BOARD.baud)
+    assert (skin.inputs, skin.outputs) == (INTO, OUT_OF)
+    assert design.registers == loopback_pages(halvings=2, predistortion=False)
+
+
+class Packets:
+    """A device whose streams give what they are told."""
+
+    def __init__(self, **packets: list[tuple[list[int], bool]]) -> None:
+        self.packets = packets
+
+    def fetch(self, stream: str, most: int) -> tuple[np.ndarray, bool]:
+        words, last = self.packets[stream].pop(0) if self.packets[stream] else ([], False)
+        return np.array(words, np.uint32), last
+
+
+def test_packets_go_to_buffers_one_by_one_and_all_streams_are_read_while_one_is_waited_for() -> None:
+    device = Packets(a=[([1], False), ([2], True), ([3, 4], True)], b=[([9], True)])
+    streams = Streams(device, ("a", "b"))
+    taker = InTurn(Memory(), streams.channels["a"], 2, "packets")
+    for words in ([1, 2], [3, 4]):
+        taken = taker.take(1.0, lambda: None, more=False)
+        assert taken.view("<u4").ravel().tolist() == words
+    assert list(streams.packets["b"]) == [np.array([9], "<u4").tobytes()]
+    assert taker.moved == 16
+
+
+def test_a_packet_that_does_not_fit_is_an_error_until_the_channel_is_started_again() -> None:
+    device = Packets(a=[([1, 2, 3], True)])
+    channel = Streams(device, ("a",)).channels["a"]
+    taker = InTurn(Memory(), channel, 1, "packets")
+    with pytest.raises(BoardError, match=r"packets: the transfer failed: .*internal_error"):
+        taker.take(1.0, lambda: None, more=False)
+    channel.stop()
+    channel.start()
+    device.packets["a"].append(([4], True))
+    taker = InTurn(Memory(), channel, 1, "packets")
+    assert taker.take(1.0, lambda: None, more=False).view("<u4").tolist() == [[4]]
+
+
+@pytest.fixture
+def run(tmp_path, capsys: pytest.CaptureFixture[str]) -> Iterator:
+    """The command; its exit code and what it says."""
+
+    def run(board: str) -> tuple[int, str]:
+        code = main(["run", "--board", board, "--plain", "--store", str(tmp_path / "keys")])
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def test_a_cable_that_is_not_there_is_one_line(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_ports, "comports", list)
+    code, said = run("ulx3s")
+    assert code == 2
+    assert "no USB serial port 0403:6015 is there: plug the Radiona ULX3S-85F in, or name its port" in said
+    code, said = run("ulx3s:/dev/nowhere")
+    assert code == 2
+    assert "cannot open /dev/nowhere at 3000000 baud: there is no such port: is the board plugged in?" in said
+
+
+def test_a_package_that_is_missing_is_named(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "serial", None)
+    assert run("ulx3s") == (
+        2,
+        "kronborg run: the Radiona ULX3S-85F is at a serial port: pip install 'kronborg[serial]'\n",
+    )
+
+
+def test_another_bitstream_is_one_line(run) -> None:
+    with PseudoTerminal(EchoBoard()) as terminal:
+        code, said = run(f"ulx3s:{terminal.name}")
+    assert code == 1
+    assert "1 streams into its design and 1 out of it" in said
+    assert said.count("another bitstream is loaded") == 1
+    assert "Traceback" not in said
+
+
+def test_a_bitstream_of_another_version_is_one_line(run) -> None:
+    board = SerialLink(core())
+    pages = board._core.registers
+    table = pages["receiver_mixer"]
+    at, read = pages.base("receiver_mixer") + table["version"].offset, board.read
+    board.read = lambda address: (table["version"].word(major=77), 0) if address == at else read(address)
+    with PseudoTerminal(board) as terminal:
+        code, said = run(f"ulx3s:{terminal.name}")
+    assert code == 1
+    assert "mixer has version 77 and this driver is for" in said
+
+
+def test_a_cable_that_is_pulled_is_one_line() -> None:
+    class Pulled(Dropping):
+        def read(self, size: int = 1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(BoardError, match=r"the port is gone \(Input/output error\): plug the board in and begin anew"):
+        linking.Link(Pulled(SerialLink(core()), 0.0), "the port", BOARD.baud)
+
+
+def test_settings_for_other_sizes_than_those_of_the_board_are_refused() -> None:
+    link = linking.Link(Dropping(SerialLink(core()), 0.0), "the port", BOARD.baud)
+    device = Device(link, inputs=INTO, outputs=OUT_OF)
+    with Board(opened(device), timeout_s=60) as board, pytest.raises(Exception, match="this bitstream has 64"):
+        board.configure(replace(PLAN, detector_chips=128).settings)
