@@ -74,10 +74,11 @@ class Connection:
             self.close()
             if not kept:
                 raise PeerSilent(f"KME {self._peer.id} did not answer") from None
-        # A connection that was idle may just have ended. All messages may come twice, so this one is sent again.
+        # A connection that was idle may just have ended. All messages may come twice, so this one is sent again. If it
+        # cannot be, the other end may all the same have had the first one, just before it went.
         try:
             return self._exchange(self._connect(), path, data)
-        except (OSError, http.client.HTTPException, ValueError):
+        except (PeerAbsent, OSError, http.client.HTTPException, ValueError):
             self.close()
             raise PeerSilent(f"KME {self._peer.id} did not answer") from None
 

@@ -68,7 +68,10 @@ class AuditLog:
 
     def _open(self) -> int:
         try:
-            return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            size = os.fstat(file).st_size
+            self._cut = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+            return file
         except OSError as error:
             raise InputError(f"cannot write the audit log {self.path}: {error.strerror}") from None
 
@@ -92,11 +95,15 @@ class AuditLog:
             StoreError: it cannot be noted.
         """
         data = (json.dumps({"time": _now(), "event": what, **fields}) + "\n").encode()
+        # What a full disk or a power cut left of a line must not take the next one with it.
+        data = b"\n" + data if self._cut else data
         try:
-            if os.write(self._file, data) != len(data):
-                raise OSError("the line was cut")
+            written = os.write(self._file, data)
+            self._cut = written != len(data)
         except OSError:
             raise StoreError("the audit log cannot be written") from None
+        if self._cut:
+            raise StoreError("the audit log cannot be written")
 
     def close(self) -> None:
         """Let go of the file."""

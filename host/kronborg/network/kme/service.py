@@ -261,7 +261,9 @@ class KeyService:
         try:
             await self._channels[link.name].reserve(made)
         except PeerAbsent:
-            await self.store(lambda: self._pools.release(made.id))
+            # Where a key's time is shorter than a connection takes to fail, they are void already.
+            with suppress(KeysNotFound):
+                await self.store(lambda: self._pools.release(made.id))
             raise Refused(503, "the KME of the slave SAE cannot be reached") from None
         except (PeerSilent, PeerRefuses) as error:
             event(logging.WARNING, "reservation voided", link=link.name, reason=type(error).__name__)

@@ -1,5 +1,6 @@
 """Two KMEs that agree, or do not: what becomes of keys then."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from kronborg.errors import InputError
 from kronborg.network.identity import Identity
-from kronborg.network.key_pools import KeyPools
+from kronborg.network.key_pools import KeyPools, Reservation
 from kronborg.network.key_store import KeyBlock, KeyStore
 from kronborg.network.kme.channel import Connection, PeerAbsent, PeerSilent
 from kronborg.network.kme.config import Address
@@ -228,6 +229,43 @@ def test_a_kme_that_says_it_hangs_up_is_called_again(own_network: Running) -> No
     assert real.sock is None
     assert peer.post(path, asked) == {"voided": [], "used": []}
     peer.close()
+
+
+def test_a_peer_that_goes_with_a_message_in_its_hands_may_have_had_it(
+    own_network: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To use the material again would be wrong: the other end may have set it aside."""
+    pair = own_network.pair
+    peer = Connection(pair.config("kme-b").peer_listen, "kme-b", pair.context(Identity("kme", "kme-a")))
+    path, asked = f"/peer/v1/links/{LINK}/voids", {"reservations": list[Any]()}
+    peer.post(path, asked)
+    # Its hanging up is noticed only once the message is on its way.
+    monkeypatch.setattr(Connection, "_ended", lambda *_: False)
+    own_network.stop("kme-b")
+    with pytest.raises(PeerSilent):
+        peer.post(path, asked)
+    with pytest.raises(PeerAbsent):
+        peer.post(path, asked)
+
+
+def test_keys_whose_time_is_over_before_their_peer_is_given_up_are_void_and_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path, keys="lifetime_seconds = 1") as network:
+        network.fill(20_000)
+
+        async def absent(made: Reservation) -> None:
+            while not accounts(network, "kme-a")[0]["voided"]:
+                await asyncio.sleep(0.05)
+            raise PeerAbsent("it cannot be reached")
+
+        monkeypatch.setattr(network.kmes["kme-a"].service._channels[LINK], "reserve", absent)
+        assert "cannot be reached" in error_of(network.enc(), 503)["message"]
+        monkeypatch.undo()
+        # The other end hears of it, and both have what they had but for this key.
+        wait_for(lambda: accounts(network, "kme-b")[0]["voided"] == 32)
+        assert accounts(network, "kme-a")[0] == accounts(network, "kme-b")[0]
+        assert len(keys_of(network.enc())) == 1
 
 
 def test_a_store_serves_one_kme(own_network: Running) -> None:

@@ -3,11 +3,13 @@
 import base64
 import json
 import logging
+import os
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from kronborg.network.database import StoreError
 from kronborg.network.key_pools import Key, KeyPools
 from kronborg.network.key_store import KeyStore
 from kronborg.network.kme.log import LOGGER, AuditLog, Lines, event
@@ -103,6 +105,27 @@ def test_a_rotated_audit_log_goes_on_in_a_new_file(tmp_path: Path) -> None:
     audit.delivered(role="master", sae="a", peers=["b"], link="l", key_ids=["2"])
     audit.close()
     assert [(tmp_path / name).read_text().count("\n") for name in ("old.jsonl", "audit.jsonl")] == [1, 1]
+
+
+def test_a_line_that_a_full_disk_cut_does_not_take_the_next_one_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write = tmp_path / "audit.jsonl", os.write
+    audit = AuditLog(path)
+    for number in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", lambda file, data: write(file, data[:20]))
+            with pytest.raises(StoreError, match="cannot be written"):
+                audit.note("lost", number=number)
+        audit.note("kept", number=number)
+    path.write_bytes(path.read_bytes() + b'{"time": ')
+    # As after a power cut.
+    audit.close()
+    audit = AuditLog(path)
+    audit.note("kept", number=2)
+    audit.close()
+    whole = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    assert [(line["event"], line["number"]) for line in whole] == [("kept", number) for number in range(3)]
 
 
 def test_the_text_of_other_programs_logs_is_not_shown() -> None:
