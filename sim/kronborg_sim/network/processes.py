@@ -80,10 +80,16 @@ def _keys(answer: dict[str, Any]) -> dict[str, bytes]:
 
 
 class Processes(Generic[P]):
-    """KMEs, each a `kronborg kme`. Use as a context manager: it ends them."""
+    """KMEs, each a `kronborg kme`. Use as a context manager: it ends them.
 
-    def __init__(self, pair: P) -> None:
+    Args:
+        pair: the network.
+        clocks: whether each follows the clock `NAME.clock` in the network's folder, which is there.
+    """
+
+    def __init__(self, pair: P, *, clocks: bool = False) -> None:
         self.pair: P = pair
+        self._clocks = clocks
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Processes[P]:
@@ -107,26 +113,31 @@ class Processes(Generic[P]):
 
     def begin(self, name: str) -> None:
         """Start a KME; its log goes to `NAME.log`."""
+        clock = str(self.pair.folder / f"{name}.clock")
+        program: list[str] = ["kronborg_sim.network.clock", clock] if self._clocks else ["kronborg.cli"]
         with (self.pair.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", "kronborg.cli", "kme", str(self.pair.files[name])],
+                [sys.executable, "-m", *program, "kme", str(self.pair.files[name])],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
 
-    def wait(self, name: str) -> None:
-        """Wait until a KME answers. Raises KronborgError if it ends instead."""
+    def wait(self, name: str, *, serves: bool = False) -> None:
+        """Wait until a KME answers, or until it `serves`: says its status. Raises KronborgError if it ends instead."""
         saes = {where: sae for sae, where in self.pair.config(name).saes.items()}
         slave = next(sae for where, sae in saes.items() if where != name)
         sae, end = Sae(self.pair, saes[name], name), time.monotonic() + START_SECONDS
         while True:
             try:
-                with suppress(Refusal):
+                try:
                     sae.status(slave)
+                except Refusal:
+                    if serves:
+                        raise
                 sae.close()
                 return
-            except (OSError, http.client.HTTPException, ValueError):
+            except (OSError, http.client.HTTPException, ValueError, Refusal):
                 if self._running[name].poll() is not None or time.monotonic() > end:
                     log = (self.pair.folder / f"{name}.log").read_text().splitlines()
                     raise KronborgError(f"{name} did not start: {log[-1] if log else 'it says nothing'}") from None

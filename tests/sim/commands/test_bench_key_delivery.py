@@ -25,11 +25,20 @@ def test_bench_kme_measures_rates_and_latency(bench: Bench) -> None:
     assert 0 < finished.figures["median_ms"] <= finished.figures["p99_ms"]
 
 
-def test_bench_crash_finds_nothing_wrong(bench: Bench) -> None:
-    finished = bench("crash", "--kills", "2", "--plain")
+@pytest.mark.parametrize(("harm", "seed"), [("--postgresql", "20"), ("--disk-full", "8"), ("--clocks", "2")])
+def test_bench_crash_finds_nothing_wrong_whatever_happens_beside_kills(bench: Bench, harm: str, seed: str) -> None:
+    # With these seeds one of the two rounds has the harm, and the other one kills both KMEs.
+    finished = bench("crash", harm, "--kills", "2", "--seed", seed, "--plain")
     assert finished.code == 0, finished.err
     figures = finished.figures
     assert (figures["kills"], figures["delivered_twice"], figures["mismatched"], figures["unaccounted"]) == (2, 0, 0, 0)
+    assert (figures["harms"], figures["server_errors"]) == (1, 0)
+
+
+def test_the_crash_bench_does_not_mix_the_ring_with_harms_of_the_pair(bench: Bench) -> None:
+    finished = bench("crash", "--nats", "--clocks", "--plain")
+    assert finished.code == 2
+    assert "leave out --relay and --nats" in finished.err
 
 
 def test_bench_crash_finds_nothing_wrong_with_relayed_keys(bench: Bench) -> None:
@@ -89,6 +98,15 @@ def served(tmp_path: Path) -> tuple[Pair, SimpleNamespace]:
     for database in databases:
         database.close()
     return pair, SimpleNamespace(to_masters=keys, to_slaves=list(keys), refused=Counter())
+
+
+def test_the_crash_bench_does_not_take_an_error_that_nobody_understands_for_a_refusal(
+    served: tuple[Pair, SimpleNamespace],
+) -> None:
+    pair, seen = served
+    assert not Load.outcome(seen, pair, 1, 1, "").fault  # type: ignore[arg-type]
+    seen.refused["503: error on server side"] += 1
+    assert "error on server side" in Load.outcome(seen, pair, 1, 1, "").fault  # type: ignore[arg-type]
 
 
 def counted(pair: Pair, seen: SimpleNamespace) -> tuple[int, int, int]:

@@ -12,15 +12,16 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from kronborg.console.progress import RunProgress
 from kronborg.console.units import grouped
-from kronborg.errors import KronborgError
+from kronborg.errors import InputError, KronborgError
 
 from .outcome import Outcome, whole
 
 if TYPE_CHECKING:
+    from ...network.harms import Harm
     from ...network.pair import Pair
     from ...network.processes import Processes
     from ...network.web import Web
@@ -34,6 +35,8 @@ COUPLES = (("alice", "kme-a", "bob", "kme-b"), ("bob", "kme-b", "alice", "kme-a"
 RING = (("a", "b"), ("b", "c"), ("c", "d"), ("d", "a"))
 RING_COUPLES = tuple((f"sae-{one}", one, f"sae-{other}", other) for one, other in ("ac", "ca", "db", "ab"))
 """Over either of two nodes, over both, and over a direct link."""
+SERVER_ERROR = "503: error on server side"
+"""What a KME says when it does not know what went wrong; a store or a peer that is gone has words of its own."""
 PAUSE_SECONDS = 0.05
 """After a refusal."""
 LONGEST_LIFE = 0.6
@@ -46,10 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=float, default=1, metavar="N", help="of the moments (default 1)")
     parser.add_argument("--relay", action="store_true", help="a ring of four KMEs whose keys go over others")
     parser.add_argument("--nats", action="store_true", help="that ring, its frames by a NATS server that is killed too")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--postgresql", action="store_true", help="keys in PostgreSQL, which is killed too")
+    what.add_argument("--disk-full", action="store_true", help="disks of KMEs fill up too (needs root)")
+    what.add_argument("--clocks", action="store_true", help="clocks of KMEs are set too, by up to half a day")
 
 
 def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     """Kill one or two KMEs with SIGKILL, again and again, while SAEs at both ends fetch keys; then count.
+
+    With a harm, half of the rounds have it, in place of one of the KMEs: some kill a KME as well, some do not.
 
     Raises:
         InputError: a number out of range.
@@ -57,51 +66,81 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     """
     kills, seed = whole(options.kills, 1, 1e6, "kills"), whole(options.seed, 0, 2**63, "as seed")
     # They bring the extra `network`, which no other bench needs.
-    from ...network.pair import make_pair
+    from ...network.harms import SetClocks
+    from ...network.pair import Pair
     from ...network.processes import Processes
-    from ...network.web import make_web
 
-    draw, keys = random.Random(seed), f"lifetime_seconds = {LIFETIME_SECONDS}"
-    with tempfile.TemporaryDirectory() as folder:
-        pair: Pair | Web = (
-            make_web(Path(folder), RING, keys=keys, relay="timeout_seconds = 2.0", nats=options.nats)
-            if options.relay or options.nats
-            else make_pair(Path(folder), keys=keys)
-        )
+    if (options.relay or options.nats) and (options.postgresql or options.disk_full or options.clocks):
+        raise InputError("the ring's KMEs are killed, and its NATS server: leave out --relay and --nats")
+    draw, struck = random.Random(seed), 0
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as held:
+        pair, harm = _network(Path(folder), options, held)
         _fill(pair)
-        processes: Any = Processes  # of either
-        with ExitStack() as held:
-            server: Any = None
-            if options.nats:
-                from ...network.nats import NatsServer
-
-                server = held.enter_context(NatsServer(cast("Web", pair)))
-            kmes = held.enter_context(processes(pair))
+        with ExitStack() as running:
+            kmes = running.enter_context(Processes[Any](pair, clocks=options.clocks))
             _wait_for_key(pair)
-            load = Load(kmes, RING_COUPLES if options.relay or options.nats else COUPLES)
+            load = Load(kmes, COUPLES if isinstance(pair, Pair) else RING_COUPLES)
             # Where a KME does not start again, its load would go on for ever.
-            held.callback(load.end)
+            running.callback(load.end)
             with progress.stage("kills", kills) as stage:
                 for _ in range(kills):
-                    time.sleep(draw.uniform(0, LONGEST_LIFE))
-                    names = draw.sample(sorted(pair.files), draw.choice([1, 1, 2]))
-                    if server is not None and draw.random() < 0.5:
-                        server.end()
-                        names = names[1:]
-                    for name in names:
-                        kmes.kill(name)
-                    time.sleep(draw.uniform(0, LONGEST_LIFE / 2))
-                    if server is not None and not server.running:
-                        server.begin()
-                    for name in names:
-                        kmes.begin(name)
-                    for name in names:
-                        kmes.wait(name)
+                    struck += _round(kmes, draw, harm)
                     load.refill()
                     stage.advance()
             load.end()
+            if isinstance(harm, SetClocks):
+                harm.rest()
             unsettled = _settle(pair)
-        return load.outcome(pair, kills, seed, unsettled)
+        return load.outcome(pair, kills, seed, unsettled, struck)
+
+
+def _round(kmes: Processes[Any], draw: random.Random, harm: Harm | None) -> bool:
+    """Kill one or two KMEs, or have a harm in place of one of them; returns whether it was there."""
+    time.sleep(draw.uniform(0, LONGEST_LIFE))
+    everybody = sorted(kmes.pair.files)
+    names = draw.sample(everybody, draw.choice([1, 1, 2]))
+    strikes = harm is not None and draw.random() < 0.5
+    if harm is not None and strikes:
+        harm.strike(draw)
+        names = names[1:]
+    for name in names:
+        kmes.kill(name)
+    time.sleep(draw.uniform(0, LONGEST_LIFE / 2))
+    if harm is not None and strikes:
+        harm.mend()
+    for name in names:
+        kmes.begin(name)
+    # Whoever had a harm and was not killed serves again by itself.
+    for name in everybody if strikes else names:
+        kmes.wait(name, serves=strikes)
+    return strikes
+
+
+def _network(folder: Path, options: argparse.Namespace, held: ExitStack) -> tuple[Pair | Web, Harm | None]:
+    """The KMEs, not started, and what else happens to them. Raises InputError."""
+    from ...network.harms import NatsKilled, SetClocks, SmallDisks
+    from ...network.pair import KMES, make_pair
+    from ...network.web import make_web
+
+    keys = f"lifetime_seconds = {LIFETIME_SECONDS}"
+    if options.relay or options.nats:
+        web = make_web(folder, RING, keys=keys, relay="timeout_seconds = 2.0", nats=options.nats)
+        if not options.nats:
+            return web, None
+        from ...network.nats import NatsServer
+
+        return web, NatsKilled(held.enter_context(NatsServer(web)))
+    if options.postgresql:
+        from ...network.postgresql import PostgreSQLServer
+
+        server = held.enter_context(PostgreSQLServer())
+        urls = {name: server.store(name.replace("-", "_")) for name in KMES}
+        stores = {name: f'backend = "postgresql"\nurl = "{url}"' for name, url in urls.items()}
+        return make_pair(folder, keys=keys, stores=stores), server
+    if options.disk_full:
+        disks = held.enter_context(SmallDisks(folder, KMES))
+        return make_pair(folder, keys=keys, stores={name: disks.store(name) for name in KMES}), disks
+    return make_pair(folder, keys=keys), SetClocks(folder, KMES) if options.clocks else None
 
 
 class Load:
@@ -162,8 +201,8 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def outcome(self, pair: Pair | Web, kills: int, seed: int, unsettled: str) -> Outcome:
-        """Count, once all KMEs have ended."""
+    def outcome(self, pair: Pair | Web, kills: int, seed: int, unsettled: str, struck: int = 0) -> Outcome:
+        """Count, once all KMEs have come to rest; `struck` rounds had a harm beside the kills."""
         from ...network.accounts import unaccounted as find_unaccounted
 
         masters, slaves = Counter(self.to_masters), Counter(self.to_slaves)
@@ -174,16 +213,18 @@ class Load:
         unaccounted = find_unaccounted(pair, [name for name, _ in masters], [name for name, _ in slaves], KEY_BYTES)
         figures = {
             "kills": kills,
+            "harms": struck,
             "delivered_twice": twice,
             "mismatched": mismatched,
             "unaccounted": unaccounted,
             "keys_to_masters": len(masters),
             "keys_to_slaves": len(slaves),
+            "server_errors": self.refused[SERVER_ERROR],
             "refusals": dict(self.refused.most_common()),
             "seed": seed,
         }
         table = [
-            ("kills", grouped(kills)),
+            ("kills", grouped(kills) + (f", {grouped(struck)} with something else" if struck else "")),
             ("keys", f"{grouped(len(masters))} to masters, {grouped(len(slaves))} to slaves"),
             ("refusals", f"{grouped(self.refused.total())}"),
             ("delivered twice", str(twice)),
@@ -192,6 +233,8 @@ class Load:
         ]
         wrong = [name for name in ("delivered_twice", "mismatched", "unaccounted") if figures[name]]
         fault = f"keys are {', '.join(wrong)}" if wrong else unsettled
+        if figures["server_errors"]:
+            fault = fault or f"a KME could not say why it refused: {SERVER_ERROR}"
         return Outcome(figures, table, fault or ("" if masters and slaves else "no key was delivered at all"))
 
 

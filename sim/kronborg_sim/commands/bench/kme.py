@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
 
     Every key is fetched by its slave as well. Masters ask at one KME and slaves at the other, and both KMEs and all
     SAEs share the machine's cores. The last load is open: requests begin when they are due, at half of the rate that
-    the machine has just reached, and latency counts from then.
+    the machine has just reached, and latency counts from then; connections are kept.
 
     Raises:
         InputError: a number out of range.
@@ -155,10 +155,27 @@ def _closed(kmes: Processes[Pair], clients: int, seconds: float, number: int) ->
 
 
 def _open(kmes: Processes[Pair], clients: int, seconds: float, rate: float) -> list[float]:
-    """Requests begin when they are due, whether or not those before are answered, as far as there are clients."""
+    """Requests begin when they are due, whether or not those before are answered, as far as there are clients.
+
+    Connections stand by then, as those of SAEs that keep them: sixteen handshakes at once would be all that is seen.
+    """
+    begin = 0.0
+
+    def start() -> None:
+        nonlocal begin
+        begin = time.perf_counter() + 0.2
+
+    ready = threading.Barrier(clients, start)
 
     def work(number: int) -> list[float]:
         master, slave = _couple(kmes)
+        try:
+            master.status("bob")
+            slave.status("alice")
+            ready.wait()
+        except BaseException:
+            ready.abort()
+            raise
         # A pair of requests is two.
         period = 2 * clients / rate
         found: list[float] = []
@@ -172,5 +189,4 @@ def _open(kmes: Processes[Pair], clients: int, seconds: float, rate: float) -> l
         slave.close()
         return found
 
-    begin = time.perf_counter() + 0.2
     return _together(clients, work)
