@@ -32,6 +32,7 @@ from ..identity import Identity
 from ..kme.log import AuditLog, event
 from ..kme.tls import Credentials
 from .config import AgentConfig
+from .guardian import Guardian
 from .keeper import Encryptor, EncryptorError, Keeper, StateFile
 from .kme_client import KmeClient, KmeFails
 from .messages import Answer, Caller, Listener, Message, PeerFails, cancelled
@@ -103,11 +104,12 @@ class Agent:
         self.metrics.rotations.labels("changed").inc()
         self._last_failure = ""
 
-    async def _watch(self) -> None:
+    async def _watch(self, guardian: Guardian) -> None:
         """Close the tunnel when its key is too old, look after it, and say how it is."""
         while True:
             with suppress(EncryptorError):
                 await self._do(lambda: self.keeper.look(at_tunnel=True))
+                guardian.look()
                 self.metrics.exchanged.set(0.0 if self.keeper.closed else self.keeper.encryptor.exchanged_at())
             self.metrics.open.set(not self.keeper.closed)
             self.metrics.age.set(0.0 if self.keeper.closed else self.keeper.age())
@@ -277,12 +279,16 @@ class Agent:
         work: list[asyncio.Task[None]] = []
         try:
             self._serve_metrics()
+            guardian = Guardian(self.config.state, self.keeper.encryptor.closing)
+            # Last of all: whatever was opened is closed by then.
+            self._held.callback(lambda: guardian.close(closed=self.keeper.closed))
             try:
                 self.keeper.begin()
             except EncryptorError as error:
                 raise InputError(str(error)) from None
+            guardian.look()
             try:
-                work += [asyncio.create_task(self._watch()), asyncio.create_task(self._keep_certificates())]
+                work += [asyncio.create_task(self._watch(guardian)), asyncio.create_task(self._keep_certificates())]
                 if self.config.master:
                     work.append(asyncio.create_task(self._lead()))
                 else:

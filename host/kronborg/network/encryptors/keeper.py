@@ -13,7 +13,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,10 @@ class EncryptorError(KronborgError):
 
 class Encryptor(Protocol):
     """A tunnel. All methods but `intact` raise EncryptorError, and then may have been carried out or not."""
+
+    @property
+    def closing(self) -> Sequence[str]:
+        """A command that closes it when there is no agent; empty where the encryptor ends it by itself."""
 
     def check(self) -> None:
         """See that the programs and the interface are there. Raises InputError."""

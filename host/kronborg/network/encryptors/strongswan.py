@@ -43,6 +43,7 @@ class StrongSwanConnection:
     def __init__(self, settings: StrongSwan, *, calls: bool, lifetime_seconds: float) -> None:
         self._settings, self._calls, self._lifetime = settings, calls, lifetime_seconds
         self._open = False
+        self.closing = ()
 
     def check(self) -> None:
         """See that charon answers. Raises InputError."""

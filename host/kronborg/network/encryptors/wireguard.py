@@ -34,6 +34,8 @@ class WireGuardPeer:
         self._settings, self._renews = settings, renews and settings.at_once
         self._key = b""
         """In force, in base64; empty while the tunnel is closed."""
+        self._removing = ("set", settings.interface, "peer", settings.public_key, "remove")
+        self.closing = ("wg", *self._removing)
 
     def check(self) -> None:
         """See that `wg` and the interface are there. Raises InputError."""
@@ -74,7 +76,7 @@ class WireGuardPeer:
 
     def close(self) -> None:
         """Take the peer away. Raises EncryptorError."""
-        self._wg("set", self._settings.interface, "peer", self._settings.public_key, "remove")
+        self._wg(*self._removing)
         self._key = b""
 
     def intact(self) -> bool:

@@ -22,6 +22,8 @@ A, B = (Key(f"00000000-0000-4000-8000-00000000000{i}", bytes([i]) * 32) for i in
 class Pretended:
     """An encryptor that notes what it is told, and fails at what it shall."""
 
+    closing = ()
+
     def __init__(self) -> None:
         self.inside: str | None = None
         self.broken: set[str] = set()

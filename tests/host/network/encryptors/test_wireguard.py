@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kronborg.network.encryptors.config import WireGuard
-from kronborg.network.encryptors.keeper import EncryptorError
+from kronborg.network.encryptors.keeper import EncryptorError, StateFile, boot_seconds
 from kronborg.network.encryptors.wireguard import WireGuardPeer
 from kronborg.network.key_pools import Key
 from kronborg.network.tables import Address
@@ -24,7 +24,7 @@ from ..kme.conftest import Running
 from .conftest import until
 
 QUICK = "rotate_seconds = 1.0\nlifetime_seconds = 60.0"
-SHORT = "rotate_seconds = 1.0\nlifetime_seconds = 6.0"
+SHORT = "rotate_seconds = 1.0\nlifetime_seconds = 12.0"
 SLOW = "rotate_seconds = 600.0\nlifetime_seconds = 3600.0"
 
 
@@ -95,7 +95,7 @@ def test_where_keys_count_from_the_next_handshake_no_packet_is_lost(
     found = agents(at_once=False)
     before, first = len(found.changes("alice")), psk(tunnel, 0)
     for _ in until(lambda: len(found.changes("alice")) >= before + 2):
-        assert tunnel.ping(100, 0.01).lost == 0
+        assert tunnel.ping(100, 0.01, wait=20.0).lost == 0
     found.wait(lambda: psk(tunnel, 0) != first and same_key(tunnel), "another key")
 
 
@@ -184,6 +184,21 @@ def test_an_agent_that_is_killed_leaves_the_tunnel_open_and_its_successor_takes_
     found.start("alice")
     # Nobody knows how old that key is: a new one.
     found.wait(lambda: same_key(tunnel) and psk(tunnel, 0) != key, "a new key")
+
+
+def test_the_tunnel_of_an_agent_that_is_killed_and_has_no_successor_ends_with_its_key(
+    agents: Callable[..., Agents], tunnel: WireGuardTunnel
+) -> None:
+    found = agents("rotate_seconds = 5.0\nlifetime_seconds = 15.0")
+    for name in ENDS:
+        found.kill(name)
+    ends = min(StateFile(found.pair.folder / f"{name}.state.json").read().ends for name in ENDS)  # type: ignore[union-attr]
+    assert tunnel.ping(3, 0.01).answered or boot_seconds() > ends
+    found.wait(lambda: (tunnel.peers(0), tunnel.peers(1)) == (0, 0), "closed")
+    assert boot_seconds() >= ends
+    for name in ENDS:
+        found.wait(lambda name=name: "its agent was killed" in found.log(name).read_text(), "it is said")  # type: ignore[misc]
+        assert not (found.pair.folder / f"{name}.state.json").exists()
 
 
 def test_ended_an_agent_takes_its_peer_away_and_so_does_close(
