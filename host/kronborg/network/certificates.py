@@ -210,14 +210,23 @@ class Authority:
         """Sign the list of revoked certificates anew, before the old one ends; returns its file."""
         return self._publish(self._revoked())
 
-    def _revoked(self) -> list[int]:
+    @property
+    def list_until(self) -> datetime:
+        """When the list of revoked certificates ends, and with it all new connections. Raises InputError."""
+        until = self._list().next_update_utc
+        assert until is not None, "lists that this class signs have an end"
+        return until
+
+    def _list(self) -> x509.CertificateRevocationList:
         try:
-            revoked = x509.load_pem_x509_crl((self.folder / "crl.pem").read_bytes())
+            return x509.load_pem_x509_crl((self.folder / "crl.pem").read_bytes())
         except (OSError, ValueError):
             raise InputError(
                 f"cannot read {self.folder / 'crl.pem'}: without it, revoked certificates live on"
             ) from None
-        return [entry.serial_number for entry in revoked]
+
+    def _revoked(self) -> list[int]:
+        return [entry.serial_number for entry in self._list()]
 
     def _publish(self, serials: Sequence[int]) -> Path:
         now = datetime.now(timezone.utc)

@@ -91,12 +91,19 @@ def authority_of(files: Files, operator: str) -> Authority:
 
 
 def make_certificates(files: Files, plan: Plan) -> int:
-    """Issue what is missing, and renew what ends within a day; returns how many certificates that were."""
+    """Issue what is missing, and renew what ends within a day; returns how many certificates that were.
+
+    Lists of revoked certificates are signed anew when they have a week to go.
+    """
+    from datetime import datetime, timedelta, timezone
+
     from ..identity import Identity
 
     made = 0
     for operator in plan.operators():
         authority = authority_of(files, operator)
+        if authority.list_until < datetime.now(timezone.utc) + timedelta(days=7):
+            authority.publish()
         for site in plan.sites_of(operator):
             made += _certify(authority, Identity("kme", site.id), [site.listen.host])
             # Agents of tunnels call each other.

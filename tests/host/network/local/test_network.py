@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from kronborg.cli import main
+from kronborg.errors import KronborgError
+from kronborg.network.key_pools import Key
 from kronborg.network.local import operate
 from kronborg.network.local.processes import Process, Processes
 from kronborg_sim.network.pair import HOST
@@ -168,6 +170,51 @@ def test_what_cannot_be_added_changes_nothing(folder: Path, capsys: pytest.Captu
     assert network(folder, "add-site", "science", "--link", "defence", "--length", "3", "--about", 'Sorø "😀"') == 0
     assert "the network is down" in capsys.readouterr().out
     assert operate.Files(folder).read_plan().sites["science"].about == 'Sorø "😀"'
+
+
+def test_a_site_that_does_not_come_up_leaves_the_network_as_it_was(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    text = (folder.parent / "three.toml").read_text()
+    (folder / "network.toml").write_text(text)
+    files = operate.Files(folder)
+    operate.write_configs(files, files.read_plan())
+    before = {file: file.read_text() for file in sorted(folder.rglob("*.toml"))}
+    processes = Processes(folder / "processes.json")
+    processes.start("foreign", ["sleep", "600"], folder / "log")
+    reloaded: list[str] = []
+
+    def fails(files: operate.Files, plan: operate.Plan, processes: Processes, name: str, *_: object) -> None:
+        assert operate.write_configs(files, plan) == [*plan.sites]
+        begun = _[1]
+        assert isinstance(begun, list)
+        begun.append(name)
+        processes.start(name, ["sleep", "600"], folder / "log")
+        raise KronborgError("it does not come up")
+
+    monkeypatch.setattr(operate, "_join", fails)
+    monkeypatch.setattr(operate, "_reload", lambda _, names: reloaded.extend(names))
+    assert network(folder, "add-site", "science", "--link", "business", "--length", "8") == 1
+    assert "it does not come up" in capsys.readouterr().err
+    after = {file: file.read_text() for file in before}
+    assert after == before
+    assert sorted(reloaded) == ["business", "defence", "foreign"]
+    assert list(Processes(folder / "processes.json").known) == ["foreign"]
+
+
+def test_two_saes_that_get_different_keys_are_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Client:
+        def new_key(self, slave: str) -> Key:
+            return Key("x", bytes(32))
+
+        def key_of(self, master: str, key_id: str) -> Key:
+            return Key("x", bytes(31) + b"1")
+
+    monkeypatch.setattr(operate, "client_of", lambda *_: Client())
+    plan = operate.read_plan(folder.parent / "three.toml")
+    with pytest.raises(KronborgError, match="sae-foreign and sae-business got different keys"):
+        operate._talk(operate.Files(folder), plan, Processes(folder / "p"), ("foreign", "business"), lambda *_: None)
 
 
 def test_a_folder_without_a_network_and_one_with_another_are_refused(
