@@ -48,7 +48,7 @@ def test_a_network_opens_a_tunnel_whose_key_changes_and_takes_it_away(
             (found,) = json.loads(capsys.readouterr().out)["tunnels"]
             return int(found["keys_used"])
 
-        wait_for(lambda: keys_used() > 2, 30)
+        wait_for(lambda: keys_used() > 2, 120)
         # The log of deliveries at each KME has what the agents took.
         assert (folder / "sites" / "odense" / "audit.jsonl").read_text().count('"role": "slave"') > 2
     finally:

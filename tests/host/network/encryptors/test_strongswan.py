@@ -199,7 +199,7 @@ def test_what_somebody_else_does_to_the_connection_is_seen(
     assert ends[0].intact()
     give(ends, new_key())
     assert [end.intact() for end in ends] == [True, True]
-    assert time.time() - ends[0].exchanged_at() < 10
+    assert time.time() - ends[0].exchanged_at() < 120
     with tunnel.session(1) as session:
         session.unload_conn({"name": "tunnel"})
     assert [end.intact() for end in ends] == [True, False]

@@ -31,7 +31,7 @@ class Running:
         kme, ready = Kme(self.pair.config(name)), threading.Event()
         thread = threading.Thread(target=lambda: asyncio.run(kme.serve(ready.set)), name=name)
         thread.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
         self.kmes[name], self._threads[name] = kme, thread
         return kme
 
@@ -39,7 +39,7 @@ class Running:
         for key in [key for key in self._clients if key[1] == name]:
             self._clients.pop(key).close()
         self.kmes.pop(name).stop()
-        self._threads.pop(name).join(20)
+        self._threads.pop(name).join(60)
 
     def end(self) -> None:
         for name in list(self.kmes):
@@ -51,7 +51,7 @@ class Running:
         if context is not None or key not in self._clients:
             kind, _, name = identity.rpartition(" ")
             context = context or self.pair.context(Identity(kind or "sae", name))
-            made = httpx.Client(base_url=f"https://{self.pair.address(kme)}", verify=context, timeout=15)
+            made = httpx.Client(base_url=f"https://{self.pair.address(kme)}", verify=context, timeout=60)
             self._clients.setdefault(key, made)
             return made
         return self._clients[key]
@@ -75,7 +75,7 @@ class Running:
         wait_for(lambda: all(self.stored(*each) > old for each, old in zip(both, before, strict=True)))
 
 
-def wait_for(met: Callable[[], bool], seconds: float = 15.0) -> None:
+def wait_for(met: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < end, "it did not come about"

@@ -116,7 +116,7 @@ def test_a_slow_request_is_cut_off_and_counted(tmp_path: Path, said: bytes) -> N
             started = time.monotonic()
             with suppress(OSError):  # reset
                 assert b"200" not in read_all(connection)
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 9  # 10 s by default
         assert refused(hasty, "slow") == 1
         assert client.get("/api/v1/keys/bob/status").status_code == 200
 

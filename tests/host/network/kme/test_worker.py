@@ -26,9 +26,15 @@ def names(path: Path) -> list[str]:
 
 async def blocked(worker: Worker, database: SQLite) -> threading.Event:
     """Keep the worker busy until the event is set, so that what comes next waits together."""
-    go = threading.Event()
-    task = asyncio.create_task(worker.run(go.wait))
-    await asyncio.sleep(0.05)
+    go, begun = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        go.wait()
+
+    task = asyncio.create_task(worker.run(wait))
+    # What came before the worker has begun would not wait, but be done together with this.
+    await asyncio.get_running_loop().run_in_executor(None, begun.wait)
     assert not task.done()
     return go
 

@@ -45,7 +45,7 @@ class RunningWeb(Running):
     def settled(self) -> None:
         """Wait until every node knows of every link."""
         nodes = len(self.pair.files)
-        wait_for(lambda: all(self.knows(node, nodes, len(self.pair.links)) for node in self.kmes), 30)
+        wait_for(lambda: all(self.knows(node, nodes, len(self.pair.links)) for node in self.kmes), 120)
 
     def accounts(self, node: str, ends: Ends) -> list[dict[str, int]]:
         database = self.pair.config(node).store.open()
