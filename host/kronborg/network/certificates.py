@@ -11,11 +11,13 @@ import ipaddress
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -71,6 +73,25 @@ def load(path: Path) -> x509.Certificate:
         raise InputError(f"cannot read the certificate {path}: {error.strerror}") from None
     except ValueError:
         raise InputError(f"{path} is no certificate in PEM form") from None
+
+
+def check_taken(certificate: Path, ca: Path) -> None:
+    """See that whoever trusts the authorities in a file takes a certificate now. Raises InputError."""
+    found, now = load(certificate), datetime.now(timezone.utc)
+    if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
+        since, until = (each.date().isoformat() for each in (found.not_valid_before_utc, found.not_valid_after_utc))
+        raise InputError(f"{certificate} is valid from {since} to {until} alone: `kronborg ca renew`, or set the clock")
+    try:
+        # Behind the certificate itself, its file may have those between it and the authority.
+        issuers = [*x509.load_pem_x509_certificates(ca.read_bytes())]
+        issuers += x509.load_pem_x509_certificates(certificate.read_bytes())[1:]
+    except (OSError, ValueError):
+        raise InputError(f"{ca} cannot be read as certificates in PEM form") from None
+    for issuer in issuers:
+        with suppress(ValueError, TypeError, InvalidSignature):
+            found.verify_directly_issued_by(issuer)
+            return
+    raise InputError(f"{certificate} was not issued by an authority in {ca}: nobody here would take it")
 
 
 def identity_of(certificate: x509.Certificate) -> Identity | None:

@@ -26,7 +26,7 @@ from typing import Literal
 from prometheus_client import start_http_server
 
 from ...errors import InputError, KronborgError
-from ..certificates import identity_of, load
+from ..certificates import check_taken, identity_of, load
 from ..database import StoreError
 from ..identity import Identity
 from ..kme.log import AuditLog, event
@@ -66,6 +66,7 @@ class Agent:
         self._held = ExitStack()
         self._credentials = Credentials(config.certificate, config.key, config.ca, config.crl)
         self._own_certificate()
+        check_taken(config.certificate, config.ca)
         self._kme = KmeClient(config.kme, config.kme_id, self._credentials, config.require, simulated=config.simulated)
         self._audit = AuditLog(config.audit_log)
         self._held.callback(self._audit.close)

@@ -23,7 +23,7 @@ from ..backup import refuse_older
 from ..border.api import BorderApi
 from ..border.service import Gateway
 from ..border.store import GatewayStore
-from ..certificates import identity_of, load
+from ..certificates import check_taken, identity_of, load
 from ..hybrid import MOST_KEY_BYTES, Kem, mask
 from ..identity import Identity
 from ..relay.manifest import KeysManifest
@@ -78,6 +78,7 @@ class Kme:
         config = self.config
         self._credentials = Credentials(config.certificate, config.key, config.ca, config.crl)
         self._own_certificate()
+        check_taken(config.certificate, config.ca)
         database = config.store.open()
         self._held.callback(database.close)
         database.claim()

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from kronborg.network.key_store import KeyBlock, KeyStore
 from kronborg.network.kme.channel import Connection, PeerAbsent, PeerSilent
 from kronborg.network.kme.config import Address
 from kronborg.network.kme.server import Kme
-from kronborg_sim.network.pair import LINK
+from kronborg_sim.network.pair import LINK, make_pair
 
 from .conftest import Running, running, wait_for
 from .test_etsi014 import error_of, keys_of
@@ -300,6 +301,29 @@ def test_a_port_that_is_taken_is_said_with_its_key(own_network: Running, tmp_pat
     text = pair.files["kme-a"].read_text().replace("kme-a.sqlite", "other.sqlite")
     pair.files["kme-a"].write_text(text)
     with pytest.raises(InputError, match=r"kme-a.toml: \[kme\] listen: cannot listen at 127.0.0.1"):
+        Kme(pair.config("kme-a"))
+
+
+def test_a_certificate_that_nobody_would_take_is_said_at_the_start(
+    own_network: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = own_network.pair
+    make_pair(tmp_path / "other")
+    text = pair.files["kme-a"].read_text()
+    theirs = text.replace('certificate = "pki', 'certificate = "other/pki').replace('key = "pki', 'key = "other/pki')
+    for wrong in (theirs, text.replace("pki/ca.pem", "pki/kme-kme-b.pem")):
+        pair.files["kme-a"].write_text(wrong)
+        with pytest.raises(InputError, match=r"kme-kme-a.pem was not issued by an authority in .*: nobody here"):
+            Kme(pair.config("kme-a"))
+    pair.files["kme-a"].write_text(text)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, zone: Any = None) -> datetime:
+            return datetime.now(zone) + timedelta(days=91)
+
+    monkeypatch.setattr("kronborg.network.certificates.datetime", Later)
+    with pytest.raises(InputError, match=r"kme-kme-a.pem is valid from .* alone: `kronborg ca renew`"):
         Kme(pair.config("kme-a"))
 
 

@@ -224,9 +224,16 @@ def test_a_folder_without_a_network_and_one_with_another_are_refused(
         assert network(folder, action) == 2
         assert "holds no network" in capsys.readouterr().err
     folder.mkdir()
-    (folder / "network.toml").write_text(SITES.format(port=20_000))
-    assert up(folder) == 2
-    assert "holds another network" in capsys.readouterr().err
+    plan = (folder.parent / "three.toml").read_text()
+    for there in (
+        SITES.format(port=20_000),
+        plan.replace("defence", "police"),
+        plan.replace("length_km = 3", "length_km = 4"),
+        plan.replace("store_bytes = 65536", "store_bytes = 65537"),
+    ):
+        (folder / "network.toml").write_text(there)
+        assert up(folder) == 2
+        assert "holds another network" in capsys.readouterr().err
     with operate.held(folder):
         assert up(folder) == 2
     assert "another `kronborg network` works on" in capsys.readouterr().err

@@ -96,6 +96,10 @@ def test_every_configuration_that_is_made_of_a_plan_is_one(tmp_path: Path) -> No
         (TWO + '[[talk]]\nends = ["a"]', "[[talk]] 1 ends: names two sites"),
         (TWO + '[[talk]]\nends = ["a", "b"]\nloud = true', "[[talk]] 1 loud: is not known here"),
         (TWO + '[[border]]\nends = ["a", "b"]', "[[border]] 1 ends: both are of operator home"),
+        (
+            TWO + ABROAD + '[[site]]\nid = "e"\noperator = "norway"\n[[border]]\nends = ["b", "e"]',
+            "[[border]] 2 ends: a gateway has one border",
+        ),
         (TWO + ABROAD + '[[link]]\nends = ["a", "d"]\nlength_km = 1', "have different operators: write a [[border]]"),
         (TWO.replace("length_km = 5.0", ""), "[[link]] 1 length_km: is missing"),
         (TWO.replace("5.0", "300.0"), "[[link]] 1 length_km: 300 km give no key from 1e+09 symbols"),

@@ -120,6 +120,14 @@ def test_what_is_not_well_is_named(
     assert "NOT WELL" in lines_of(found)[0]
 
 
+def test_a_key_that_was_handed_out_twice_is_no_good_health(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sites" / "a").mkdir(parents=True)
+    (tmp_path / "sites" / "a" / "audit.jsonl").write_text(2 * (line("slave", "sae-a", "sae-b", "1") + "\n"))
+    found = seen(tmp_path, monkeypatch, told(), told())
+    assert not found["healthy"]
+    assert "  audit: 1 keys were handed to the same SAE twice" in lines_of(found)
+
+
 def test_a_site_that_runs_and_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = seen(tmp_path, monkeypatch, told(), None)
     assert [site["trouble"] for site in found["sites"]] == ["", "does not answer"]
