@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..dsp.arithmetic import word_shape
 from ..dsp.formats import SAMPLE, Format
+from .marks import EVENT_BITS, SECTION_BITS
 
 
 def complex_words(count: int, of: Format = SAMPLE) -> data.StructLayout:
@@ -30,12 +31,6 @@ def endless_words(count: int, of: Format) -> data.StructLayout:
 def unsigned_words(count: int, bits: int) -> data.StructLayout:
     """Payload of `count` unsigned words of so many bits per clock, word 0 the oldest, and ``last``."""
     return data.StructLayout({"words": data.ArrayLayout(unsigned(bits), count), "last": 1})
-
-
-SECTION_BITS = 2
-"""Of a symbol's section, ``power_meter.model.Section``."""
-EVENT_BITS = 6
-"""Of what may happen to symbols in the receiver's chain, ``frame_synchroniser.packet.EVENTS``."""
 
 
 def gated_words(count: int) -> data.StructLayout:

@@ -15,7 +15,7 @@ from cocotbext.axi import AxiStreamFrame
 from numpy.typing import NDArray
 
 from kronborg.board.receiver_writes import synchroniser_writes
-from kronborg_hdl.axi.stream import SECTION_BITS
+from kronborg_hdl.axi.marks import SECTION_BITS
 from kronborg_hdl.synchronisation.frame_synchroniser.model import FrameSynchroniser, Settings, sections_of
 from kronborg_hdl.synchronisation.frame_synchroniser.packet import EVENTS, Flag, Packet, read_packet
 from kronborg_hdl.synchronisation.frame_synchroniser.registers import REGISTERS

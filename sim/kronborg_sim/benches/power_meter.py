@@ -14,7 +14,7 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiStreamFrame
 from numpy.typing import NDArray
 
-from kronborg_hdl.axi.stream import SECTION_BITS
+from kronborg_hdl.axi.marks import SECTION_BITS
 from kronborg_hdl.decimation.power_meter.model import ALL_SECTIONS, Measurement, PowerMeter, Section
 from kronborg_hdl.decimation.power_meter.registers import DEFAULT_GATE, REGISTERS, SUMS
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from kronborg_hdl.axi.marks import EVENT_BITS
 from kronborg_hdl.axi.skin import Skin
-from kronborg_hdl.axi.stream import EVENT_BITS
 from kronborg_hdl.compensation.converter_input.model import ConverterInput, imbalance_correction
 from kronborg_hdl.compensation.pilot_tracker.model import PilotTracker
 from kronborg_hdl.decimation.power_meter.model import PowerMeter, Section

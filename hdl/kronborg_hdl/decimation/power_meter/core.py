@@ -7,7 +7,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
 from ...axi.bank import register_port
-from ...axi.stream import EVENT_BITS, gated_words, passing
+from ...axi.marks import EVENT_BITS
+from ...axi.stream import gated_words, passing
 from ...dsp.arithmetic import event_counter, word_shape
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline

@@ -6,8 +6,8 @@ its figures stand still until CONTROL.release; a measurement that is complete be
 
 from __future__ import annotations
 
+from ...axi.marks import EVENT_BITS
 from ...axi.registers import Access, Field, Register, RegisterMap, head
-from ...axi.stream import EVENT_BITS
 from .model import COUNT_BITS, GATE_BITS, Section
 
 WORD = 32

@@ -7,7 +7,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from ...axi.stream import EVENT_BITS, SECTION_BITS, endless_words, gated_words, passing
+from ...axi.marks import EVENT_BITS, SECTION_BITS
+from ...axi.stream import endless_words, gated_words, passing
 from ...decimation.power_meter.model import Section
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline

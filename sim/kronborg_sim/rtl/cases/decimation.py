@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kronborg_hdl.axi.stream import SECTION_BITS
+from kronborg_hdl.axi.marks import SECTION_BITS
 from kronborg_hdl.decimation.half_band.core import HalfBandDecimator
 from kronborg_hdl.decimation.half_band.model import WIDE
 from kronborg_hdl.decimation.matched_filter.core import MatchedFilter as MatchedFilterCore
