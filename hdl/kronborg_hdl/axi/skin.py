@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from amaranth import Cat, ClockDomain, Module, Value
-from amaranth.back import verilog
+from amaranth.back import rtlil, verilog
 from amaranth.hdl import Elaboratable
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
@@ -163,5 +163,11 @@ class Skin(wiring.Component):
 
     def to_verilog(self, name: str) -> str:
         """The core in its skin as one Verilog file whose top module is `name`; ports are flat, ``s_axis_tdata``."""
-        ports = {"_".join(map(str, path)): (Value.cast(value), None) for path, _, value in self.signature.flatten(self)}
-        return str(verilog.convert(self, name=name, ports=ports, emit_src=False, strip_internal_attrs=True))
+        return str(verilog.convert(self, name=name, ports=self._ports(), emit_src=False, strip_internal_attrs=True))
+
+    def to_rtlil(self, name: str) -> str:
+        """The same as Yosys reads it."""
+        return str(rtlil.convert(self, name=name, ports=self._ports(), emit_src=False))
+
+    def _ports(self) -> dict[str, tuple[Value, None]]:
+        return {"_".join(map(str, path)): (Value.cast(value), None) for path, _, value in self.signature.flatten(self)}

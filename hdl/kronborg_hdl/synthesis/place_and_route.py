@@ -108,12 +108,12 @@ def tools() -> str:
     return ", ".join(f"{name} {version(name)}" for name in TOOLS)
 
 
-def script(top: str, *, apart: bool = False) -> str:
+def script(top: str, *, apart: bool = False, command: str = SYNTHESIS) -> str:
     """Yosys' commands from `design.il` to `netlist.json`."""
-    return (_APART if apart else _SCRIPT).format(command=SYNTHESIS, top=top)
+    return (_APART if apart else _SCRIPT).format(command=command, top=top)
 
 
-def synthesise(hardware: str, top: str, folder: Path, *, apart: bool = False) -> None:
+def synthesise(hardware: str, top: str, folder: Path, *, apart: bool = False, command: str = SYNTHESIS) -> None:
     """Map hardware, RTLIL, to the cells of an ECP5: ``netlist.json`` in the folder.
 
     Args:
@@ -122,12 +122,13 @@ def synthesise(hardware: str, top: str, folder: Path, *, apart: bool = False) ->
         folder: for all files.
         apart: for what is large. Each module is mapped by itself, all are made one before look-up tables are made, and
             shift registers go to distributed memory: see :func:`.shift_registers.fold`.
+        command: of Yosys, with its options.
 
     Raises:
         RuntimeError: Yosys failed; with the end of what it said.
     """
     (folder / "design.il").write_text(hardware)
-    (folder / "synthesis.ys").write_text(script(top, apart=apart))
+    (folder / "synthesis.ys").write_text(script(top, apart=apart, command=command))
     _run([_YOSYS], folder, "synthesis.log")
     if apart:
         netlist = json.loads((folder / "netlist.json").read_text())

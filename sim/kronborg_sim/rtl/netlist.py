@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 from kronborg_hdl.axi.skin import Core, Skin
+from kronborg_hdl.synthesis.place_and_route import synthesise
 
 _WAIVED = (
     "WIDTH",
@@ -29,12 +30,18 @@ _WAIVED = (
 )
 _NO_LINT = " ".join(f"/* verilator lint_off {code} */" for code in _WAIVED)
 _YOSYS = "from pyosys import libyosys as y; y.run_pass('script netlist.ys', y.Design())"
-_SCRIPT = """read_verilog core.v
+_MAP = """read_verilog core.v
 {synthesis} -top {top}
 select {top}
 write_rtlil -selected mapped.il
 design -reset
-read_rtlil mapped.il
+"""
+_MAPPED = """read_json netlist.json
+select {top}
+write_rtlil -selected mapped.il
+design -reset
+"""
+_SCRIPT = """read_rtlil mapped.il
 delete t:$scopeinfo
 read_verilog {models}
 read_verilog own.v
@@ -71,17 +78,20 @@ class Family:
         synthesis: Yosys' command. Block RAMs have no models: memories are mapped to what there is beside them.
         models: file of Yosys' share.
         own: further models, Verilog.
+        apart: mapped module by module, with shift registers in distributed memory, as large designs are.
     """
 
     synthesis: str
     models: str
     own: str = ""
+    apart: bool = False
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "xc7": Family("synth_xilinx -flatten -noiopad -noclkbuf -nobram -family xc7", "+/xilinx/cells_sim.v"),
         "ecp5": Family("synth_ecp5 -nobram", "-nooverwrite +/ecp5/cells_sim.v", _MULTIPLIER),
+        "ecp5-apart": Family("synth_ecp5 -nobram", "-nooverwrite +/ecp5/cells_sim.v", _MULTIPLIER, apart=True),
     }
 )
 """By name."""
@@ -101,9 +111,13 @@ def netlist(core: Core, top: str, family: str) -> str:
     of = FAMILIES[family]
     with TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "core.v").write_text(Skin(core).to_verilog(top))
+        if of.apart:
+            synthesise(Skin(core).to_rtlil(top), top, folder, apart=True, command=of.synthesis)
+        else:
+            (folder / "core.v").write_text(Skin(core).to_verilog(top))
         (folder / "own.v").write_text(of.own)
-        (folder / "netlist.ys").write_text(_SCRIPT.format(synthesis=of.synthesis, models=of.models, top=top))
+        script = (_MAPPED if of.apart else _MAP) + _SCRIPT
+        (folder / "netlist.ys").write_text(script.format(synthesis=of.synthesis, models=of.models, top=top))
         log = folder / "yosys.log"
         with log.open("wb") as file:
             done = subprocess.run([sys.executable, "-c", _YOSYS], cwd=folder, stdout=file, stderr=file, check=False)

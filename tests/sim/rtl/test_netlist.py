@@ -8,7 +8,7 @@ import pytest
 from kronborg.cli import main
 
 
-@pytest.mark.parametrize("family", ["xc7", "ecp5"])
+@pytest.mark.parametrize("family", ["xc7", "ecp5", "ecp5-apart"])
 def test_a_mapped_core_is_its_model_word_by_word(family: str, tmp_path: Path) -> None:
     file = tmp_path / "found.json"
     wanted = ["--core", "alphabet", "--family", family, "--symbols", "200", "--json", str(file), "--plain"]

@@ -12,7 +12,7 @@ from kronborg.errors import InputError
 
 from .outcome import Outcome, whole
 
-FAMILIES = ("xc7", "ecp5")
+FAMILIES = ("xc7", "ecp5", "ecp5-apart")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
