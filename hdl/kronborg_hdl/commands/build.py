@@ -29,7 +29,7 @@ SLOWEST_MHZ, FASTEST_MHZ = 10, 250
 """Of a fabric; a processor's clock can be faster than any overlay."""
 EVERY = {**BOARDS, **FABRIC_BOARDS}
 USUAL = "pulse_shaper"
-"""Of a board without a processor, for nobody has routed a loopback yet; of the others it is the transmitter."""
+"""Of a board without a processor, for the loopback is too large for it yet; of the others it is the transmitter."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
