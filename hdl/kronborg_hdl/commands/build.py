@@ -122,7 +122,8 @@ def _fabric_bitstream(options: argparse.Namespace) -> int:
     if options.lanes is not None:
         board = replace(board, lanes=options.lanes)
     folder = _folder(options)
-    print(f"{options.overlay} for {board.title}: to place and route it takes minutes", flush=True)
+    caution = DESIGNS[options.overlay].caution or "to place and route it takes minutes"
+    print(f"{options.overlay} for {board.title}: {caution}", flush=True)
     try:
         contents = build(board, options.overlay, options.seed)
     except PackageNotFoundError as error:
