@@ -39,6 +39,8 @@ SERVER_ERROR = "503: error on server side"
 """What a KME says when it does not know what went wrong; a store or a peer that is gone has words of its own."""
 PAUSE_SECONDS = 0.05
 """After a refusal."""
+SERVES_SECONDS = 120.0
+"""So long the network may take to hand out keys, on a machine that has other things to do."""
 LONGEST_LIFE = 0.6
 """Seconds from when a KME answers to when it is killed, at most."""
 
@@ -82,11 +84,13 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
             load = Load(kmes, COUPLES if isinstance(pair, Pair) else RING_COUPLES)
             # Where a KME does not start again, its load would go on for ever.
             running.callback(load.end)
+            load.await_key()
             with progress.stage("kills", kills) as stage:
                 for _ in range(kills):
                     struck += _round(kmes, draw, harm)
                     load.refill()
                     stage.advance()
+            load.await_key()
             load.end()
             if isinstance(harm, SetClocks):
                 harm.rest()
@@ -184,6 +188,14 @@ class Load:
                 time.sleep(PAUSE_SECONDS)
         master.close()
         slave.close()
+
+    def await_key(self) -> None:
+        """Wait until another key has got to both its SAEs. Raises KronborgError where none does."""
+        before, end = len(self.to_slaves), time.monotonic() + SERVES_SECONDS
+        while len(self.to_slaves) == before:
+            if time.monotonic() > end:
+                raise KronborgError("all KMEs run, and no key gets to its SAEs")
+            time.sleep(PAUSE_SECONDS)
 
     def refill(self) -> None:
         """Add blocks where the pools run low; it is part of the load."""
