@@ -8,13 +8,13 @@ import pynq
 import pynq.lib
 import pytest
 
-from kronborg.board.pynq.dma import wait
+from kronborg.board.pynq.dma import InTurn, wait
 from kronborg.errors import BoardError, InputError
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps, root_raised_cosine
 from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
 from kronborg_hdl.modulation.pulse_shaper.registers import REGISTERS
 from kronborg_sim.devices.gateware import BusError
-from kronborg_sim.devices.pynq_device import SimulatedDevice
+from kronborg_sim.devices.pynq_device import SimulatedBuffer, SimulatedDevice
 
 from .conftest import BOARD, SPAN, M
 
@@ -196,6 +196,16 @@ def test_memory_that_there_is_not_is_a_decode_error(loaded) -> None:
     loaded.overlay.dma.sendchannel.transfer(given)
     with pytest.raises(BoardError, match=r"failed: .*\(halted, idle, decode_error, failed\)"):
         wait(loaded.overlay.dma.recvchannel, 5, "samples")
+
+
+def test_buffers_that_held_key_are_erased_in_the_boards_memory_too(loaded, monkeypatch) -> None:
+    taker = InTurn(loaded.device, loaded.overlay.dma.recvchannel, SYMBOLS, "packets")
+    flushed: list[bool] = []
+    monkeypatch.setattr(SimulatedBuffer, "flush", lambda buffer: flushed.append(not buffer.any()))
+    for buffer in taker._buffers:
+        buffer[:] = 7
+    taker.erase()
+    assert flushed == [True, True]
 
 
 def test_buffers_do_not_overlap_and_are_given_back(loaded) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ class Board:
         lanes: samples per clock that an overlay is built for.
         converters: what it has, in a sentence.
         images: PYNQ images that run on it, in a few words.
+        narrower: overlays that its device has room for with fewer lanes only, and how many these are.
+        too_large: overlays that it has no room for, with however few.
     """
 
     name: str
@@ -112,3 +114,9 @@ class Board:
     lanes: int
     converters: str
     images: str
+    narrower: tuple[tuple[str, int], ...] = ()
+    too_large: tuple[str, ...] = ()
+
+    def of_size(self, overlay: str) -> Board:
+        """The board with as many lanes as it has room for."""
+        return replace(self, lanes=dict(self.narrower).get(overlay, self.lanes))

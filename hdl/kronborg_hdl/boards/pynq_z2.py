@@ -13,4 +13,5 @@ BOARD = Board(
     lanes=2,
     converters="None for light: samples stay in the device.",
     images="2.7 to 3.1",
+    narrower=(("loopback", 1),),
 )

@@ -13,4 +13,5 @@ BOARD = Board(
     lanes=1,
     converters="Two ADCs and two DACs of 125 MS/s, 14 bits, beside the device.",
     images="none of PYNQ's own makers",
+    too_large=("transmitter", "receiver", "loopback"),
 )

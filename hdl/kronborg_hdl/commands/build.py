@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where the files go; made if it is not there (default: where pynq.Overlay finds them by name)",
     )
-    parser.add_argument("--lanes", type=int, metavar="N", help="samples per clock (default: the board's)")
+    parser.add_argument(
+        "--lanes", type=int, metavar="N", help="samples per clock (default: what the board has room for)"
+    )
     parser.add_argument("--clock", type=float, metavar="MHZ", help="of the fabric (default: the board's)")
     parser.add_argument(
         "--tool",
@@ -70,6 +72,12 @@ def run(options: argparse.Namespace) -> int:
     if options.board in FABRIC_BOARDS:
         return _fabric_bitstream(options)
     board = BOARDS[options.board]
+    if options.overlay in board.too_large:
+        raise InputError(
+            f"{options.overlay} has no room on a {board.title}, {board.device} (docs/resources.md): build it for"
+            f" another board, or simulate it with --board rtl:{board.name}"
+        )
+    board = board.of_size(options.overlay)
     try:
         if options.lanes is not None:
             board = replace(board, lanes=options.lanes)

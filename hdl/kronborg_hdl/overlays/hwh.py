@@ -14,6 +14,7 @@ from ..boards.board import CLOCKS, Board, Processor
 from .overlay import Overlay, Part
 
 PROCESSOR = "processor"
+CONTROLLER = "interrupts"
 CONCATENATION = "interrupt_lines"
 BUS = "s_axi"
 AXI = "xilinx.com:interface:aximm:1.0"
@@ -36,7 +37,7 @@ def hwh(overlay: Overlay, board: Board) -> str:
     Raises:
         ValueError: the overlay has interrupts and no controller for them.
     """
-    if overlay.lines and "interrupts" not in (part.name for part in overlay.parts):
+    if overlay.lines and CONTROLLER not in (part.name for part in overlay.parts):
         raise ValueError(f"overlay {overlay.name} has interrupts and no controller of interrupts")
     root = Element("EDKSYSTEM", EDWVERSION="1.2", TIMESTAMP="", VIVADOVERSION="")
     device, _, _ = board.device.partition("-")
@@ -60,11 +61,14 @@ def _module(modules: Element, name: str, type_: str) -> tuple[Element, Element]:
     return module, Element("PORTS")
 
 
-def _port(ports: Element, name: str, direction: str, other: str, port: str, *, bits: int = 1) -> None:
-    """A port that is connected to one of another module."""
+def _port(ports: Element, pin: tuple[str, str], direction: str, other: tuple[str, str], *, bits: int = 1) -> None:
+    """A port that is connected to one of another module, each given by module and name."""
     width = {"LEFT": str(bits - 1), "RIGHT": "0"} if bits > 1 else {}
-    element = SubElement(ports, "PORT", {"DIR": direction, "NAME": name, "SIGIS": "INTERRUPT", **width})
-    SubElement(SubElement(element, "CONNECTIONS"), "CONNECTION", INSTANCE=other, PORT=port)
+    # PYNQ before 3.0 follows a signal by its name, later ones by its connections.
+    signal = "_".join(pin if direction == OUT else other)
+    of = {"DIR": direction, "NAME": pin[1], "SIGIS": "INTERRUPT", "SIGNAME": signal}
+    element = SubElement(ports, "PORT", {**of, **width})
+    SubElement(SubElement(element, "CONNECTIONS"), "CONNECTION", INSTANCE=other[0], PORT=other[1])
 
 
 def _bus(module: Element, name: str, kind: str) -> None:
@@ -85,7 +89,7 @@ def _processor(modules: Element, overlay: Overlay, board: Board) -> None:
     module, ports = _module(modules, PROCESSOR, processor.type)
     _parameters(module, clocks(board))
     if overlay.lines:
-        _port(ports, processor.interrupt, IN, "interrupts", "irq")
+        _port(ports, (PROCESSOR, processor.interrupt), IN, (CONTROLLER, "irq"))
     module.append(ports)
     _bus(module, processor.master, "MASTER")
     memory_map = SubElement(module, "MEMORYMAP")
@@ -132,10 +136,10 @@ def _part(modules: Element, overlay: Overlay, part: Part, processor: Processor) 
         for register in table.registers:
             _register(registers, prefix, overlay.pages.base(page) - base, register)
     for line in part.interrupts:
-        _port(ports, line, OUT, CONCATENATION, f"In{overlay.lines.index((part.name, line))}")
-    if part.name == "interrupts" and overlay.lines:
-        _port(ports, "intr", IN, CONCATENATION, "dout", bits=len(overlay.lines))
-        _port(ports, "irq", OUT, PROCESSOR, processor.interrupt)
+        _port(ports, (part.name, line), OUT, (CONCATENATION, f"In{overlay.lines.index((part.name, line))}"))
+    if part.name == CONTROLLER and overlay.lines:
+        _port(ports, (CONTROLLER, "intr"), IN, (CONCATENATION, "dout"), bits=len(overlay.lines))
+        _port(ports, (CONTROLLER, "irq"), OUT, (PROCESSOR, processor.interrupt))
     module.append(ports)
     _bus(module, BUS, "SLAVE")
 
@@ -174,7 +178,7 @@ def _concatenation(modules: Element, overlay: Overlay) -> None:
     module, ports = _module(modules, CONCATENATION, "xilinx.com:ip:xlconcat:2.1")
     _parameters(module, {"NUM_PORTS": str(len(lines))})
     for number, (part, line) in enumerate(lines):
-        _port(ports, f"In{number}", IN, part, line)
-    _port(ports, "dout", OUT, "interrupts", "intr", bits=len(lines))
+        _port(ports, (CONCATENATION, f"In{number}"), IN, (part, line))
+    _port(ports, (CONCATENATION, "dout"), OUT, (CONTROLLER, "intr"), bits=len(lines))
     module.append(ports)
     SubElement(module, "BUSINTERFACES")

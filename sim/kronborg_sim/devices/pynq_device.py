@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from pynq import ps
 from pynq.buffer import PynqBuffer
 from pynq.interrupt import _InterruptController
 from pynq.pl_server.device import Device
@@ -37,6 +38,8 @@ MEMORY_BASE = 0x1000_0000
 MEMORY_BYTES = 1 << 28
 ARCHITECTURE = {"zynq": "armv7l", "zynquplus": "aarch64"}
 """As PYNQ tells processors apart."""
+CLOCKS = {"zynq": "_ClocksZynq", "zynquplus": "_ClocksUltrascale"}
+"""Its classes for their clocks."""
 
 LONGEST_STEP = 4096
 """Clocks. A host that asks for one register again and again lets time pass, first little and then more."""
@@ -154,9 +157,12 @@ class SimulatedDevice(Device):
     def activate(self) -> None:
         """Make this the device that PYNQ uses where none is given."""
         Device.active_device = self
-        Clocks.set_device(self)
-        if hasattr(Clocks, "_real_instance"):
-            del Clocks._real_instance  # it keeps the registers of the device before
+        if hasattr(Clocks, "set_device"):
+            Clocks.set_device(self)
+            if hasattr(Clocks, "_real_instance"):
+                del Clocks._real_instance  # it keeps the registers of the device before
+        else:  # before 4.0 the machine's own processor says which clocks there are
+            Clocks._real_instance = getattr(ps, CLOCKS[self.board.processor.family])()
 
     def get_bitfile_metadata(self, bitfile_name: str, partial: bool = False) -> RuntimeMetadataParser:
         """The hardware description of a file.

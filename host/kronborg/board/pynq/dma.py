@@ -149,6 +149,7 @@ class InTurn:
         return np.array(filled[:])[: size // filled.strides[0]]
 
     def erase(self) -> None:
-        """What the buffers hold is raw key."""
+        """What the buffers hold is raw key: in the board's memory too, of which a cache or a remote host has a copy."""
         for buffer in self._buffers:
             buffer[:] = 0
+            buffer.flush()

@@ -192,7 +192,7 @@ def open_by_name(kind: str, overlay: str) -> Opened:
     board = BOARDS.get(name or USUAL)
     if board is None:
         raise InputError(f"no board {name!r}: there are {', '.join(BOARDS)}")
-    device = simulated(kind, board)
+    device = simulated(kind, board.of_size(overlay))
     return _load(kind, device.files(overlay), device)
 
 
