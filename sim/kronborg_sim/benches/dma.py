@@ -277,6 +277,39 @@ async def a_channel_that_is_stopped_gives_its_transfer_up(dut: Any, order: int) 
 
 
 @bench_test
+async def a_reset_gives_a_transfer_up_that_memory_has_not_answered(dut: Any) -> None:
+    """Though the channel runs on: it takes the answers, completes nothing, and the next transfer is whole."""
+    bench = Bench(dut)
+    await bench.reset()
+    for base in (SEND, RECEIVE):
+        await bench.start(base)
+    bench.ram.write(0, packet(1, 100))
+    bench.hold_output()
+    bench.channels["r"].pause = bench.channels["b"].pause = True
+    await bench.transfer(SEND, 0, 100 * BEAT)
+    await bench.transfer(RECEIVE, 0x1000, 100 * BEAT)
+    bench.source.send_nowait(AxiStreamFrame(packet(2, 40)))
+    await ClockCycles(dut.aclk, 60)
+    await bench.order(SEND, CONTROL, RUN | RESET)
+    await ClockCycles(dut.aclk, 20)
+    for base in (SEND, RECEIVE):
+        assert not (await bench.status(base)) & IDLE, "memory still owes an answer"
+    bench.channels["r"].pause = bench.channels["b"].pause = False
+    bench.release_output()
+    await ClockCycles(dut.aclk, 200)
+    for base in (SEND, RECEIVE):
+        assert (await bench.status(base)) & (IDLE | COMPLETED | FAILED | HALTED) == IDLE
+    bench.sink.clear()
+
+    await bench.transfer(SEND, 0, 70 * BEAT)
+    await bench.transfer(RECEIVE, 0x2000, 70 * BEAT)
+    assert bytes((await bench.sink.recv()).tdata)[-70 * BEAT :] == packet(1, 100)[: 70 * BEAT]
+    bench.source.send_nowait(AxiStreamFrame(packet(3, 70)))
+    assert await bench.wait(RECEIVE) == 70 * BEAT
+    assert bench.ram.read(0x2000, 70 * BEAT) == packet(3, 70)
+
+
+@bench_test
 async def memory_may_take_its_time_to_answer(dut: Any) -> None:
     """Bursts that are not yet answered are counted, and a transfer is complete with the last answer."""
     bench = Bench(dut)

@@ -13,6 +13,8 @@ from amaranth import Const, Module, Value
 from amaranth.lib import wiring
 
 from kronborg_hdl.axi.bank import PagedBank, RegisterBank
+from kronborg_hdl.axi.dma.channels import Receiver as DmaReceiver
+from kronborg_hdl.axi.dma.channels import Sender as DmaSender
 from kronborg_hdl.axi.pages import PageMap
 from kronborg_hdl.axi.serial_bridge.manager import Manager
 from kronborg_hdl.axi.stream import Fork, SkidBuffer, complex_words
@@ -44,6 +46,7 @@ from .entropy import PassesWhatIsGood, StopsAtOnce
 from .frames import FramesWhatIsTaken, RecordsWhatIsSent, TellsNobody
 from .harness import Harness
 from .manager import CarriesOutWhatIsOrdered
+from .memory import ReadsWhatIsOrdered, WritesWhatIsOrdered
 from .registers import KeepsTheProtocol, MeansWhatTheTableSays, one_of_each
 from .streams import (
     DecimatedFrames,
@@ -61,6 +64,8 @@ PRODUCTS = ("t:$mul",)
 """Multipliers only carry data: no valid, ready or last depends on a product."""
 COMPARISONS = ("t:$ge", "t:$gt", "t:$le", "t:$lt")
 """Whatever a comparison of data finds, and not only what these data make it find."""
+MEMORIES = ("t:$mem_v2",)
+"""Words that wait; how many, registers count."""
 SUMS = ("t:$add",)
 """With them go counters: what holds for any count holds for the right one."""
 
@@ -277,6 +282,22 @@ CLAIMS = (
         "carries out what is ordered",
         lambda bits: CarriesOutWhatIsOrdered(Manager(bits)),
         sizes=(4, 32),
+    ),
+    Claim(
+        "dma",
+        "reads what is ordered",
+        lambda bits: ReadsWhatIsOrdered(DmaSender(address_bits=64, data_bits=bits)),
+        sizes=(64, 32, 128),
+        cut=MEMORIES,
+        complete=True,
+    ),
+    Claim(
+        "dma",
+        "writes what is ordered",
+        lambda bits: WritesWhatIsOrdered(DmaReceiver(address_bits=64, data_bits=bits)),
+        sizes=(64, 32, 128),
+        cut=MEMORIES,
+        complete=True,
     ),
     Claim("chacha20", OFFERS, lambda rounds: KeepsOffers(Expander(rounds_per_clock=rounds)), sizes=(4, 2), cut=SUMS),
     Claim("health_tests", OFFERS, lambda bits: KeepsOffers(HealthTests(sample_bits=bits)), cut=COMPARISONS),

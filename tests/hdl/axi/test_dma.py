@@ -6,7 +6,7 @@ from kronborg_hdl.axi.dma.core import Dma
 from kronborg_hdl.axi.skin import Skin
 from kronborg_sim.benches.runner import run_bench
 
-TESTS_IN_THE_BENCH = 19
+TESTS_IN_THE_BENCH = 20
 
 
 @pytest.mark.parametrize("data_bits", [64])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kronborg_hdl.axi import bank, stream
+from kronborg_hdl.axi.dma import channels
 from kronborg_hdl.compensation.pilot_tracker import core as pilot_tracker
 from kronborg_hdl.decimation.resampler import core as resampler
 from kronborg_hdl.modulation.entropy import core as entropy
@@ -19,12 +20,13 @@ from kronborg_hdl.modulation.symbol_record import core as symbol_record
 from kronborg_hdl.receiver import core as receiver
 from kronborg_hdl.synchronisation.frame_synchroniser import core as frame_synchroniser
 from kronborg_hdl.synchronisation.frame_synchroniser import cutter
-from kronborg_sim.proofs.claims import COMPARISONS, PRODUCTS, SMALL, SUMS, _loaded
+from kronborg_sim.proofs.claims import COMPARISONS, MEMORIES, PRODUCTS, SMALL, SUMS, _loaded
 from kronborg_sim.proofs.cutter import CutsWholeFrames, short_sizes
 from kronborg_sim.proofs.engine import Outcome, prove
 from kronborg_sim.proofs.entropy import PassesWhatIsGood, StopsAtOnce
 from kronborg_sim.proofs.frames import FramesWhatIsTaken, RecordsWhatIsSent, TellsNobody
 from kronborg_sim.proofs.harness import Harness
+from kronborg_sim.proofs.memory import ReadsWhatIsOrdered, WritesWhatIsOrdered
 from kronborg_sim.proofs.registers import KeepsTheProtocol, MeansWhatTheTableSays, one_of_each
 from kronborg_sim.proofs.streams import (
     DelaysByOneSample,
@@ -76,6 +78,14 @@ def _bank(module: Any) -> Any:
 
 def _entropy(module: Any) -> Any:
     return module.Entropy(rounds_per_clock=4, sample_bits=1)
+
+
+def _sender(module: Any) -> Harness:
+    return ReadsWhatIsOrdered(module.Sender(address_bits=16, data_bits=32), inside=False)
+
+
+def _receiver_of_packets(module: Any) -> Harness:
+    return WritesWhatIsOrdered(module.Receiver(address_bits=16, data_bits=32), inside=False)
 
 
 MISTAKES: dict[str, tuple[ModuleType, str, str, Callable[[Any], Harness], tuple[str, ...], str]] = {
@@ -236,6 +246,38 @@ MISTAKES: dict[str, tuple[ModuleType, str, str, Callable[[Any], Harness], tuple[
         _cutter,
         (),
         "the trailer's word 2 is right",
+    ),
+    "a transfer goes on that a reset has given up": (
+        channels,
+        "giving_up.eq(stop & busy & ~quiet)",
+        "giving_up.eq(0)",
+        _sender,
+        MEMORIES,
+        "given up: nothing more is sent",
+    ),
+    "a burst crosses a row of addresses": (
+        channels,
+        "left_in_row = BURST_BEATS - place[:ROW_BITS]",
+        "left_in_row = BURST_BEATS",
+        _sender,
+        MEMORIES,
+        "none crosses a row",
+    ),
+    "a buffer is given back while memory still writes": (
+        channels,
+        "quiet=unanswered == 0,\n            finished=written",
+        "quiet=self.bursts.level == 0,\n            finished=written",
+        _receiver_of_packets,
+        MEMORIES,
+        "idle: ",
+    ),
+    "the rest of a packet begins a transfer": (
+        channels,
+        "with m.If(busy & stop & ~self.giving_up & taken.any() & ~ended):",
+        "with m.If(busy & stop & self.giving_up & taken.any() & ~ended):",
+        _receiver_of_packets,
+        MEMORIES,
+        "a transfer begins with a packet",
     ),
     "an answer is withdrawn": (
         bank,

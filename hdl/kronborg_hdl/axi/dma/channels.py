@@ -54,7 +54,7 @@ class Channel(wiring.Component):
     """What both halves have: orders and errors.
 
     After an error, or when ``run`` is taken away, nothing more is asked of memory; the channel halts when everything
-    that it was asked for has been answered. A transfer under way is then given up.
+    that it was asked for has been answered. A transfer under way is then given up, even if ``run`` is back by then.
 
     Args:
         address_bits: of memory, 16 to 64.
@@ -72,6 +72,8 @@ class Channel(wiring.Component):
             raise ValueError(f"addresses of {address_bits} bits: must be 16 to 64")
         self.address_bits, self.data_bits = address_bits, data_bits
         self._shift = exact_log2(data_bits // 8)
+        # A transfer that has to stop is given up, even if the reason is gone before memory has answered.
+        self.giving_up = Signal()
         super().__init__({"order": In(ORDER), **members})
 
     def _control(
@@ -90,11 +92,13 @@ class Channel(wiring.Component):
         busy, halted = Signal(), Signal(init=1)
         begin, stop, error, bad_length = Signal(), Signal(), Signal(), Signal()
         erred = order.internal_error | order.slave_error | order.decode_error
+        giving_up = self.giving_up
+        m.d.sync += giving_up.eq(stop & busy & ~quiet)
         m.d.comb += [
-            stop.eq(~order.run | order.reset | erred),
+            stop.eq(~order.run | order.reset | erred | giving_up),
             bad_length.eq(order.start & ~stop & (order.bytes[self._shift :] == 0)),
             begin.eq(order.start & ~stop & ~busy & ~bad_length),
-            error.eq(~erred & (bad_length | (busy & (overrun | response[1]))) & order.run),
+            error.eq(~erred & (bad_length | (busy & ~giving_up & (overrun | response[1]))) & order.run),
             order.halted.eq(halted),
             order.idle.eq(~busy),
             order.completed.eq(busy & finished & ~stop & ~error),
@@ -149,15 +153,19 @@ class Sender(Channel):
             "bus": Out(axi4_read(address_bits, data_bits)),
         }
         super().__init__(address_bits=address_bits, data_bits=data_bits, members=members)
+        # The proofs speak of these.
+        self.place = Signal(self.address_bits - self._shift)  # the beat that is asked for next
+        self.to_ask, self.to_send = Signal(LENGTH_BITS - self._shift), Signal(LENGTH_BITS - self._shift)
+        self.claimed = Signal(range(FIFO_BEATS + 1))  # beats asked for that have not gone out
+        self.unanswered = Signal(range(FIFO_BEATS + 1))
+        self.fifo = SyncFIFOBuffered(width=data_bits, depth=FIFO_BEATS)
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
         m = Module()
         bus, order, o = self.bus, self.order, self.o
-        place = Signal(self.address_bits - self._shift)  # the beat that is asked for next
-        to_ask, to_send = (Signal(LENGTH_BITS - self._shift, name=name) for name in ("to_ask", "to_send"))
-        claimed = Signal(range(FIFO_BEATS + 1))  # beats asked for that have not gone out
-        unanswered = Signal(range(FIFO_BEATS + 1))
+        place, to_ask, to_send = self.place, self.to_ask, self.to_send
+        claimed, unanswered, fifo = self.claimed, self.unanswered, self.fifo
         arrived, left, quiet = Signal(), Signal(), Signal()
         m.d.comb += [
             arrived.eq(bus.rvalid & bus.rready),
@@ -198,7 +206,7 @@ class Sender(Channel):
         ]
 
         # What is read for a transfer that was given up goes nowhere.
-        m.submodules.fifo = fifo = ResetInserter(~busy | stop)(SyncFIFOBuffered(width=self.data_bits, depth=FIFO_BEATS))
+        m.submodules.fifo = ResetInserter(~busy | stop)(fifo)
         m.d.comb += [
             bus.rready.eq(1),
             fifo.w_data.eq(bus.rdata),
@@ -243,16 +251,25 @@ class Receiver(Channel):
             "bus": Out(axi4_write(address_bits, data_bits)),
         }
         super().__init__(address_bits=address_bits, data_bits=data_bits, members=members)
+        # The proofs speak of these.
+        self.place = Signal(address_bits - self._shift)  # of the next beat
+        beat_bits = LENGTH_BITS - self._shift
+        self.room, self.taken = Signal(beat_bits), Signal(beat_bits)  # beats that the buffer has left, and has
+        self.ended, self.too_long, self.skipping = Signal(), Signal(), Signal()
+        self.accept, self.close = Signal(), Signal()  # a beat is taken into a burst, which it closes
+        self.length = Signal(range(BURST_BEATS))  # beats of the burst that is being gathered
+        self.unanswered = Signal(range(4 * BURSTS))  # bursts, from when all of one is there
+        self.burst = data.StructLayout({"place": len(self.place), "length": range(BURST_BEATS)})
+        self.bursts = SyncFIFOBuffered(width=self.burst.size, depth=BURSTS)
+        self.lengths = SyncFIFOBuffered(width=self.burst["length"].width, depth=BURSTS)
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
         m = Module()
         bus, order, i = self.bus, self.order, self.i
-        beat_bits = LENGTH_BITS - self._shift
-        place = Signal(self.address_bits - self._shift)  # of the next beat
-        room, taken = Signal(beat_bits), Signal(beat_bits)  # beats that the buffer has left, and has
-        ended, too_long, skipping = Signal(), Signal(), Signal()
-        unanswered = Signal(range(4 * BURSTS))  # bursts, from when all of one is there
+        place, room, taken, length = self.place, self.room, self.taken, self.length
+        ended, too_long, skipping = self.ended, self.too_long, self.skipping
+        accept, close, unanswered = self.accept, self.close, self.unanswered
         answered = Signal()
         m.d.comb += answered.eq(bus.bvalid & bus.bready)
         written = ended & (unanswered == 0)
@@ -267,12 +284,8 @@ class Receiver(Channel):
 
         # Beats of a transfer that was given up, and that no burst has, go nowhere.
         m.submodules.fifo = fifo = ResetInserter(~busy)(SyncFIFOBuffered(width=self.data_bits, depth=FIFO_BEATS))
-        burst = data.StructLayout({"place": len(place), "length": range(BURST_BEATS)})
-        m.submodules.bursts = bursts = SyncFIFOBuffered(width=burst.size, depth=BURSTS)
-        m.submodules.lengths = lengths = SyncFIFOBuffered(width=burst["length"].width, depth=BURSTS)
+        m.submodules.bursts, m.submodules.lengths = bursts, lengths = self.bursts, self.lengths
 
-        accept, close = Signal(), Signal()
-        length = Signal(range(BURST_BEATS))  # beats of the burst that is being gathered
         takes = busy & ~stop & ~ended & fifo.w_rdy & bursts.w_rdy & (unanswered < 3 * BURSTS)
         m.d.comb += [
             i.ready.eq(skipping | takes),
@@ -303,14 +316,14 @@ class Receiver(Channel):
                 too_long.eq(~i.payload.last & (room == 1)),
                 skipping.eq(~i.payload.last & (room == 1)),
             ]
-        with m.If(busy & stop & taken.any() & ~ended):
+        with m.If(busy & stop & ~self.giving_up & taken.any() & ~ended):
             m.d.sync += skipping.eq(1)
         with m.If((skipping & i.valid & i.payload.last) | order.reset):
             m.d.sync += skipping.eq(0)
         m.d.sync += unanswered.eq(unanswered + close - answered)
 
         # Addresses, and behind them the beats.
-        asks, next_burst = Signal(), data.View(burst, bursts.r_data)
+        asks, next_burst = Signal(), data.View(self.burst, bursts.r_data)
         m.d.comb += [
             asks.eq(bursts.r_rdy & lengths.w_rdy & (~bus.awvalid | bus.awready)),
             bursts.r_en.eq(asks),
