@@ -150,12 +150,16 @@ class ReadsWhatIsOrdered(_Transfers):
         core, bus, order = self.core, self.core.bus, self.core.order
         busy, level = ~order.idle, core.fifo.level
         to_come = Mux(bus.arvalid, bus.arlen + 1, 0)
+        row = BURST_BEATS - core.place[:ROW_BITS]
         m.d.comb += [
             Assert(~busy | (stopped == core.giving_up), "inside: giving up"),
             Assert(~order.halted | order.idle, "inside: halted"),
             Assert(~busy | (core.place == (place + asked)[: len(place)]), "inside: place"),
             Assert(~busy | (core.to_ask + asked == beats), "inside: beats to ask for"),
             Assert(~busy | (core.to_send + sent == beats), "inside: beats to send"),
+            Assert(
+                ~busy | ~core.known | (core.beats == Mux(core.to_ask < row, core.to_ask, row)), "inside: next burst"
+            ),
             Assert(core.unanswered == owed + to_come, "inside: beats unanswered"),
             Assert(~busy | (asked == arrived + core.unanswered), "inside: beats asked for"),
             Assert(~busy | (core.claimed + sent == asked), "inside: beats claimed"),

@@ -133,7 +133,7 @@ class Sender(Channel):
     """Read a packet from memory and send it.
 
     Bursts are of up to 16 beats and end where an address is a multiple of as many, so that none crosses 4 KiB. One is
-    asked for when there is room for all of it: memory never waits for the stream.
+    asked for when there is room for 16: memory never waits for the stream.
 
     Throughput: one beat per clock, as long as memory answers within the 48 beats that are asked for ahead.
 
@@ -158,6 +158,7 @@ class Sender(Channel):
         self.to_ask, self.to_send = Signal(LENGTH_BITS - self._shift), Signal(LENGTH_BITS - self._shift)
         self.claimed = Signal(range(FIFO_BEATS + 1))  # beats asked for that have not gone out
         self.unanswered = Signal(range(FIFO_BEATS + 1))
+        self.beats, self.known = Signal(range(BURST_BEATS + 1)), Signal()  # of the next burst, and whether that is so
         self.fifo = SyncFIFOBuffered(width=data_bits, depth=FIFO_BEATS)
 
     def elaborate(self, platform: object) -> Module:
@@ -181,12 +182,16 @@ class Sender(Channel):
         )
         self._constants(m, bus, "ar")
 
-        beats, ask = Signal(range(BURST_BEATS + 1)), Signal()
+        beats, ask = self.beats, Signal()
         left_in_row = BURST_BEATS - place[:ROW_BITS]
-        m.d.comb += [
+        # The burst's length takes a clock of its own: a longer path would limit the clock.
+        m.d.sync += [
             beats.eq(Mux(to_ask < left_in_row, to_ask, left_in_row)),
-            ask.eq(busy & ~stop & ~bus.arvalid & to_ask.any() & (claimed + beats <= FIFO_BEATS)),
+            self.known.eq(~(begin | ask)),
         ]
+        m.d.comb += ask.eq(
+            busy & ~stop & ~bus.arvalid & self.known & beats.any() & (claimed <= FIFO_BEATS - BURST_BEATS)
+        )
         with m.If(bus.arready):
             m.d.sync += bus.arvalid.eq(0)
         with m.If(begin):
