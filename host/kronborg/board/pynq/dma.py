@@ -152,4 +152,6 @@ class InTurn:
         """What the buffers hold is raw key: in the board's memory too, of which a cache or a remote host has a copy."""
         for buffer in self._buffers:
             buffer[:] = 0
-            buffer.flush()
+            # An array of a board at a serial line lies in this process alone.
+            if hasattr(buffer, "flush"):
+                buffer.flush()
