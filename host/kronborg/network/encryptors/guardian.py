@@ -24,6 +24,8 @@ from .keeper import StateFile, boot_seconds
 LOOK_SECONDS = 1.0
 CLAIM_SECONDS = 15.0
 """So long the guardian of an agent that was killed may take to close its tunnel."""
+GONE_SECONDS = 5.0
+"""So long a guardian waits for its agent's lock: of a process that was killed, the kernel may close the pipe first."""
 MOST_TRIES = 60
 """A tunnel that cannot be closed so often is not there any more."""
 
@@ -99,16 +101,19 @@ def _claim(state: Path) -> int | None:
 def guard(state: Path, command: Sequence[str]) -> None:
     """Wait until the key in force is too old, or nobody knows how old it is, and close the tunnel then.
 
-    Returns at once where another agent runs.
+    Returns where another agent runs, which has the lock for good.
     """
-    file, tries = StateFile(state), 0
+    file, tries, patience = StateFile(state), 0, time.monotonic() + GONE_SECONDS
     while tries < MOST_TRIES:
         try:
             lock = _claim(state)
         except InputError:
             lock = -1  # the folder is gone: nobody else can have it either
         if lock is None:
-            return
+            if time.monotonic() > patience:
+                return
+            time.sleep(LOOK_SECONDS)
+            continue
         try:
             found = file.read()
             if found is None or boot_seconds() >= found.ends:

@@ -22,6 +22,7 @@ Mark = tuple[Path, list[str]]
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(module, "CLAIM_SECONDS", 0.3)
+    monkeypatch.setattr(module, "GONE_SECONDS", 0.3)
 
 
 @pytest.fixture
@@ -74,6 +75,19 @@ def test_while_another_agent_runs_it_is_that_ones_tunnel(tmp_path: Path, closes:
         Guardian(file.path, ())
     agent.close(closed=True)
     Guardian(file.path, ()).close(closed=True)
+
+
+def test_the_lock_of_an_agent_that_was_killed_may_come_after_the_end_of_its_pipe(
+    tmp_path: Path, closes: Mark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GONE_SECONDS", 60.0)
+    file = in_force(tmp_path, -1.0)
+    agent = Guardian(file.path, ())
+    guarding = alone(lambda: guard(file.path, closes[1]))
+    guarding.join(0.1)
+    assert guarding.is_alive()
+    agent.close(closed=False)
+    wait_for(closes[0].exists)
 
 
 def test_a_tunnel_that_cannot_be_closed_is_tried_again_and_not_for_ever(
