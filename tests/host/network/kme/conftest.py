@@ -25,7 +25,7 @@ class Running:
         self.pair = pair
         self.kmes: dict[str, Kme] = {}
         self._threads: dict[str, threading.Thread] = {}
-        self._clients: dict[tuple[str, str], httpx.Client] = {}
+        self._clients: dict[tuple[str, str, ssl.SSLContext | None], httpx.Client] = {}
 
     def start(self, name: str) -> Kme:
         kme, ready = Kme(self.pair.config(name)), threading.Event()
@@ -46,14 +46,12 @@ class Running:
             self.stop(name)
 
     def client(self, identity: str, kme: str, context: ssl.SSLContext | None = None) -> httpx.Client:
-        """A client with the certificate of `KIND ID`; kept until the KME stops."""
-        key = (identity, kme)
-        if context is not None or key not in self._clients:
+        """A client with the certificate of `KIND ID`, or in a context of its own; kept until the KME stops."""
+        key = (identity, kme, context)
+        if key not in self._clients:
             kind, _, name = identity.rpartition(" ")
             context = context or self.pair.context(Identity(kind or "sae", name))
-            made = httpx.Client(base_url=f"https://{self.pair.address(kme)}", verify=context, timeout=60)
-            self._clients.setdefault(key, made)
-            return made
+            self._clients[key] = httpx.Client(base_url=f"https://{self.pair.address(kme)}", verify=context, timeout=60)
         return self._clients[key]
 
     def enc(self, master: str = "alice", slave: str = "bob", kme: str = "kme-a", **body: Any) -> httpx.Response:
