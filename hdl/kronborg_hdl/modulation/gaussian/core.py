@@ -50,7 +50,7 @@ ANGLE_ROW = data.StructLayout({"cosine": _LINE, "sine": _LINE})
 
 # Steps from a word of bits to its amplitude, from an angle to cosine and sine, and on. The angle waits for the radius.
 NORMALISE_STEPS, RADIUS_STEPS, AMPLITUDE_STEPS = 3, 6, 2
-OCTANT_STEPS = 5
+OCTANT_STEPS = 6
 PRODUCT_STEPS = 3
 WAIT_STEPS = NORMALISE_STEPS + RADIUS_STEPS + AMPLITUDE_STEPS - OCTANT_STEPS
 
@@ -164,12 +164,12 @@ class GaussianSource(wiring.Component):
     ) -> tuple[list[Value], list[Value]]:
         """Symbol `n` of a beat: I and Q, and whether either was clipped."""
         amplitude = self._amplitude(pipeline, self._radius(m, pipeline, n, bits[ANGLE_BITS:]), scale)
-        octant, near, far = self._octant_functions(m, pipeline, n, pipeline.history(bits[:ANGLE_BITS], WAIT_STEPS)[-1])
-        swap = octant[0] ^ octant[1]
+        angle = pipeline.history(bits[:ANGLE_BITS], WAIT_STEPS)[-1]
+        octant, functions = self._octant_functions(m, pipeline, n, angle)
         # Cosines are negative in octants 2 to 5, sines in 4 to 7; the functions are negated once already.
         negative = pipeline.history(Cat(octant[1] ^ octant[2], octant[2]), PRODUCT_STEPS - 1)[-1]
         words, overflows = [], []
-        for rail, function in enumerate((Mux(swap, far, near), Mux(swap, near, far))):
+        for rail, function in enumerate(functions):
             product = pipeline.register(amplitude * function)
             rounded = pipeline.register(_add_and_round(product, Const(0, 1), PRODUCT_DROP))
             word, overflow = saturate(Mux(negative[rail], rounded, -rounded), SAMPLE)
@@ -210,10 +210,10 @@ class GaussianSource(wiring.Component):
         product = pipeline.register(radius * scale)
         return pipeline.register(_add_and_round(product, Const(0, 1), AMPLITUDE_DROP), unsigned(AMPLITUDE_BITS))
 
-    def _octant_functions(self, m: Module, pipeline: Pipeline, n: int, t: Value) -> tuple[Value, Value, Value]:
-        """The octant, and minus cosine and minus sine within the first octant; `OCTANT_STEPS` later."""
+    def _octant_functions(self, m: Module, pipeline: Pipeline, n: int, t: Value) -> tuple[Value, list[Value]]:
+        """The octant, and cosine and sine but for their signs, turned over already; `OCTANT_STEPS` later."""
         within = pipeline.register(t[:-OCTANT_BITS] ^ t[-OCTANT_BITS].replicate(LINE_BITS + FINE_BITS))
-        octant = pipeline.history(t[-OCTANT_BITS:], OCTANT_STEPS)[-1]
+        octants = pipeline.history(t[-OCTANT_BITS:], OCTANT_STEPS)
         init = [
             {"cosine": {"constant": c, "slope": c_slope}, "sine": {"constant": s, "slope": s_slope}}
             for c, c_slope, s, s_slope in tables.ANGLE.tolist()
@@ -226,7 +226,11 @@ class GaussianSource(wiring.Component):
             sloped = pipeline.register(multiply_in_logic(line.slope, fine))
             constant = pipeline.register(line.constant + (1 << (COSINE_DROP - 1)))
             functions.append(pipeline.register((constant + sloped) >> COSINE_DROP, signed(COSINE_FRACTION + 1)))
-        return octant, functions[0], functions[1]
+        near, far = functions
+        swap = octants[-2][0] ^ octants[-2][1]
+        # A register behind the choice: a multiplier has its own at its inputs, and no look-up table stands before it.
+        turned = [pipeline.register(Mux(swap, *pair)) for pair in ((far, near), (near, far))]
+        return octants[-1], turned
 
 
 def _centred(word: Value) -> Value:

@@ -19,8 +19,8 @@ from .registers import REGISTERS
 COUNTER_BITS = 32
 MULTIPLIED_PILOTS = 1
 """Pilots whose amplitude takes multipliers; that of the others takes adders."""
-HALF_AMPLITUDE = 8
-"""Bits of an amplitude that adders multiply in one of two parts."""
+QUARTER_AMPLITUDE = 4
+"""Bits of an amplitude that adders multiply at a time: more of them would be the longest path."""
 
 
 class ShiftAndPilots(wiring.Component):
@@ -148,7 +148,7 @@ class ShiftAndPilots(wiring.Component):
             with m.If(load):
                 m.d.sync += amplitude.eq(written)
             # A frame's amplitude goes with its samples: the next frame's may already be in the register.
-            amplitude = pipeline.history(amplitude, Oscillator.LATENCY + 1)[-1]
+            amplitude = pipeline.history(amplitude, Oscillator.LATENCY + (number < MULTIPLIED_PILOTS))[-1]
             pilots.append((phasors(f"pilot_{number}", increment, phase), amplitude))
         return phasors("shift", self.port.shift_increment.word, 0), pilots
 
@@ -165,15 +165,11 @@ class ShiftAndPilots(wiring.Component):
             for total, tone in zip(shifted, ("cosine", "sine"), strict=True):
                 terms = [pipeline.register((total + HALF) >> SAMPLE.fraction, signed(17))]
                 for number, (pilot, amplitude) in enumerate(pilots):
-                    rail = pipeline.register(pilot[lane][tone])
+                    rail = pilot[lane][tone]
                     if number < MULTIPLIED_PILOTS:
-                        product: Value = pipeline.register(rail * amplitude)
+                        product: Value = pipeline.register(pipeline.register(rail) * amplitude)
                     else:
-                        low, high = (
-                            pipeline.register(multiply_in_logic(rail, Cat(part, 0).as_signed()))
-                            for part in (amplitude[:HALF_AMPLITUDE], amplitude[HALF_AMPLITUDE:])
-                        )
-                        product = low + (high << HALF_AMPLITUDE)
+                        product = _product_of_adders(pipeline, rail, amplitude)
                     terms.append(pipeline.register((product + HALF) >> SAMPLE.fraction, signed(16)))
                 sums.append(pipeline.register(sum(terms), signed(18)))
         return sums
@@ -200,3 +196,14 @@ class ShiftAndPilots(wiring.Component):
             o.payload.words.eq(words),
             o.payload.last.eq(pipeline.history(self.i.payload.last, before + 1)[-1]),
         ]
+
+
+def _product_of_adders(pipeline: Pipeline, rail: Value, amplitude: Value) -> Value:
+    """The exact product of a word and an amplitude, two steps later."""
+    quarters = [
+        pipeline.register(multiply_in_logic(rail, Cat(amplitude[place : place + QUARTER_AMPLITUDE], 0).as_signed()))
+        for place in range(0, len(amplitude), QUARTER_AMPLITUDE)
+    ]
+    pairs = zip(quarters[::2], quarters[1::2], strict=True)
+    low, high = (pipeline.register(below + (above << QUARTER_AMPLITUDE)) for below, above in pairs)
+    return low + (high << (2 * QUARTER_AMPLITUDE))
