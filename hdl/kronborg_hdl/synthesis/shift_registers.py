@@ -37,7 +37,7 @@ def fold(module: Netlist, *, shortest: int = SHORTEST) -> int:
     Returns: the registers that are gone, without those that count places.
     """
     cells = module["cells"]
-    free = count(1 + max(_bits(module), default=1))
+    free = count(1 + max(bits_of(module), default=1))
     together: dict[tuple[Bit, Bit, int], list[list[str]]] = defaultdict(list)
     for chain in _chains(module, shortest):
         for part in _parts(chain):
@@ -57,18 +57,16 @@ def fold(module: Netlist, *, shortest: int = SHORTEST) -> int:
                     del cells[register]
                 cells[part[-1]]["connections"]["DI"] = [bit]
                 gone += len(part) - 1
-    left = _driven(module)
-    named = module["netnames"]
-    module["netnames"] = {name: net for name, net in named.items() if left.issuperset(net["bits"])}
+    without_undriven_names(module)
     return gone
 
 
 def _chains(module: Netlist, shortest: int) -> Iterator[list[str]]:
     """Names of registers, in the order in which a word passes them."""
     cells = module["cells"]
-    uses = Counter(bit for cell in cells.values() for bit in _inputs(cell))
+    uses = Counter(bit for cell in cells.values() for bit in inputs_of(cell))
     uses.update(bit for port in module["ports"].values() for bit in port["bits"])
-    registers = {name: cell for name, cell in cells.items() if cell["type"] == REGISTER and _is_plain(cell)}
+    registers = {name: cell for name, cell in cells.items() if cell["type"] == REGISTER and is_plain(cell)}
     holder = {cell["connections"]["Q"][0]: name for name, cell in registers.items()}
     after = {}
     for name, cell in registers.items():
@@ -93,8 +91,8 @@ def _parts(chain: list[str]) -> Iterator[list[str]]:
             yield part
 
 
-def _is_plain(cell: Netlist) -> bool:
-    """Of a register: rising edge, neither set nor reset, zero at the begin."""
+def is_plain(cell: Netlist) -> bool:
+    """Whether a register is clocked by a rising edge, neither set nor reset, and zero at the begin."""
     parameters = cell["parameters"]
     return bool(
         parameters.get("CLKMUX") == "CLK"
@@ -123,13 +121,13 @@ def _counter(cells: Netlist, name: str, words: int, clock: Bit, enable: Bit, fre
         )
         following = next(free)
         inputs = dict(zip("ABCD", [*place, *[_ZERO] * (4 - size)], strict=True))
-        cells[f"{name}$following${bit}"] = _cell(
+        cells[f"{name}$following${bit}"] = new_cell(
             "LUT4", {"INIT": f"{table:016b}"}, {pin: [net] for pin, net in inputs.items()}, {"Z": [following]}
         )
         connections: dict[str, list[Bit]] = {"CLK": [clock], "DI": [following], "LSR": [_ZERO]}
         if enable != _ONE:
             connections["CE"] = [enable]
-        cells[f"{name}$place${bit}"] = _cell(
+        cells[f"{name}$place${bit}"] = new_cell(
             REGISTER,
             {
                 "GSR": "DISABLED",
@@ -146,7 +144,7 @@ def _counter(cells: Netlist, name: str, words: int, clock: Bit, enable: Bit, fre
 
 
 def _memory(place: list[Bit], given: list[Bit], read: list[Bit], clock: Bit, enable: Bit) -> Netlist:
-    return _cell(
+    return new_cell(
         MEMORY,
         {"INITVAL": "0" * WORDS * WIDTH, "WCKMUX": "WCK", "WREMUX": "WRE"},
         {
@@ -160,9 +158,10 @@ def _memory(place: list[Bit], given: list[Bit], read: list[Bit], clock: Bit, ena
     )
 
 
-def _cell(
+def new_cell(
     kind: str, parameters: dict[str, str], inputs: dict[str, list[Bit]], outputs: dict[str, list[Bit]]
 ) -> Netlist:
+    """A cell of Yosys' JSON."""
     return {
         "hide_name": 1,
         "type": kind,
@@ -174,19 +173,27 @@ def _cell(
     }
 
 
-def _inputs(cell: Netlist) -> Iterator[Bit]:
+def inputs_of(cell: Netlist) -> Iterator[Bit]:
+    """What a cell reads."""
     for port, bits in cell["connections"].items():
         if cell["port_directions"][port] != "output":
             yield from bits
 
 
-def _bits(module: Netlist) -> Iterator[int]:
-    """All nets by their numbers."""
+def bits_of(module: Netlist) -> Iterator[int]:
+    """All nets of a module, by their numbers."""
     for cell in module["cells"].values():
         for bits in cell["connections"].values():
             yield from (bit for bit in bits if isinstance(bit, int))
     for net in module["netnames"].values():
         yield from (bit for bit in net["bits"] if isinstance(bit, int))
+
+
+def without_undriven_names(module: Netlist) -> None:
+    """Leave those names out that are of nets which nothing drives any more."""
+    left = _driven(module)
+    named = module["netnames"]
+    module["netnames"] = {name: net for name, net in named.items() if left.issuperset(net["bits"])}
 
 
 def _driven(module: Netlist) -> set[Bit]:

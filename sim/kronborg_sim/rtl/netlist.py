@@ -15,7 +15,9 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 from kronborg_hdl.axi.skin import Core, Skin
-from kronborg_hdl.synthesis.place_and_route import synthesise
+from kronborg_hdl.synthesis.place_and_route import SYNTHESIS, synthesise
+
+from .block_rams import DP16KD
 
 _WAIVED = (
     "WIDTH",
@@ -43,8 +45,9 @@ design -reset
 """
 _SCRIPT = """read_rtlil mapped.il
 delete t:$scopeinfo
+setundef -zero
 read_verilog {models}
-read_verilog own.v
+read_verilog -icells own.v
 hierarchy -check -top {top}
 proc
 flatten
@@ -54,20 +57,31 @@ write_verilog -noattr netlist.v
 """
 
 _FACTORS = "".join(f", A{bit}, B{bit}" for bit in range(18))
+_WORDS = {factor: f"{{{', '.join(f'{factor}{bit}' for bit in reversed(range(18)))}}}" for factor in "AB"}
 _PRODUCT = "".join(f", P{bit}" for bit in range(36))
 _MULTIPLIER = f"""
 module MULT18X18D(input SIGNEDA, SIGNEDB{_FACTORS}, output{_PRODUCT[1:]},
-  input SOURCEA, SOURCEB{"".join(f", C{bit}" for bit in range(18))});
+  input SOURCEA, SOURCEB, CLK0, CE0, RST0{"".join(f", C{bit}" for bit in range(18))});
   parameter REG_INPUTA_CLK = "NONE";
-  wire [17:0] a = {{{", ".join(f"A{bit}" for bit in reversed(range(18)))}}};
-  wire [17:0] b = {{{", ".join(f"B{bit}" for bit in reversed(range(18)))}}};
+  parameter REG_INPUTB_CLK = "NONE";
+  reg [17:0] laterA = 18'd0, laterB = 18'd0;
+  always @(posedge CLK0) if (CE0) begin
+    laterA <= {_WORDS["A"]};
+    laterB <= {_WORDS["B"]};
+  end
+  wire [17:0] a = REG_INPUTA_CLK == "CLK0" ? laterA : {_WORDS["A"]};
+  wire [17:0] b = REG_INPUTB_CLK == "CLK0" ? laterB : {_WORDS["B"]};
   wire signed [18:0] x = {{SIGNEDA & a[17], a}};
   wire signed [18:0] y = {{SIGNEDB & b[17], b}};
   wire signed [37:0] product = x * y;
   assign {{{", ".join(f"P{bit}" for bit in reversed(range(36)))}}} = product[35:0];
 endmodule
 """
-"""Yosys has no model of it, and uses it without its registers: Lattice FPGA-TN-02205."""
+"""Yosys has no model of it, and uses it without its registers: Lattice FPGA-TN-02205. Those at its inputs are of
+:mod:`kronborg_hdl.synthesis.multiplier_registers`, which never resets them."""
+
+
+_ECP5 = "-nooverwrite +/ecp5/cells_sim.v"
 
 
 @dataclass(frozen=True)
@@ -75,23 +89,25 @@ class Family:
     """Cells that a core is mapped to.
 
     Attributes:
-        synthesis: Yosys' command. Block RAMs have no models: memories are mapped to what there is beside them.
+        synthesis: Yosys' command.
         models: file of Yosys' share.
         own: further models, Verilog.
-        apart: mapped module by module, with shift registers in distributed memory, as large designs are.
+        flow: how :func:`.place_and_route.synthesise` is told to map the core, as for placement; None: Yosys alone.
     """
 
     synthesis: str
     models: str
     own: str = ""
-    apart: bool = False
+    flow: Mapping[str, bool] | None = None
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
+        # The models of its block RAMs are empty: memories are mapped to what there is beside them.
         "xc7": Family("synth_xilinx -flatten -noiopad -noclkbuf -nobram -family xc7", "+/xilinx/cells_sim.v"),
-        "ecp5": Family("synth_ecp5 -nobram", "-nooverwrite +/ecp5/cells_sim.v", _MULTIPLIER),
-        "ecp5-apart": Family("synth_ecp5 -nobram", "-nooverwrite +/ecp5/cells_sim.v", _MULTIPLIER, apart=True),
+        # As it is for the rows of timing, and for bitstreams of large designs.
+        "ecp5": Family(SYNTHESIS, _ECP5, _MULTIPLIER + DP16KD, {"registered": True}),
+        "ecp5-apart": Family(SYNTHESIS, _ECP5, _MULTIPLIER + DP16KD, {"apart": True}),
     }
 )
 """By name."""
@@ -111,17 +127,18 @@ def netlist(core: Core, top: str, family: str) -> str:
     of = FAMILIES[family]
     with TemporaryDirectory() as name:
         folder = Path(name)
-        if of.apart:
-            synthesise(Skin(core).to_rtlil(top), top, folder, apart=True, command=of.synthesis)
+        if of.flow is not None:
+            synthesise(Skin(core).to_rtlil(top), top, folder, command=of.synthesis, **of.flow)
         else:
             (folder / "core.v").write_text(Skin(core).to_verilog(top))
         (folder / "own.v").write_text(of.own)
-        script = (_MAPPED if of.apart else _MAP) + _SCRIPT
+        script = (_MAP if of.flow is None else _MAPPED) + _SCRIPT
         (folder / "netlist.ys").write_text(script.format(synthesis=of.synthesis, models=of.models, top=top))
         log = folder / "yosys.log"
         with log.open("wb") as file:
             done = subprocess.run([sys.executable, "-c", _YOSYS], cwd=folder, stdout=file, stderr=file, check=False)
         if done.returncode:
-            raise RuntimeError(f"Yosys failed on the netlist of {top}:\n{log.read_text(errors='replace')[-2000:]}")
+            said = log.read_text(errors="replace")
+            raise RuntimeError(f"Yosys failed on the netlist of {top}: {said[said.rfind('ERROR:') :][-2000:]}")
         # The lint is for Verilog that somebody wrote.
         return f"{_NO_LINT}\n{(folder / 'netlist.v').read_text()}"
