@@ -71,7 +71,9 @@ class NatsTransport(Transport):
     """
 
     def __init__(self, own: str, server: Address, links: Mapping[str, Link], credentials: Credentials) -> None:
-        self._own, self._server, self._links, self._credentials = own, server, dict(links), credentials
+        self._own, self._server, self._links = own, server, dict(links)
+        # One for all connections: a server that is gone is called each second, and a context stays.
+        self._context = credentials.client()
         self._client = Client()
         self._receipts: dict[str, tuple[Link, asyncio.Future[object]]] = {}
         self._work: asyncio.Task[None] | None = None
@@ -107,7 +109,7 @@ class NatsTransport(Transport):
 
         await self._client.connect(
             [f"tls://{self._server}"],
-            tls=self._credentials.client(),
+            tls=self._context,
             name=self._own,
             # Whatever breaks, a new connection is made from the beginning.
             allow_reconnect=False,

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from nats import connect
 from nats.errors import Error as NatsError
 
+from kronborg.network.certificates import Authority
 from kronborg.network.identity import Identity
 from kronborg.network.kme.config import Address, Link
+from kronborg.network.kme.tls import Credentials
+from kronborg.network.relay import nats as module
 from kronborg.network.relay.nats import NatsTransport, permissions, read_message, read_receipt, token
 from kronborg_sim.network.nats import NatsServer
 from kronborg_sim.network.web import LINE, make_web
@@ -51,6 +54,30 @@ def test_a_server_that_is_killed_costs_no_key_that_is_not_accounted_for(make: Ma
     network.nats.begin()
     wait_for(lambda: network.ask("n0", "n2").status_code == 200, 120)
     wait_for(lambda: both_ends_agree(network), 120)
+
+
+def test_a_server_that_is_gone_for_long_costs_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A context of TLS for each try was 2 GB a day."""
+    authority, identity, tries = Authority.create(tmp_path / "pki", "Test"), Identity("kme", "a"), []
+    authority.issue(identity, ["localhost"])
+    credentials = Credentials(*authority.files(identity), authority.folder / "ca.pem", None)
+
+    async def connect(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise NatsError
+
+    monkeypatch.setattr("nats.aio.client.Client.connect", connect)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+
+    async def main() -> None:
+        transport = NatsTransport("a", Address("localhost", 1), LINKS, credentials)
+        await transport.start(lambda *_: asyncio.sleep(0, []))
+        while len(tries) < 5:
+            await asyncio.sleep(0)
+        await transport.close()
+
+    asyncio.run(main())
+    assert len(credentials._contexts) == 1
 
 
 def test_a_node_that_was_away_takes_what_waited_for_it_or_it_is_void(make: Make) -> None:
