@@ -66,7 +66,7 @@ class Agent:
         self._held = ExitStack()
         self._credentials = Credentials(config.certificate, config.key, config.ca, config.crl)
         self._own_certificate()
-        check_taken(config.certificate, config.ca)
+        self._tell_expiry()
         self._kme = KmeClient(config.kme, config.kme_id, self._credentials, config.require, simulated=config.simulated)
         self._audit = AuditLog(config.audit_log)
         self._held.callback(self._audit.close)
@@ -75,15 +75,18 @@ class Agent:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="encryptor")
         self._held.callback(self._worker.shutdown)
         self._caller = Caller(config.agent, config.peer, self._credentials.client())
+        self._listener: Listener | None = None
         self._heard = 0.0
         self._not_before, self._retry = 0.0, FIRST_RETRY_SECONDS
         self._last_failure = ""
 
     def _own_certificate(self) -> None:
-        certificate = load(self.config.certificate)
-        if identity_of(certificate) != Identity("sae", self.config.id):
+        if identity_of(load(self.config.certificate)) != Identity("sae", self.config.id):
             raise InputError(f"{self.config.certificate} is not the certificate of SAE {self.config.id}")
-        self.metrics.certificate_expiry.set(certificate.not_valid_after_utc.timestamp())
+        check_taken(self.config.certificate, self.config.ca)
+
+    def _tell_expiry(self) -> None:
+        self.metrics.certificate_expiry.set(load(self.config.certificate).not_valid_after_utc.timestamp())
 
     def _note(self, what: str, **fields: object) -> None:
         self._audit.note(what, sae=self.config.id, peer=self.config.peer, **fields)
@@ -126,11 +129,18 @@ class Agent:
     def renew(self) -> None:
         """Take renewed certificates."""
         try:
-            if self._credentials.renew():
-                self._own_certificate()
+            changed = self._credentials.renew(self._own_certificate)
+            if changed:
+                self._tell_expiry()
                 event(logging.INFO, "certificates renewed", sae=self.config.id)
         except InputError as error:
             event(logging.ERROR, "certificates not renewed", reason=str(error))
+            return
+        if changed & {self.config.ca, self.config.crl}:
+            # Whoever is connected has to show again who it is: it may have been revoked.
+            self._caller.close()
+            if self._listener is not None:
+                self._listener.hang_up()
 
     def _hang_up(self) -> None:
         """SIGHUP: certificates at once, and a new audit log if the old one was moved away."""
@@ -276,7 +286,6 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ending.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-        listener: Listener | None = None
         work: list[asyncio.Task[None]] = []
         try:
             self._serve_metrics()
@@ -293,7 +302,7 @@ class Agent:
                 if self.config.master:
                     work.append(asyncio.create_task(self._lead()))
                 else:
-                    listener = await self._listen()
+                    self._listener = await self._listen()
                 event(logging.INFO, "agent runs", sae=self.config.id, peer=self.config.peer)
                 ready()
                 ended = asyncio.create_task(ending.wait())
@@ -301,8 +310,8 @@ class Agent:
                 for task in done - {ended}:
                     task.result()
             finally:
-                if listener is not None:
-                    await listener.close()
+                if self._listener is not None:
+                    await self._listener.close()
                 await cancelled(work)
                 self._caller.close()
                 await self._do(lambda: self.keeper.close("end"))

@@ -146,6 +146,11 @@ class Listener:
             limit=MOST_LINE_BYTES,
         )
 
+    def hang_up(self) -> None:
+        """End all connections; others may follow."""
+        for task in self._open:
+            task.cancel()
+
     async def close(self) -> None:
         """End, and hang up."""
         if self._server is not None:

@@ -25,7 +25,7 @@ from ..identity import Identity, of_certificate
 from ..key_pools import Reservation
 from ..material import Segment
 from .config import Address, Link
-from .tls import Credentials
+from .tls import Credentials, made_of
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
@@ -54,6 +54,7 @@ class Connection:
     def __init__(self, address: Address, peer: str, context: ssl.SSLContext) -> None:
         self._address, self._peer, self._context = address, Identity("kme", peer), context
         self._connection: http.client.HTTPSConnection | None = None
+        self._made = made_of(context)
 
     def post(self, path: str, body: Any) -> dict[str, Any]:
         """Send a message, and return the answer.
@@ -63,7 +64,10 @@ class Connection:
             PeerSilent: something was, and there is no good answer.
         """
         data = json.dumps(body).encode()
-        if self._connection is not None and self._ended(self._connection.sock):
+        if self._connection is not None and (
+            self._made is not made_of(self._context) or self._ended(self._connection.sock)
+        ):
+            # Who was trusted when it began may not be any more.
             self.close()
         kept = self._connection is not None
         try:
@@ -88,7 +92,12 @@ class Connection:
 
         There is no socket where its last answer said that it would: http.client lets go of it then.
         """
-        return idle is None or bool(select.select([idle], [], [], 0)[0])
+        if idle is None:
+            return True
+        # Not `select`, which fails with the 1024th file that a process has open, and each time from then on.
+        looked = select.poll()
+        looked.register(idle, select.POLLIN)
+        return bool(looked.poll(0))
 
     def _exchange(self, connection: http.client.HTTPSConnection, path: str, data: bytes) -> dict[str, Any]:
         connection.request("POST", path, data, {"Content-Type": "application/json"})
@@ -96,7 +105,10 @@ class Connection:
         body = response.read(MOST_ANSWER_BYTES)
         if response.status not in (200, 202):
             raise ValueError
-        answer = json.loads(body or b"{}")
+        try:
+            answer = json.loads(body or b"{}")
+        except RecursionError:
+            raise ValueError from None
         if not isinstance(answer, dict):
             raise ValueError
         return answer
@@ -106,6 +118,7 @@ class Connection:
             self._address.host, self._address.port, timeout=CONNECT_SECONDS, context=self._context
         )
         try:
+            self._made = made_of(self._context)
             connection.connect()
             if of_certificate(connection.sock.getpeercert()) != self._peer:
                 raise PeerAbsent(f"who answers at {self._address} is not KME {self._peer.id}")

@@ -10,8 +10,9 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -78,7 +79,9 @@ class Kme:
         config = self.config
         self._credentials = Credentials(config.certificate, config.key, config.ca, config.crl)
         self._own_certificate()
-        check_taken(config.certificate, config.ca)
+        self._tell_expiry()
+        self._servers: dict[str, _Server] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         database = config.store.open()
         self._held.callback(database.close)
         database.claim()
@@ -132,11 +135,13 @@ class Kme:
         )
 
     def _own_certificate(self) -> None:
-        """See that the certificate names this KME, and note when it ends."""
-        certificate = load(self.config.certificate)
-        if identity_of(certificate) != Identity("kme", self.config.id):
+        """See that the certificate names this KME, and was issued by its authority. Raises InputError."""
+        if identity_of(load(self.config.certificate)) != Identity("kme", self.config.id):
             raise InputError(f"{self.config.certificate} is not the certificate of KME {self.config.id}")
-        self.metrics.certificate_expiry.set(certificate.not_valid_after_utc.timestamp())
+        check_taken(self.config.certificate, self.config.ca)
+
+    def _tell_expiry(self) -> None:
+        self.metrics.certificate_expiry.set(load(self.config.certificate).not_valid_after_utc.timestamp())
 
     def _listen(self, key: str, address: Address) -> socket.socket:
         try:
@@ -207,12 +212,13 @@ class Kme:
                 loop.add_signal_handler(number, ending.set)
             loop.add_signal_handler(signal.SIGHUP, self.renew)
         try:
-            servers = {
+            servers = self._servers = {
                 "sae": self._server("sae", Etsi014(self.service, self.metrics).app),
                 "peer": self._server("peer", PeerApi(self.service, self.metrics).app),
             }
             if self.service.gateway is not None:
                 servers["border"] = self._server("border", BorderApi(self.service.gateway, self.metrics).app)
+            self._loop = loop
             await self.service.recover()
             serving = [
                 asyncio.create_task(server.serve(sockets=[self.sockets[name]])) for name, server in servers.items()
@@ -272,14 +278,30 @@ class Kme:
         event(logging.INFO, "configuration reloaded", links=len(config.links), saes=len(config.saes))
 
     def _renew_certificates(self) -> None:
+        border = self.config.border
+        if border is not None and self.service.gateway is not None:
+            self._renew(self._abroad, {border.ca, border.crl}, ("border",))
+        if self._renew(self._credentials, {self.config.ca, self.config.crl}, ("sae", "peer")):
+            self._tell_expiry()
+
+    def _renew(self, credentials: Credentials, trust: Set[Path | None], interfaces: Sequence[str]) -> bool:
+        """Take files that have changed; returns whether there were any. One that does not fit holds no others up."""
         try:
-            if self.service.gateway is not None:
-                self._abroad.renew()
-            if self._credentials.renew():
-                self._own_certificate()
-                event(logging.INFO, "certificates renewed", kme=self.config.id)
+            changed = credentials.renew(self._own_certificate)
         except InputError as error:
             event(logging.ERROR, "certificates not renewed", reason=str(error))
+            return False
+        if changed:
+            event(logging.INFO, "certificates renewed", kme=self.config.id)
+        if changed & trust and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._hang_up, interfaces)
+        return bool(changed)
+
+    def _hang_up(self, interfaces: Sequence[str]) -> None:
+        """End connections once they are idle. Whoever has one shows again who it is: it may have been revoked."""
+        for name in interfaces:
+            for connection in list(self._servers[name].server_state.connections):
+                connection.shutdown()
 
     async def _keep_certificates(self) -> None:
         while True:

@@ -23,6 +23,32 @@ Note = Callable[[str], None]
 """Is told why a connection was cut."""
 
 
+class Standing(ssl.SSLContext):
+    """Stands for a context that is made anew when files change: each connection begins in the one of that moment.
+
+    OpenSSL only ever adds to what a context trusts. An authority that was taken out of its file would be trusted as
+    before, and of two lists of revoked certificates that of the later second would count, not the one that came last.
+
+    Attributes:
+        made: the context as the files are now.
+    """
+
+    made: ssl.SSLContext
+
+    def wrap_socket(self, *args: Any, **named: Any) -> ssl.SSLSocket:
+        """See ssl.SSLContext."""
+        return self.made.wrap_socket(*args, **named)
+
+    def wrap_bio(self, *args: Any, **named: Any) -> ssl.SSLObject:
+        """See ssl.SSLContext."""
+        return self.made.wrap_bio(*args, **named)
+
+
+def made_of(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The context in which a connection would begin now: another one after files have changed."""
+    return context.made if isinstance(context, Standing) else context
+
+
 class Credentials:
     """A KME's certificate, key, authority and list of revoked certificates, read again when their files change.
 
@@ -35,17 +61,16 @@ class Credentials:
 
     def __init__(self, certificate: Path, key: Path, ca: Path, crl: Path | None) -> None:
         self.certificate, self.key, self.ca, self.crl = certificate, key, ca, crl
-        self._contexts: list[ssl.SSLContext] = []
+        self._contexts: list[tuple[Standing, Callable[[], ssl.SSLContext]]] = []
         self._stamp = self._stamps()
-        self.client()  # what cannot be used is better found before the first connection
-        self._contexts.clear()
+        self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # what cannot be used is better found before it is
 
-    def _stamps(self) -> tuple[tuple[int, int], ...]:
+    def _stamps(self) -> dict[Path, tuple[int, int]]:
         try:
-            found = [path.stat() for path in (self.certificate, self.key, self.ca, self.crl) if path]
+            found = {path: path.stat() for path in (self.certificate, self.key, self.ca, self.crl) if path}
         except OSError as error:
             raise InputError(f"cannot read {error.filename}: {error.strerror}") from None
-        return tuple((each.st_mtime_ns, each.st_ino) for each in found)
+        return {path: (each.st_mtime_ns, each.st_ino) for path, each in found.items()}
 
     def _load(self, context: ssl.SSLContext) -> None:
         try:
@@ -65,37 +90,53 @@ class Credentials:
         if self.crl:
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
-    def server(self, note: Note) -> ssl.SSLContext:
+    def server(self, note: Note) -> Standing:
         """A context for a server, which asks every client for its certificate."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._load(context)
-        context.options |= ssl.OP_NO_TICKET  # a resumed session would outlive a revoked certificate
-        context.num_tickets = 0
-        context.sslobject_class = _noting(note)
-        self._contexts.append(context)
-        return context
 
-    def client(self) -> ssl.SSLContext:
+        def make() -> ssl.SSLContext:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._load(context)
+            context.options |= ssl.OP_NO_TICKET  # a resumed session would outlive a revoked certificate
+            context.num_tickets = 0
+            context.sslobject_class = _noting(note)
+            return context
+
+        return self._standing(ssl.PROTOCOL_TLS_SERVER, make)
+
+    def client(self) -> Standing:
         """A context for a client, which checks the server's host name."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._load(context)
-        self._contexts.append(context)
+
+        def make() -> ssl.SSLContext:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._load(context)
+            return context
+
+        return self._standing(ssl.PROTOCOL_TLS_CLIENT, make)
+
+    def _standing(self, protocol: int, make: Callable[[], ssl.SSLContext]) -> Standing:
+        context = Standing(protocol)
+        context.made = make()
+        self._contexts.append((context, make))
         return context
 
-    def renew(self) -> bool:
-        """Take files that have changed since; connections that stand go on. Returns whether they had.
+    def renew(self, check: Callable[[], None] = lambda: None) -> frozenset[Path]:
+        """Take files that have changed since, all or none. Connections that stand go on. Returns those files.
+
+        Args:
+            check: sees that the files are those of this bearer; raises InputError.
 
         Raises:
             InputError: they cannot be used; what was in use stays in use.
         """
         stamp = self._stamps()
-        if stamp == self._stamp:
-            return False
-        self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))  # not into a context that serves, before it is known good
-        for context in self._contexts:
-            self._load(context)
-        self._stamp = stamp
-        return True
+        changed = frozenset(path for path, each in stamp.items() if each != self._stamp[path])
+        if changed:
+            check()
+            made = [make() for _, make in self._contexts]
+            for (context, _), new in zip(self._contexts, made, strict=True):
+                context.made = new
+            self._stamp = stamp
+        return changed
 
 
 def _no_password() -> str:

@@ -221,6 +221,20 @@ def test_a_slave_without_its_kme_refuses_and_says_so(keys: Running, monkeypatch:
     with_two(keys, work, start=False)
 
 
+def test_whoever_is_connected_shows_again_who_it_is_when_somebody_was_revoked(keys: Running) -> None:
+    async def work(two: Two) -> None:
+        agent = two.agents["bob"]
+        assert agent._listener is not None
+        keys.pair.authority.publish()
+        (before,) = agent._listener._open
+        agent.renew()
+        await two.until(lambda: before.done())
+        # Alice has not been revoked: she calls again.
+        await two.until(lambda: two.counted("alice", "peer") >= 1 and bool(agent._listener and agent._listener._open))
+
+    with_two(keys, work)
+
+
 def test_a_certificate_of_somebody_else_is_said_at_the_start(keys: Running, tmp_path: Path) -> None:
     two = Two(keys, "")
     config = two.agents["alice"].config

@@ -146,6 +146,36 @@ def test_a_certificate_that_cannot_be_used_changes_nothing(own_network: Running)
     assert fresh.get("/api/v1/keys/bob/status").status_code == 200
 
 
+def test_the_certificate_of_another_kme_is_not_taken(own_network: Running) -> None:
+    pair, kme = own_network.pair, own_network.kmes["kme-a"]
+    with raw(own_network) as connection:
+        before = connection.getpeercert(True)
+    for mine, theirs in zip(*(pair.authority.files(Identity("kme", name)) for name in ("kme-a", "kme-b")), strict=True):
+        mine.write_bytes(theirs.read_bytes())
+    kme.renew()
+    with raw(own_network) as connection:
+        assert connection.getpeercert(True) == before
+
+
+def test_who_is_revoked_loses_the_connection_that_it_has(own_network: Running) -> None:
+    pair, kme = own_network.pair, own_network.kmes["kme-a"]
+    request = b"GET /api/v1/keys/bob/status HTTP/1.1\r\nHost: a\r\n\r\n"
+    with raw(own_network, "carol") as connection:
+        connection.sendall(request)
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        pair.authority.revoke(Identity("sae", "carol"))
+        kme.renew()
+        with suppress(ConnectionError, ssl.SSLError):
+            connection.sendall(request)
+            assert connection.recv(65536) == b""
+    # Others come again by themselves, the other KME among them.
+    wait_for(lambda: own_network.enc().status_code == 200)
+    wait_for(lambda: own_network.enc("bob", "alice", "kme-b").status_code == 200)
+
+
 def test_a_revoked_certificate_gets_no_connection_without_a_restart(own_network: Running) -> None:
     pair = own_network.pair
     context = pair.context(Identity("sae", "carol"))

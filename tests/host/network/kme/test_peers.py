@@ -1,6 +1,9 @@
 """Two KMEs that agree, or do not: what becomes of keys then."""
 
 import asyncio
+import fcntl
+import resource
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -215,6 +218,34 @@ def test_nothing_is_said_to_who_is_not_the_peer(own_network: Running) -> None:
     with pytest.raises(PeerSilent):
         good.post("/nowhere", {})
     good.close()
+
+
+def test_a_connection_may_have_any_number_among_a_processs_files() -> None:
+    """`select` knows 1024 of them: with as many encryptors connected, a link was lost for good."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    one, other = socket.socketpair()
+    high = socket.socket(fileno=fcntl.fcntl(one, fcntl.F_DUPFD, 1024))
+    try:
+        assert high.fileno() >= 1024
+        assert not Connection._ended(high)
+        other.close()
+        assert Connection._ended(high)
+    finally:
+        for each in (one, other, high):
+            each.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_an_answer_without_end_is_none(own_network: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = own_network.pair
+    peer = Connection(pair.config("kme-b").peer_listen, "kme-b", pair.context(Identity("kme", "kme-a")))
+    deep = b"[" * 100_000
+    monkeypatch.setattr("http.client.HTTPResponse.read", lambda self, size: deep)
+    with pytest.raises(PeerSilent):
+        peer.post(f"/peer/v1/links/{LINK}/voids", {"reservations": list[Any]()})
+    peer.close()
 
 
 # --- starting
