@@ -192,7 +192,7 @@ class Decide(wiring.Component):
                 m.d.sync += level.eq(Mux(mean >> 1 > least, mean >> 1, least))
             m.d.sync += [
                 strength.eq(Mux(settings.two_pilots & (means[1] < means[0]), means[1], means[0])),
-                near.eq(Mux(distance < 0, -distance, distance) <= settings.neighbourhood),
+                near.eq((distance <= settings.neighbourhood) & (distance + settings.neighbourhood >= 0)),
                 dropped.eq(drop_bits(operand << LIFT, shift)),
                 operand.eq(difference),
             ]
