@@ -21,6 +21,9 @@ from .registers import REGISTERS
 
 COUNTER_BITS = 32
 RAILS = ("i", "q")
+ROM_PORTS = 8
+"""Most read ports of one memory. Whatever their number, two share a block RAM; but from ten on Yosys' search for a
+mapping takes three times the memory for each further one, 3 GB for twelve."""
 SUM_BITS = BASEBAND.width + TAP.width + (TAPS - 1).bit_length()
 
 
@@ -52,7 +55,7 @@ class Resampler(wiring.Component):
 
     Latency: :attr:`latency` clocks from the beat with an output's last sample.
 
-    Resources: 20 multipliers of 18 x 18 bits for each sample per clock, and a memory of 256 x 180 bits for two.
+    Resources: 20 multipliers of 18 x 18 bits for each sample per clock, and a memory of 512 x 180 bits for two.
 
     Args:
         words_per_clock: samples per clock W, 1, 2, 4, 8 or 16.
@@ -192,11 +195,13 @@ class Resampler(wiring.Component):
         row = data.ArrayLayout(word_shape(TAP), TAPS)
         # Two numbers for the last one: no word is undefined.
         rows = [taps for each in (*KERNELS, KERNELS[-1]) for taps in each.table.tolist()]
-        m.submodules.kernels = kernels = Memory(
-            shape=row, depth=len(rows), init=rows, attrs={"ram_style": "block", "rom_style": "block"}
-        )
         taps = []
-        for phase in phases:
+        for lane, phase in enumerate(phases):
+            if lane % ROM_PORTS == 0:
+                kernels = Memory(
+                    shape=row, depth=len(rows), init=rows, attrs={"ram_style": "block", "rom_style": "block"}
+                )
+                m.submodules[f"kernels_{lane}" if lane else "kernels"] = kernels
             read = kernels.read_port()
             m.d.comb += read.addr.eq(Cat(phase, kernel)), read.en.eq(pipeline.advance)
             taps.append([pipeline.register(tap) for tap in read.data])
