@@ -206,6 +206,26 @@ async def apply_takes_effect_between_two_beats_of_a_running_stream(dut: Any) -> 
 
 
 @bench_test
+async def a_measurement_that_ends_just_before_apply_is_followed_by_none_until_it_acts(dut: Any) -> None:
+    """The new gate is known some clocks before it acts, in each place of the old one."""
+    beats, old = 100, 7
+    bench = Bench(dut)
+    await bench.reset()
+    symbols = np.stack([np.arange(beats * N)] * 2, axis=-1).astype(np.int16)
+    for late in range(old):
+        await bench.load(old * N)
+        await bench.write("control", clear_counters=1)
+        await bench.write("gate", symbols=N)
+        sending = cocotb.start_soon(bench.pass_by(symbols, np.zeros(len(symbols), np.uint8)))
+        await ClockCycles(dut.aclk, 30 + late)
+        await bench.write("control", apply=1)
+        await sending
+        first = (await bench.figures()).sums[0] // N**2
+        assert 0 < first < beats
+        assert await bench.read("measurements", "count") == first // old + beats - first
+
+
+@bench_test
 async def the_stream_never_waits(dut: Any) -> None:
     """A beat each clock, while measurements end and are lost."""
     rng = np.random.default_rng(4)

@@ -7,7 +7,7 @@ from kronborg_hdl.decimation.power_meter.core import PowerMeter
 from kronborg_sim.benches.metered_stream import MeteredStream
 from kronborg_sim.benches.runner import run_bench
 
-TESTS_IN_THE_BENCH = 31
+TESTS_IN_THE_BENCH = 32
 
 
 @pytest.mark.parametrize("symbols_per_clock", [1, 4])
