@@ -107,7 +107,7 @@ def bench_core(
         stage = " and ".join(word for word, on in (("idle", idle), ("back-pressure", back_pressure)) if on)
         stage = stage or "no pauses"
         set_pauses(model, IDLE * idle, BACK_PRESSURE * back_pressure, seed, case.steady)
-        measured, found = _run(case, model, rng, symbols)
+        measured, found = run_case(case, model, rng, symbols)
         sent += int(len(measured) * case.samples_per_beat / case.samples_per_symbol)
         if not (idle or back_pressure):
             rate = samples_per_clock(measured, case.samples_per_beat)
@@ -172,13 +172,18 @@ def difference(stream: str, expected: Sequence[NDArray[Any]], beats: Beats, *, h
     return f"{stream}: TLAST of beat {wrong[0]} is {beats.last[wrong[0]]}" if len(wrong) else ""
 
 
-def _words(frame: NDArray[Any]) -> NDArray[Any]:
-    """A frame's TDATA."""
-    return np.ascontiguousarray(frame["words"]) if frame.dtype.names else frame
+def run_case(case: Case, model: RtlModel, rng: np.random.Generator, symbols: int) -> tuple[Beats, str]:
+    """One run, from a reset on, with pauses as they are set.
 
+    Args:
+        case: what to run.
+        model: its core's RTL.
+        rng: of the stimulus.
+        symbols: of that, at least.
 
-def _run(case: Case, model: RtlModel, rng: np.random.Generator, symbols: int) -> tuple[Beats, str]:
-    """One run: beats of the stream whose rate counts, and the first fault, or nothing."""
+    Returns:
+        Beats of the stream whose rate counts, and the first thing that was not the model's; empty if there is none.
+    """
     stimulus = case.stimulus(rng, symbols)
     try:
         model.reset()
@@ -204,3 +209,8 @@ def _run(case: Case, model: RtlModel, rng: np.random.Generator, symbols: int) ->
     faults = [difference(name, frames[name], came[name], has_last=model.has_last(name)) for name in frames]
     faults += [f"{name} reads {read[name]} and not {counts[name]}" for name in counts if read[name] != counts[name]]
     return measured, next(filter(None, faults), "")
+
+
+def _words(frame: NDArray[Any]) -> NDArray[Any]:
+    """A frame's TDATA."""
+    return np.ascontiguousarray(frame["words"]) if frame.dtype.names else frame

@@ -18,6 +18,8 @@ from kronborg_hdl.synchronisation.frame_synchroniser.model import sections_of
 from kronborg_hdl.synchronisation.frame_synchroniser.packet import EVENTS, Flag, Packet
 from kronborg_hdl.transmitter.model import Transmitter
 from kronborg_sim.benches.receiver import PACKETS, SAMPLES, ReceiverBench, Scene
+from kronborg_sim.rtl.bench import BACK_PRESSURE, IDLE, run_case, set_pauses
+from kronborg_sim.rtl.cases.receiver import receiver_of
 from kronborg_sim.rtl.model import RtlModel
 
 LANES, DETECTOR_CHIPS, PACKET_DEPTH = 8, 128, 64
@@ -450,6 +452,14 @@ def test_a_measurement_tells_what_happened_to_its_symbols(bench: ReceiverBench) 
         feed(bench, samples[begin:])
         assert bench.rtl.read(("power_meter", "control"), "complete") == 1
         assert bench.rtl.read(("power_meter", "control"), "touched") == over_range << EVENTS.index(Flag.OVER_RANGE)
+
+
+def test_case_of_the_bench_holds_words_marks_and_counts(bench: ReceiverBench) -> None:
+    case = receiver_of(SCENE, bench.core)
+    set_pauses(bench.rtl, IDLE, BACK_PRESSURE, 1)
+    beats, fault = run_case(case, bench.rtl, np.random.default_rng(10), 7 * SCENE.period)
+    assert not fault
+    assert len(beats) > 6 * SCENE.period, "the last vacuum need not be through"
 
 
 def test_takes_one_gigasample_a_second_in_at_most_180_multipliers(bench: ReceiverBench) -> None:

@@ -42,10 +42,15 @@ def tap(size: Size, rng: np.random.Generator) -> Case:
 
 
 def receiver(size: Size, rng: np.random.Generator) -> Case:
-    """The receiver on a link: search, lock, clocks 20 ppm apart, frames in noise. The first frames are marked."""
+    """The receiver on a link with frames of 16 384 symbols."""
     scene = Scene(16_384, samples_per_symbol=size.samples_per_symbol)
-    core = ReceiverCore(lanes=size.lanes, halvings=scene.halvings)
-    settings = scene.receiver(size.lanes)
+    return receiver_of(scene, ReceiverCore(lanes=size.lanes, halvings=scene.halvings))
+
+
+def receiver_of(scene: Scene, core: ReceiverCore) -> Case:
+    """A receiver on a link: search, lock, clocks apart, frames in noise. The first frames are marked."""
+    lanes = core.mixer.lanes
+    settings = scene.receiver(lanes, detector_chips=core.frame_synchroniser.sizes.detector_chips)
 
     def configure(model: RtlModel) -> None:
         ReceiverBench(core, model).configure(settings)
@@ -71,6 +76,6 @@ def receiver(size: Size, rng: np.random.Generator) -> Case:
         stimulus,
         response,
         rate_of="s_axis",
-        samples_per_beat=size.lanes,
-        samples_per_symbol=size.samples_per_symbol,
+        samples_per_beat=lanes,
+        samples_per_symbol=scene.samples_per_symbol,
     )
