@@ -15,6 +15,7 @@ from kronborg_hdl.axi.pages import PAGE_BYTES
 from kronborg_hdl.axi.registers import RegisterMap
 from kronborg_hdl.boards import BOARDS, FABRIC_BOARDS
 from kronborg_hdl.overlays.description import OVERLAYS
+from kronborg_hdl.overlays.manifest import MANIFEST
 
 from ..board.pynq import overlays
 from ..board.pynq.opening import ON_BOARD, Opened, bitstream, checked, open_overlay
@@ -29,12 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     every = (*BOARDS, *FABRIC_BOARDS)
     parser.add_argument("board", choices=every, metavar="BOARD", help=", ".join(every))
     parser.add_argument(
-        "--overlay", choices=OVERLAYS, default="loopback", help=f"{', '.join(OVERLAYS)} (default loopback)"
+        "--overlay", choices=OVERLAYS, help=f"{', '.join(OVERLAYS)} (default: that of the files, or loopback)"
     )
     parser.add_argument(
         "--files",
         metavar="DIR",
-        help="of the overlay (default: where PYNQ finds it by name; of a board without a processor bitstreams/BOARD)",
+        help="of the overlay (default: where PYNQ finds it by name; where it is not, bitstreams/BOARD)",
     )
     parser.add_argument(
         "--port", metavar="PORT", help="serial port of such a board (default: found by its USB numbers)"
@@ -53,10 +54,12 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out; returns the exit code."""
     if options.json and options.json != "-":
         check_writable(options.json)
+    folder = _folder(options)
     if options.board in FABRIC_BOARDS:
-        return _over_serial(options)
-    folder = Path(options.files) if options.files else overlays.folder(options.overlay)
+        return _over_serial(options, folder)
     manifest = checked(folder)
+    if options.overlay and manifest["overlay"] != options.overlay:
+        raise InputError(f"{folder} has the overlay {manifest['overlay']}: name the files of {options.overlay}")
     if manifest["board"] != options.board:
         raise InputError(
             f"{folder} is built for {manifest['board']}: build it for {options.board}, or name other files"
@@ -81,12 +84,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _over_serial(options: argparse.Namespace) -> int:
+def _folder(options: argparse.Namespace) -> Path:
+    """Where the files are."""
+    if options.files:
+        return Path(options.files)
+    named, kept = overlays.folder(options.overlay or "loopback"), Path("bitstreams") / options.board
+    if options.board in FABRIC_BOARDS or ((kept / MANIFEST).exists() and not (named / MANIFEST).exists()):
+        return kept
+    return named
+
+
+def _over_serial(options: argparse.Namespace, folder: Path) -> int:
     """A board without a processor; returns the exit code."""
     from ..board.serial import flashing, ports
 
     board = FABRIC_BOARDS[options.board]
-    folder = Path(options.files) if options.files else Path("bitstreams") / board.name
     manifest = flashing.checked(board, folder)
     said = {key: manifest[key] for key in ("overlay", "board", "status", "bitstream")} | {"loaded": False, "parts": []}
     if not options.dry_run:

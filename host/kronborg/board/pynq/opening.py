@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from kronborg_hdl.boards import BOARDS
 from kronborg_hdl.boards.board import Board
 from kronborg_hdl.overlays.manifest import NOT_BUILT, PACKED, check, load
 
+from ...console.atomic import write_bytes
 from ...errors import InputError
 from . import overlays
 
@@ -116,20 +118,32 @@ def checked(folder: Path) -> dict[str, Any]:
 
 
 def bitstream(folder: Path, manifest: dict[str, Any]) -> Path:
-    """The bitstream of a folder, for this board.
+    """The bitstream of a folder, for this board; packed, where it lies there packed alone.
 
     Raises:
         InputError: nobody has built it, or it is for another board.
     """
     board, name = BOARDS[manifest["board"]], f"kronborg_{manifest['overlay']}"
     path = folder / f"{name}.bit"
-    if manifest["status"] != NOT_BUILT and not path.exists() and (packed := folder / f"{path.name}{PACKED}").exists():
-        raise InputError(f"{packed} is packed: xz -dk {packed}")
+    if not path.exists() and (packed := folder / f"{path.name}{PACKED}").exists():
+        path = packed
     if manifest["status"] == NOT_BUILT or not path.exists():
-        raise InputError(f"{name} is not built for {board.title}: run {name}.tcl first, or try --board rtl")
+        script = f"{name}.tcl"
+        if not (folder / script).exists():
+            script = f"the script that kronborg build {board.name} --overlay {manifest['overlay']} --out DIR writes"
+        raise InputError(f"{name} is not built for {board.title}: run {script} first, or try --board rtl")
     here = os.environ.get(PYNQ_BOARD)
     if here and not os.environ.get(REMOTE) and _plain(here) != _plain(board.name):
         raise InputError(f"{path} is built for {board.title} and this is a {here}: name the files of this board")
+    return path
+
+
+def unpacked(file: Path) -> Path:
+    """A bitstream as PYNQ takes it: what is packed is unpacked beside itself. Raises InputError."""
+    if file.suffix != PACKED:
+        return file
+    path = file.with_suffix("")
+    write_bytes(path, lzma.decompress(file.read_bytes()))
     return path
 
 
@@ -166,6 +180,7 @@ def _load(kind: str, folder: Path, device: Any) -> Opened:
     if device is None:
         file = bitstream(folder, manifest)
         check_root()
+        file = unpacked(file)
     else:
         # A model needs the description alone.
         file = next((path for path in (folder / f"{name}.v", folder / f"{name}.hwh") if path.exists()), folder)

@@ -1,0 +1,43 @@
+"""What `kronborg flash` finds in the repository for each board, and what it says where nobody has built anything."""
+
+from pathlib import Path
+
+import pytest
+
+from kronborg.cli import main
+from kronborg_hdl.boards import BOARDS
+
+HOME = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(HOME)
+    monkeypatch.delenv("BOARD", raising=False)
+    # Nothing was installed by name.
+    monkeypatch.setattr("kronborg.board.pynq.overlays.folder", lambda overlay: tmp_path / overlay)
+
+
+@pytest.mark.parametrize("board", ["pynq-z2", "ulx3s"])
+def test_a_bitstream_of_the_repository_is_checked_and_can_be_loaded(
+    board: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["flash", board, "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("kronborg_pulse_shaper for ")
+    assert not list((HOME / "bitstreams" / "pynq-z2").glob("*.bit")), "a dry run unpacks nothing"
+
+
+@pytest.mark.parametrize("board", sorted(set(BOARDS) - {"pynq-z2"}))
+def test_a_board_without_a_bitstream_has_a_line_that_says_how_one_is_made(
+    board: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["flash", board, "--dry-run"]) == 2
+    error = capsys.readouterr().err
+    assert "is not built for" in error
+    assert f"run the script that kronborg build {board} --overlay " in error
+    assert error.count("\n") == 1
+
+
+def test_another_overlay_than_the_one_that_was_built_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["flash", "pynq-z2", "--overlay", "receiver", "--dry-run"]) == 2
+    assert "has the overlay pulse_shaper: name the files of receiver" in capsys.readouterr().err
