@@ -35,14 +35,15 @@ class Oscillator(wiring.Component):
 
     Structure: the accumulator steps by LANES words per beat; each lane adds its own multiple of the word. Those
     multiples are made once, when a word is loaded. A lane has one block RAM of 1024 x 18 bits, read through both of its
-    ports and their output registers, and two products of few bits, made of adders.
+    ports and their output registers, and two products of few bits, made of adders where no multipliers are spare.
 
-    Resources, for each lane: one RAMB18; no multiplier.
+    Resources, for each lane: one RAMB18; no multiplier, or two of 9 x 7 bits with `spare`.
 
     Latency: :attr:`LATENCY` steps from a beat's ``accept`` to its phasors; a beat per step.
 
     Args:
         lanes: samples per clock; a power of two.
+        spare: there are multipliers for its products.
 
     Members:
         word: phase increment per sample, 2**-32 turns; taken by ``load``.
@@ -56,9 +57,12 @@ class Oscillator(wiring.Component):
     """
 
     LATENCY = 6
+    PRODUCTS = 2
+    """Of each lane."""
 
-    def __init__(self, *, lanes: int) -> None:
+    def __init__(self, *, lanes: int, spare: bool = False) -> None:
         self.lanes = lanes
+        self.spare = spare
         super().__init__(
             {
                 "word": In(PHASE_BITS),
@@ -113,9 +117,9 @@ class Oscillator(wiring.Component):
 
         # The middle of the coarse step, and the product that leads from there to the angle.
         half = 1 << (DROPPED_BITS - 1)
-        at, by = pipeline.register(cosine), pipeline.register(_product(sine, offset))
+        at, by = pipeline.register(cosine), pipeline.register(self._product(sine, offset))
         c = pipeline.register(((at << RAISED_BITS) - by + half) >> DROPPED_BITS, unsigned(SAMPLE.fraction))
-        at, by = pipeline.register(sine), pipeline.register(_product(cosine, offset))
+        at, by = pipeline.register(sine), pipeline.register(self._product(cosine, offset))
         s = pipeline.register(((at << RAISED_BITS) + by + half) >> DROPPED_BITS, unsigned(SAMPLE.fraction))
 
         # Quadrants 0 to 3: (c, s), (-s, c), (-c, -s), (s, -c).
@@ -127,7 +131,7 @@ class Oscillator(wiring.Component):
             pipeline.register(Mux(negative_sine, -y, y), word_shape(SAMPLE)),
         )
 
-
-def _product(word: Value, offset: Value) -> Value:
-    """What an offset adds, from the upper bits of a table word, which has no sign."""
-    return multiply_in_logic(Cat(word[TABLE_BITS - SLOPE_BITS :], 0).as_signed(), offset)
+    def _product(self, word: Value, offset: Value) -> Value:
+        """What an offset adds, from the upper bits of a table word, which has no sign."""
+        upper = Cat(word[TABLE_BITS - SLOPE_BITS :], 0).as_signed()
+        return upper * offset if self.spare else multiply_in_logic(upper, offset)

@@ -39,8 +39,8 @@ def make_link(
 ) -> tuple[Transmitter, FibreEmulator, Receiver]:
     """The parts of a link that fit each other; :class:`Loopback` has the arguments.
 
-    Where a symbol has several clocks the filters share their multipliers: 105 in all at two lanes and M = 8, instead of
-    201.
+    Where a symbol has several clocks the filters share their multipliers, and some of those that this leaves over spare
+    look-up tables: 121 in all at two lanes and M = 8, instead of 201.
 
     Raises:
         ValueError: what a part cannot be built for.

@@ -107,7 +107,8 @@ class Transmitter(wiring.Component):
         sample_bits: width of the entropy stream's samples.
         predistortion: build it; without it the frames of a converter that needs none cost less.
         preamble_capacity: of the frame controller, symbols.
-        shared: the interpolating shaper's multipliers are shared where a symbol has several clocks.
+        shared: the interpolating shaper's multipliers are shared where a symbol has several clocks; those that this
+            leaves over are the oscillators' and the second pilot's.
 
     Members:
         i: the stream of a quantum random number generator, 64 bits per clock.
@@ -140,7 +141,7 @@ class Transmitter(wiring.Component):
         self.entropy = Entropy(rounds_per_clock=rounds, sample_bits=sample_bits)
         self.gaussian = GaussianSource(symbols_per_clock=n)
         self.alphabet = AlphabetSource(symbols_per_clock=n)
-        self.shift_and_pilots = ShiftAndPilots(lanes=lanes)
+        self.shift_and_pilots = ShiftAndPilots(lanes=lanes, spare=shared and self.pulse_shaper.clocks_per_symbol > 1)
         self.predistortion = Predistortion(lanes=lanes) if predistortion else None
         self.symbol_record = SymbolRecord(symbols_per_clock=n)
         self.frame_controller = FrameController(

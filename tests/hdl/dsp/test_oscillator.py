@@ -6,10 +6,10 @@ from kronborg_hdl.dsp.nco import oscillator
 from kronborg_hdl.dsp.oscillator import Oscillator
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 8, 16])
-def test_gives_the_model_s_phasors_over_frames_loads_and_pauses(lanes: int) -> None:
+@pytest.mark.parametrize(("lanes", "spare"), [(1, True), (2, False), (2, True), (8, False), (16, False)])
+def test_gives_the_model_s_phasors_over_frames_loads_and_pauses(lanes: int, spare: bool) -> None:
     rng = np.random.default_rng(lanes)
-    core = Oscillator(lanes=lanes)
+    core = Oscillator(lanes=lanes, spare=spare)
     # Frames in beats; a new word and phase is loaded before some of them, in the clock of the last beat or between.
     plan = [(5, True), (1, False), (9, True), (1, True), (1, True), (12, False), (30, True)]
     expected: list[list[tuple[int, int]]] = []

@@ -18,7 +18,7 @@ from .registers import REGISTERS
 
 COUNTER_BITS = 32
 MULTIPLIED_PILOTS = 1
-"""Pilots whose amplitude takes multipliers; that of the others takes adders."""
+"""Pilots whose amplitude takes multipliers where these are scarce; that of the others takes adders."""
 QUARTER_AMPLITUDE = 4
 """Bits of an amplitude that adders multiply at a time: more of them would be the longest path."""
 
@@ -34,8 +34,9 @@ class ShiftAndPilots(wiring.Component):
 
     Structure: three oscillators (``dsp.oscillator``), a complex multiplication, a real one per pilot and rail, one sum.
     The complex product takes three real ones: with u = cos (i + q), it is u - q (cos + sin) and u + i (sin - cos),
-    exact in integers. Of the pilots the first one has multipliers; the other's products are made of adders, so that a
-    device with few multipliers can have eight lanes.
+    exact in integers. Of the pilots the first one has multipliers; the other's products are made of adders, as are the
+    oscillators' small ones, so that a device with few multipliers can have eight lanes. Where multipliers are left over
+    (`spare`) all products take them, and look-up tables are what is saved.
 
     Formats: samples Q1.15, amplitudes 15 bits without sign, increments and phases 2**-32 turns. Products are exact;
     each term is rounded once, to nearest with ties towards plus infinity. A sum that does not fit 16 bits saturates,
@@ -50,9 +51,11 @@ class ShiftAndPilots(wiring.Component):
     Throughput: one beat per clock, always. Latency: :attr:`latency` clocks.
 
     Resources per lane: 3 multipliers of 17 x 17 bits for the shift and 2 of 16 x 16 for the first pilot; three RAMB18.
+    With `spare` 2 more for the second pilot, and 2 of 9 x 7 for each oscillator.
 
     Args:
         lanes: samples per clock, one of ``dsp.rates.LANES``.
+        spare: there are multipliers for all products.
 
     Members:
         i: LANES samples per clock, and ``last``.
@@ -65,9 +68,10 @@ class ShiftAndPilots(wiring.Component):
 
     registers = REGISTERS
 
-    def __init__(self, *, lanes: int) -> None:
+    def __init__(self, *, lanes: int, spare: bool = False) -> None:
         check_lanes(lanes)
         self.lanes = lanes
+        self.spare = spare
         super().__init__(
             {
                 "i": In(stream.Signature(complex_words(lanes))),
@@ -85,7 +89,13 @@ class ShiftAndPilots(wiring.Component):
     @property
     def multipliers(self) -> int:
         """Multipliers of up to 17 x 17 bits."""
-        return self.lanes * (3 + 2 * MULTIPLIED_PILOTS)
+        oscillators = Oscillator.PRODUCTS * (1 + PILOTS) if self.spare else 0
+        return self.lanes * (3 + 2 * self._multiplied + oscillators)
+
+    @property
+    def _multiplied(self) -> int:
+        """Pilots whose amplitude takes multipliers."""
+        return PILOTS if self.spare else MULTIPLIED_PILOTS
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
@@ -128,7 +138,7 @@ class ShiftAndPilots(wiring.Component):
         """The phasors of the shift, and phasors and amplitude of each pilot."""
 
         def phasors(name: str, word: Value, phase: Value | int) -> data.View:
-            m.submodules[name] = oscillator = Oscillator(lanes=self.lanes)
+            m.submodules[name] = oscillator = Oscillator(lanes=self.lanes, spare=self.spare)
             m.d.comb += [
                 oscillator.word.eq(word),
                 oscillator.phase.eq(phase),
@@ -148,7 +158,7 @@ class ShiftAndPilots(wiring.Component):
             with m.If(load):
                 m.d.sync += amplitude.eq(written)
             # A frame's amplitude goes with its samples: the next frame's may already be in the register.
-            amplitude = pipeline.history(amplitude, Oscillator.LATENCY + (number < MULTIPLIED_PILOTS))[-1]
+            amplitude = pipeline.history(amplitude, Oscillator.LATENCY + (number < self._multiplied))[-1]
             pilots.append((phasors(f"pilot_{number}", increment, phase), amplitude))
         return phasors("shift", self.port.shift_increment.word, 0), pilots
 
@@ -166,7 +176,7 @@ class ShiftAndPilots(wiring.Component):
                 terms = [pipeline.register((total + HALF) >> SAMPLE.fraction, signed(17))]
                 for number, (pilot, amplitude) in enumerate(pilots):
                     rail = pilot[lane][tone]
-                    if number < MULTIPLIED_PILOTS:
+                    if number < self._multiplied:
                         product: Value = pipeline.register(pipeline.register(rail) * amplitude)
                     else:
                         product = _product_of_adders(pipeline, rail, amplitude)
