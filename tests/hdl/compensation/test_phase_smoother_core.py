@@ -9,9 +9,9 @@ from kronborg_sim.benches.runner import run_bench
 TESTS_IN_THE_BENCH = 11
 
 
-@pytest.mark.parametrize("hops_per_clock", [2])
-def test_core_equals_its_model_on_the_bench(hops_per_clock: int, tmp_path: Path) -> None:
-    core = PhaseSmoother(hops_per_clock=hops_per_clock)
+@pytest.mark.parametrize(("hops_per_clock", "memories"), [(2, False), (1, True)])
+def test_core_equals_its_model_on_the_bench(hops_per_clock: int, memories: bool, tmp_path: Path) -> None:
+    core = PhaseSmoother(hops_per_clock=hops_per_clock, memories=memories)
     outcome = run_bench(
         Skin(core).to_verilog("phase_smoother"),
         "phase_smoother",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth import Module, Mux, Signal, Value, signed
+from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...axi.bank import register_port
@@ -17,6 +18,8 @@ HOPS_PER_CLOCK = (1, 2, 4, 8)
 STAGE_STEPS = 3
 """Difference; products; sum."""
 RAILS = ("i", "q")
+LONG = 32
+"""Beats of a delay that lies in block RAM, where this is wanted."""
 
 
 class PhaseSmoother(wiring.Component):
@@ -25,8 +28,9 @@ class PhaseSmoother(wiring.Component):
     Mathematics: eight stages of three taps, as the model says. Output k belongs to input k; it comes when the hops that
     it looks ahead to have come. Who needs samples beside their phasors keeps the samples and joins the two in order.
 
-    Structure: a stage keeps ``2 * 2**i`` hops in shift registers. There is no feedback, so that any number of hops per
-    clock needs no more than as many adders. A weight has five bits: products are sums of shifted words in logic.
+    Structure: a stage keeps ``2 * 2**i`` hops in shift registers, or from 32 beats on in block RAM. There is no
+    feedback, so that any number of hops per clock needs no more than as many adders. A weight has five bits: products
+    are sums of shifted words in logic.
 
     Formats: phasors of 20 bits. A stage rounds once, to nearest with ties towards plus infinity; since weights are
     positive and sum to one, no word is ever larger than the largest of the input: nothing saturates. Rounding adds a
@@ -36,10 +40,12 @@ class PhaseSmoother(wiring.Component):
 
     Throughput: one beat per clock, always.
 
-    Resources for each hop per clock: no multiplier; 16 weighted sums; 20 Kib in shift registers, in all.
+    Resources for each hop per clock: no multiplier; 16 weighted sums; 20 Kib in shift registers, in all, or 2.5 Kib of
+    it with `memories`.
 
     Args:
         hops_per_clock: phasors per clock, 1, 2, 4 or 8.
+        memories: long delays lie in block RAM, for devices that are full of look-up tables.
 
     Members:
         i: phasors.
@@ -53,10 +59,11 @@ class PhaseSmoother(wiring.Component):
     registers = REGISTERS
     multipliers = 0
 
-    def __init__(self, *, hops_per_clock: int) -> None:
+    def __init__(self, *, hops_per_clock: int, memories: bool = False) -> None:
         if hops_per_clock not in HOPS_PER_CLOCK:
             raise ValueError(f"{hops_per_clock} hops per clock: must be one of {', '.join(map(str, HOPS_PER_CLOCK))}")
         self.hops_per_clock = hops_per_clock
+        self.memories = memories
         super().__init__(
             {
                 "i": In(stream.Signature(endless_words(hops_per_clock, PHASOR))),
@@ -103,7 +110,7 @@ class PhaseSmoother(wiring.Component):
             register = getattr(port, f"weights_{stage // WEIGHTS_PER_REGISTER}")
             with m.If(port.control.apply.start):
                 m.d.sync += weight.eq(getattr(register, f"stage_{stage}"))
-            words = self._stage(pipeline, words, stage, weight, age, before)
+            words = self._stage(m, pipeline, words, stage, weight, age, before)
             before += self._ahead(stage) + STAGE_STEPS
         for place, word in enumerate(words):
             m.d.comb += (skid.i.payload.words[place][rail].eq(word[rail]) for rail in RAILS)
@@ -111,7 +118,14 @@ class PhaseSmoother(wiring.Component):
         return m
 
     def _stage(
-        self, pipeline: Pipeline, words: list[dict[str, Value]], stage: int, weight: Value, age: Value, before: int
+        self,
+        m: Module,
+        pipeline: Pipeline,
+        words: list[dict[str, Value]],
+        stage: int,
+        weight: Value,
+        age: Value,
+        before: int,
     ) -> list[dict[str, Value]]:
         """A beat of one stage, `STAGE_STEPS` beats after the last one that it looks ahead to.
 
@@ -122,8 +136,8 @@ class PhaseSmoother(wiring.Component):
         smoothed: list[dict[str, Value]] = [{} for _ in words]
         for rail in RAILS:
             late = [word[rail] for word in words]
-            centre = [pipeline.history(word, ahead)[-1] for word in late]
-            past = [pipeline.history(word, ahead)[-1] for word in centre]
+            centre = self._delayed(m, pipeline, late, ahead, f"centre_{stage}_{rail}")
+            past = self._delayed(m, pipeline, centre, ahead, f"past_{stage}_{rail}")
             past = [Mux(has_past, word, 0) for word in past]
             # The three beats in a row, when neighbours are within a clock; else three beats of which each has its own.
             row = [*past, *centre, *late] if distance < count else []
@@ -141,6 +155,26 @@ class PhaseSmoother(wiring.Component):
                 rounded = (product + (1 << (WEIGHT_FRACTION - 1))) >> WEIGHT_FRACTION
                 smoothed[place][rail] = pipeline.register(middle + rounded, word_shape(PHASOR))
         return smoothed
+
+    def _delayed(self, m: Module, pipeline: Pipeline, words: list[Value], beats: int, name: str) -> list[Value]:
+        """Words so many beats later. What comes out before the first of them is not used."""
+        if not self.memories or beats < LONG:
+            return [pipeline.history(word, beats)[-1] for word in words]
+        shape = PHASOR.width * len(words)
+        m.submodules[name] = memory = Memory(shape=shape, depth=beats, init=[], attrs={"ram_style": "block"})
+        write, read = memory.write_port(), memory.read_port()
+        place, following = Signal(range(beats), name=f"place_{name}"), Signal(range(beats), name=f"following_{name}")
+        m.d.comb += [
+            following.eq(Mux(place == beats - 1, 0, place + 1)),
+            write.addr.eq(place),
+            write.data.eq(Cat(*words)),
+            write.en.eq(pipeline.advance),
+            read.addr.eq(following),
+            read.en.eq(pipeline.advance),
+        ]
+        with m.If(pipeline.advance):
+            m.d.sync += place.eq(following)
+        return [read.data.word_select(number, PHASOR.width).as_signed() for number in range(len(words))]
 
 
 def _times(pipeline: Pipeline, word: Value, weight: Value) -> Value:
