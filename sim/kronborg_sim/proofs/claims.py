@@ -337,7 +337,7 @@ CLAIMS = (
         "frame_cutter",
         "cuts whole frames",
         lambda n: CutsWholeFrames(FrameCutter(short_sizes(n), age=0)),
-        sizes=(8, 4),
+        sizes=(8, 4, 2, 1),
         complete=True,
     ),
     *(Claim(core, "follows its reference", make, sizes=(1, 2, 4), cut=PRODUCTS) for core, make in FOLLOWS.items()),

@@ -173,6 +173,7 @@ class CutsWholeFrames(Harness):
         shift = core.sizes.symbols_per_clock.bit_length() - 1
         trailer_rows, beats = _trailer_rows(core), core.trailer_beats
         m.d.comb += [
+            Assert((due <= trailer_rows) & (self.quiet <= trailer_rows), "inside: what is counted down"),
             Assert((core.part == Part.NOTHING) == ~live, "inside: a frame is under way"),
             Assert(
                 core.ended == Cat(due == trailer_rows - row for row in range(len(core.ended))),
