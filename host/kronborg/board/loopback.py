@@ -7,55 +7,34 @@ one clock, and a frame follows the one before it without a gap.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from kronborg_hdl.channel.fibre_emulator.model import AMPLITUDE_BITS, FibreEmulator
-from kronborg_hdl.compensation.phase_smoother.model import best_smoother
-from kronborg_hdl.compensation.pilot_tracker.model import HOPS, PilotTracker
-from kronborg_hdl.compensation.pilot_tracker.model import Settings as TrackerSettings
-from kronborg_hdl.decimation.resampler.model import Resampler
-from kronborg_hdl.dsp.cordic import GAIN
 from kronborg_hdl.dsp.formats import SAMPLE
 from kronborg_hdl.dsp.nco import phase_word
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps
 from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
 from kronborg_hdl.loopback.model import Loopback
-from kronborg_hdl.modulation.frame_controller.model import NUMBER_BITS, FrameLimits, FrameSettings
+from kronborg_hdl.modulation.frame_controller.model import FrameLimits, FrameSettings
 from kronborg_hdl.modulation.gaussian.model import GaussianSource, deviation_word
 from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper, pulse_taps
 from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
 from kronborg_hdl.receiver.closed_loop import ClosedLoop
-from kronborg_hdl.synchronisation.frame_synchroniser.correlation import false_alarm_threshold, signs
-from kronborg_hdl.synchronisation.frame_synchroniser.model import FrameSynchroniser, Settings
-from kronborg_hdl.synchronisation.frame_synchroniser.sizes import Sizes
-from kronborg_hdl.synchronisation.frame_synchroniser.timing import (
-    CORDIC_GAIN,
-    Gains,
-    TimingSettings,
-    raised_cosine_slope,
-    slope_of,
-)
 from kronborg_hdl.transmitter.model import Transmitter
 
 from ..errors import InputError
 from ..link.frame_format import FrameFormat, Preamble
-from ..link.receive import receiver_for
+from .closed_loop import Light, closed_loop_for
 from .plan import SHAPER_SHIFT, SYMBOL_DEVIATION
 
 ROLL_OFF = 0.2
 GUARD = 64
 HEADER_REPETITION = 8
-MARGIN = 16
-"""Symbols at both ends of a section that its neighbours' pulses reach into."""
-TOLERANCE = 64
-"""Symbols by which a preamble may be early or late."""
-FALSE_ALARMS = 1e-9
-"""Of the detector, a frame."""
-ACQUIRE, TRACK = (1, 1), (0.5, 1 / 8)
-"""Gains of the timing, for phase and drift."""
+WIDE = 1 << 11
+"""A 32nd of a symbol: from there on the receiver acquires its sampling phase anew."""
 
 
 @dataclass(frozen=True)
@@ -215,70 +194,21 @@ class LoopbackPlan:
 
     @cached_property
     def receiver(self) -> ClosedLoop:
-        """Bob's settings. The search for the beat begins four steps of a fiftieth of the symbol rate below it."""
-        m, frame, halvings = self.samples_per_symbol, self.frame_format, self.halvings
-        walk, noise = 2 * np.pi * self.linewidth_hz / self.symbol_rate_hz, 0.5 * 10 ** (-self.pilot_snr_db / 10)
-        timed = receiver_for(
-            frame,
-            self.sample_rate_hz,
-            beat_frequency_hz=self.beat_hz,
-            first_symbol=0.0,
-            smoother=best_smoother(walk, noise),
-        ).receiver
-        # A real sample has half of a tone's amplitude at the tone; a hop has 2 << D samples.
-        hop = 2 << halvings
-        pilot = self._pilot_field * float(np.sqrt(2)) * self.shot_noise_words / 2 * hop * HOPS * GAIN
-        step = round(0.016 / m * 2**32)
-        tracker = TrackerSettings(
-            halvings=halvings,
-            threshold=round(pilot / 3),
-            two_pilots=False,
-            start=phase_word(self.beat_hz, self.sample_rate_hz) - 4 * step,
-            step=step,
-            trials=9,
-            block_log2=6,
+        """Bob's settings."""
+        light = Light(
+            self.beat_hz,
+            self.linewidth_hz,
+            signal_words=float(np.sqrt(self.signal_snu)) * self.shot_noise_words,
+            pilot_words=self._pilot_field * float(np.sqrt(2)) * self.shot_noise_words,
+            pilot_snr_db=self.pilot_snr_db,
         )
-        decimated = max(1, self.lanes >> halvings)
-        return ClosedLoop(
-            mixer=replace(timed.mixer, hops_per_clock=max(1, self.lanes // hop)),
-            tracker=PilotTracker(tracker),
-            smoother=timed.smoother,
-            resampler=Resampler(timed.resampler.kernel, decimated),
-            symbol_filter=timed.symbol_filter,
-            synchroniser=FrameSynchroniser(self._synchroniser(decimated)),
-        )
-
-    def _synchroniser(self, decimated: int) -> Settings:
-        """For so many decimated samples a clock."""
-        sent, ratio = self.transmitter.frame, self.samples_per_symbol >> self.halvings
-        gain = float(np.sqrt(self.signal_snu)) * self.shot_noise_words * 2 ** (0.5 - self.halvings / 2)
-        amplitude = CORDIC_GAIN * gain * self.chip_ratio * self.preamble * 4 / np.pi
-        # A command holds when the vacuum and the last pulse have passed, in the guard before the next preamble.
-        retime_after = self.vacuum + self.transmitter.shaper.tail
-        until = NUMBER_BITS * sent.header_repetition + self.payload + retime_after
-        acquire, track = (
-            Gains.of(*gains, samples_per_symbol=ratio, period=self.period, until=until) for gains in (ACQUIRE, TRACK)
-        )
-        return Settings(
-            Sizes(max(1, decimated // 2), self.preamble, self.detector_chips),
-            signs(sent.preamble),
-            false_alarm_threshold(self.detector_chips, self.period, FALSE_ALARMS),
-            sent.header_repetition,
-            0,
-            self.payload,
-            self.period,
-            TOLERANCE,
-            TimingSettings(
-                slope_of(raised_cosine_slope(ROLL_OFF)),
-                round(amplitude * 0.4),
-                1 << 11,
-                ratio << 31,
-                acquire,
-                track,
-                retime_after,
-            ),
-            vacuum=self.vacuum,
-            margin=MARGIN,
+        return closed_loop_for(
+            self.frame_format,
+            self.transmitter,
+            light,
+            lanes=self.lanes,
+            detector_chips=self.detector_chips,
+            wide=WIDE,
         )
 
     @cached_property

@@ -5,23 +5,19 @@ What a driver on a board does, and in its order; ``docs/receiver.md`` has the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kronborg.board.closed_loop import Light, closed_loop_for
 from kronborg.board.plan import SHAPER_SHIFT, SYMBOL_DEVIATION
 from kronborg.board.receiver_writes import synchroniser_writes
 from kronborg.link.frame_format import SPAN_SYMBOLS, FrameFormat, Preamble
-from kronborg.link.receive import receiver_for
 from kronborg_hdl.compensation.mixer.model import Mixer
-from kronborg_hdl.compensation.phase_smoother.model import best_smoother
-from kronborg_hdl.compensation.pilot_tracker.model import HOPS, PilotTracker
 from kronborg_hdl.compensation.pilot_tracker.model import Settings as TrackerSettings
 from kronborg_hdl.decimation.resampler.kernel import KERNELS
-from kronborg_hdl.decimation.resampler.model import Resampler
-from kronborg_hdl.dsp.cordic import GAIN
 from kronborg_hdl.dsp.nco import PHASE_BITS, phase_word
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps
 from kronborg_hdl.modulation.gaussian.model import GaussianSource, deviation_word
@@ -30,17 +26,7 @@ from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
 from kronborg_hdl.receiver.closed_loop import ClosedLoop
 from kronborg_hdl.receiver.core import Receiver as ReceiverCore
 from kronborg_hdl.receiver.model import alignment
-from kronborg_hdl.synchronisation.frame_synchroniser.correlation import false_alarm_threshold, signs
-from kronborg_hdl.synchronisation.frame_synchroniser.model import NUMBER_BITS, FrameSynchroniser, Settings
 from kronborg_hdl.synchronisation.frame_synchroniser.packet import Packet, read_packet
-from kronborg_hdl.synchronisation.frame_synchroniser.sizes import Sizes
-from kronborg_hdl.synchronisation.frame_synchroniser.timing import (
-    CORDIC_GAIN,
-    Gains,
-    TimingSettings,
-    raised_cosine_slope,
-    slope_of,
-)
 from kronborg_hdl.transmitter.model import Transmitter
 
 from ..optics.clock import sampled_by_another_clock
@@ -58,10 +44,6 @@ PILOT_1 = 3
 WIDE = 1 << 10
 """A 64th of a symbol: twice what the clock is held to. Half of it is so near to a measurement's noise, a rms of a 256th
 with 2039 chips and 0.5 SNU, that the loop would acquire again and again, and the phase be held less well."""
-MARGIN = 16
-"""Symbols at both ends of a section that its neighbours' pulses reach into."""
-ACQUIRE, TRACK = (1, 1), (0.5, 1 / 8)
-"""Gains of the timing, for phase and drift."""
 SAMPLES, PACKETS = "s_axis", "m_axis"
 
 
@@ -195,69 +177,18 @@ class Scene:
         return field, lasers.beat_phase(0.0, count, self.sample_rate_hz, rng)
 
     def receiver(self, lanes: int, *, detector_chips: int = 256) -> ClosedLoop:
-        """The receiver's settings, the mixer's by a host that has read the clock's offset from the resampler's step.
-
-        The search begins four steps of 2 MHz below the beat.
-        """
-        m, frame = self.samples_per_symbol, self.frame_format
-        walk, noise = 2 * np.pi * self.linewidth_hz / SYMBOL_RATE_HZ, 0.5 * 10 ** (-self.pilot_snr_db / 10)
-        timed = receiver_for(
-            frame,
-            self.sample_rate_hz,
-            beat_frequency_hz=self.beat_hz,
-            first_symbol=0.0,
+        """The receiver's settings, the mixer's by a host that has read the clock's offset from the resampler's step."""
+        shot = RfHeterodyne().shot_noise_words
+        light = Light(
+            self.beat_hz,
+            self.linewidth_hz,
+            signal_words=float(np.sqrt(self.signal_snu)) * shot,
+            pilot_words=self._pilot * float(np.sqrt(2)) * shot,
+            pilot_snr_db=self.pilot_snr_db,
             clock_offset_ppm=-self.clock_offset_ppm,
-            smoother=best_smoother(walk, noise),
-        ).receiver
-        decimated = max(1, lanes >> self.halvings)
-        detector = RfHeterodyne()
-        # A real sample has half of a tone's amplitude at the tone; a hop has 2 << D samples.
-        pilot = self._pilot * np.sqrt(2) * detector.shot_noise_words / 2 * (2 << self.halvings) * HOPS * GAIN
-        step = round(0.002 * 8 / m * 2**32)
-        tracker = TrackerSettings(
-            halvings=self.halvings,
-            threshold=round(pilot / 3),
-            two_pilots=self.two_pilots,
-            start=round(self.beat_hz / self.sample_rate_hz * 2**32) - 4 * step,
-            step=step,
-            trials=9,
-            block_log2=6,
         )
-        sizes = Sizes(max(1, decimated // 2), self.preamble, detector_chips)
-        gain = float(np.sqrt(self.signal_snu)) * detector.shot_noise_words * 2 ** (0.5 - self.halvings / 2)
-        amplitude = CORDIC_GAIN * gain * CHIP_RATIO * self.preamble * 4 / np.pi
-        sent, ratio = self.transmitter.frame, m >> self.halvings
-        # A command holds when the vacuum and the last pulse have passed, in the guard before the next preamble.
-        retime_after = self.vacuum + self.transmitter.shaper.tail
-        until = NUMBER_BITS * sent.header_repetition + self.payload + retime_after
-        settings = Settings(
-            sizes,
-            signs(sent.preamble),
-            false_alarm_threshold(detector_chips, self.period, 1e-9),
-            sent.header_repetition,
-            0,
-            self.payload,
-            self.period,
-            64,
-            TimingSettings(
-                slope_of(raised_cosine_slope(ROLL_OFF)),
-                round(amplitude * 0.4),
-                WIDE,
-                ratio << 31,
-                Gains.of(*ACQUIRE, samples_per_symbol=ratio, period=self.period, until=until),
-                Gains.of(*TRACK, samples_per_symbol=ratio, period=self.period, until=until),
-                retime_after,
-            ),
-            vacuum=self.vacuum,
-            margin=MARGIN,
-        )
-        return ClosedLoop(
-            mixer=replace(timed.mixer, hops_per_clock=max(1, lanes // timed.mixer.hop)),
-            tracker=PilotTracker(tracker),
-            smoother=timed.smoother,
-            resampler=Resampler(timed.resampler.kernel, decimated),
-            symbol_filter=timed.symbol_filter,
-            synchroniser=FrameSynchroniser(settings),
+        return closed_loop_for(
+            self.frame_format, self.transmitter, light, lanes=lanes, detector_chips=detector_chips, wide=WIDE
         )
 
 
