@@ -2,7 +2,8 @@
 
 Figures that follow from the same hardware, Yosys and commands as a stored row's are taken from that row; `--fresh`
 synthesises all the same. Without options that choose, it is the whole table. `--timing` places and routes the cores on
-an ECP5 instead, several times each, and says how fast they are.
+an ECP5 instead, several times each, and says how fast they are. `--slow-paths` lists what keeps a 7-series device from
+200 MHz by its own cells.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from kronborg.console.progress import RunProgress
 from kronborg.errors import InputError
 
 from ..dsp.rates import LANES
-from ..synthesis import table, timing
+from ..synthesis import slow_paths, table, timing
 from ..synthesis.cores import CORES, configure
 from ..synthesis.devices import DEVICES
 from ..synthesis.yosys import Job, synthesise
@@ -38,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples-per-symbol", type=int, metavar="M", help="other than the table's")
     parser.add_argument("--span", type=int, metavar="K", help="of the pulse, symbols, other than the table's")
     parser.add_argument("--timing", action="store_true", help="place and route on an ECP5: how fast each core is")
+    parser.add_argument(
+        "--check", action="store_true", help="with --timing: fail if a core is slower than its row says"
+    )
+    parser.add_argument(
+        "--slow-paths", action="store_true", help="what keeps a 7-series device from 200 MHz by its own cells"
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: one a processor)")
     parser.add_argument("--fresh", action="store_true", help="synthesise even what has not changed")
     parser.add_argument("--json", metavar="FILE", help="write the rows as JSON (- for standard output)")
@@ -55,8 +62,12 @@ def run(options: argparse.Namespace) -> int:
     for target in (options.json, options.markdown):
         if target and target != "-":
             check_writable(target)
+    if options.check and not options.timing:
+        raise InputError("--check is of --timing: of what cores take, the tests check it")
     if options.timing:
         return _timing(options)
+    if options.slow_paths:
+        return _slow_paths(options)
     jobs, stored = _jobs(options), table.load()
     if not jobs:
         raise InputError("no core is built so: symbols come at half of the lanes at most, so not at 16 per clock")
@@ -96,7 +107,7 @@ def _timing(options: argparse.Namespace) -> int:
     jobs = [job for job in timing.jobs() if job.core in (options.core or CORES) and job.lanes in lanes]
     if not jobs:
         raise InputError(f"no core is timed so: there are rows of {' and '.join(map(str, timing.LANES_TIMED))} lanes")
-    stored = timing.load()
+    stored = before = timing.load()
     known = [] if options.fresh else stored
     with RunProgress(plain=options.plain) as progress, progress.stage("place and route", total=len(jobs)) as stage:
 
@@ -109,13 +120,49 @@ def _timing(options: argparse.Namespace) -> int:
 
         rows = timing.run(jobs, known=known, done=done)
     if options.markdown:
-        write_text(options.markdown, timing.markdown(stored))
+        write_text(options.markdown, f"{timing.markdown(stored)}\n{slow_paths.markdown(slow_paths.load())}")
     if options.json == "-":
         print(timing.to_json(rows), end="")
         return 0
     if options.json:
         write_text(options.json, timing.to_json(rows))
     print(timing.text(rows), end="")
+    worse = timing.slower(rows, before) if options.check else []
+    for line in worse:
+        print(f"slower: {line}")
+    return 1 if worse else 0
+
+
+def _slow_paths(options: argparse.Namespace) -> int:
+    """Synthesise for a 7-series device and look for long paths; returns the exit code."""
+    if options.samples_per_symbol or options.span or options.device or options.lanes:
+        raise InputError(
+            f"--slow-paths is of each core at its fewest lanes on an {slow_paths.DEVICE}:"
+            " leave out --lanes, --samples-per-symbol, --span and --device"
+        )
+    jobs = [job for job in slow_paths.jobs() if job.core in (options.core or CORES)]
+    if not jobs:
+        raise InputError("an assembly has the paths of its cores: name these")
+    stored = slow_paths.load()
+    known = [] if options.fresh else stored
+    with RunProgress(plain=options.plain) as progress, progress.stage("synthesis", total=len(jobs)) as stage:
+
+        def done(row: slow_paths.SlowPaths) -> None:
+            nonlocal stored
+            stage.advance()
+            if options.store:
+                stored = slow_paths.merge(stored, [row])
+                write_text(slow_paths.STORED, slow_paths.to_json(stored))
+
+        rows = slow_paths.run(jobs, known=known, done=done)
+    if options.markdown:
+        write_text(options.markdown, f"{timing.markdown(timing.load())}\n{slow_paths.markdown(stored)}")
+    if options.json == "-":
+        print(slow_paths.to_json(rows), end="")
+        return 0
+    if options.json:
+        write_text(options.json, slow_paths.to_json(rows))
+    print(slow_paths.text(rows), end="")
     return 0
 
 

@@ -107,15 +107,15 @@ def _arcs(cell: Cell) -> Iterator[Arc]:
             bit: 0 if port == "CIN" else cost
             for port, bits in ports.items()
             if cell["port_directions"][port] == "input" and _is_read(kind, port)
-            for bit in _signals(bits)
+            for bit in signals(bits)
         }
         for port, bits in ports.items():
             if cell["port_directions"][port] == "output":
-                for bit in _signals(bits):
+                for bit in signals(bits):
                     yield bit, list(inputs.items())
 
 
-def _signals(bits: list[int | str]) -> list[int]:
+def signals(bits: list[int | str]) -> list[int]:
     """Without constants."""
     return [bit for bit in bits if isinstance(bit, int)]
 
@@ -129,19 +129,19 @@ def _is_read(kind: str, port: str) -> bool:
 
 def _carry(ports: Mapping[str, list[int | str]]) -> Iterator[Arc]:
     """Bit by bit: the sum at a place waits for the places below it, not for those above."""
-    reaches: dict[int, int] = {bit: 1 for bit in _signals(ports.get("CYINIT", []))}
+    reaches: dict[int, int] = {bit: 1 for bit in signals(ports.get("CYINIT", []))}
     # CI is wired to the carry cell below and to nothing else: the chain has its level already.
-    reaches.update((bit, 0) for bit in _signals(ports.get("CI", [])))
+    reaches.update((bit, 0) for bit in signals(ports.get("CI", [])))
     for place in range(len(ports["S"])):
-        reaches.update((bit, 1) for port in ("S", "DI") for bit in _signals(ports[port][place : place + 1]))
+        reaches.update((bit, 1) for port in ("S", "DI") for bit in signals(ports[port][place : place + 1]))
         for port in ("O", "CO"):
-            for bit in _signals(ports.get(port, [])[place : place + 1]):
+            for bit in signals(ports.get(port, [])[place : place + 1]):
                 yield bit, list(reaches.items())
 
 
 def _multiplier(cell: Cell) -> Iterator[Arc]:
     """DSP slices of which Yosys uses the multiplier, the adder behind it, and registers."""
-    depth = {name: _number(cell["parameters"].get(name, "0")) for name in ("AREG", "BREG", "CREG", "MREG", "PREG")}
+    depth = {name: number(cell["parameters"].get(name, "0")) for name in ("AREG", "BREG", "CREG", "MREG", "PREG")}
     if depth["PREG"]:
         return
     ports = cell["connections"]
@@ -154,13 +154,13 @@ def _multiplier(cell: Cell) -> Iterator[Arc]:
         ("PCIN", 0),
     ):
         if not registers:
-            inputs.update((bit, 1) for bit in _signals(ports.get(port, [])))
+            inputs.update((bit, 1) for bit in signals(ports.get(port, [])))
     for port, bits in ports.items():
         if cell["port_directions"][port] == "output":
-            for bit in _signals(bits):
+            for bit in signals(bits):
                 yield bit, list(inputs.items())
 
 
-def _number(parameter: str | int) -> int:
+def number(parameter: str | int) -> int:
     """A parameter's value: Yosys writes 32 binary digits."""
     return parameter if isinstance(parameter, int) else int(parameter, 2)

@@ -40,6 +40,9 @@ long, on an {device} of speed grade {speed}, by {tools}. A command made this pag
 
     kronborg resources --timing --store --markdown docs/timing.md
 
+With `--check` instead of `--store` it says which core has become slower than its row by more than {tolerance:.0f} %,
+median to median, and places and routes only what has changed. The tests do so for one small core and one seed.
+
 * The figure is the median of {seeds} seeds of the placer, whose luck moves it by some per cent.
 * Registers before multipliers are put into them (`multiplier_registers`), for which Yosys has no rule on an ECP5.
 * Each core lies in its AXI skin among registers: paths at its edges count too, and none begins or ends at a pin.
@@ -194,6 +197,18 @@ def text(rows: Iterable[Timing]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def slower(rows: Iterable[Timing], stored: Iterable[Timing]) -> list[str]:
+    """A line for each core whose median is below the stored one by more than ``TOLERANCE``, or that fits no more."""
+    before = {row.configuration: row for row in stored}
+    lines = []
+    for row in rows:
+        was = before[row.configuration].median_mhz if row.configuration in before else None
+        if was is not None and (row.median_mhz or 0.0) < was * (1 - TOLERANCE):
+            now = f"{row.median_mhz:.1f} MHz" if row.median_mhz else "no frequency"
+            lines.append(f"{row.core} at {row.lanes} lanes: {now}, and was at {was:.1f} MHz: {row.path}")
+    return lines
+
+
 def slow(rows: Iterable[Timing]) -> list[Timing]:
     """Rows whose median is below the goal."""
     return [row for row in rows if row.median_mhz is not None and row.median_mhz < GOAL_MHZ]
@@ -202,7 +217,11 @@ def slow(rows: Iterable[Timing]) -> list[Timing]:
 def markdown(rows: Iterable[Timing]) -> str:
     """The page of the documentation."""
     rows = list(rows)
-    lines = [_PAGE.format(device=DEVICES[DEVICE].title, speed=Part().speed, seeds=len(SEEDS), tools=tools())]
+    lines = [
+        _PAGE.format(
+            device=DEVICES[DEVICE].title, speed=Part().speed, seeds=len(SEEDS), tools=tools(), tolerance=100 * TOLERANCE
+        )
+    ]
     lines += [
         "| core | lanes | M | K | median, MHz | all, MHz | longest path of the median run |",
         "|---|---:|---:|---:|---:|---|---|",

@@ -31,7 +31,7 @@ def test_the_page_is_made_from_the_table() -> None:
     # A core that was just added is missing from the table, and need not be named in the page yet.
     stored, made = (
         [line for line in text.splitlines() if line and not line.startswith("Not measured yet")]
-        for text in (page.read_text("utf-8"), timing.markdown(STORED.values()))
+        for text in (page.read_text("utf-8").partition("\n## ")[0], timing.markdown(STORED.values()))
     )
     assert stored == made
 
@@ -65,6 +65,24 @@ def test_what_is_known_is_not_measured_again() -> None:
     design = timing.hardware(configure("alphabet", 1))
     known = replace(ROW, origin=timing.origin_of(design))
     assert timing.run([configure("alphabet", 1)], known=[known]) == [known]
+
+
+def test_the_median_may_fall_by_the_placers_luck_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert timing.slower([replace(ROW, mhz=(88.0, 88.0, 200.0))], [ROW]) == []
+    assert timing.slower([replace(ROW, mhz=(86.0, 86.0, 200.0))], [ROW]) == [
+        "alphabet at 1 lanes: 86.0 MHz, and was at 99.0 MHz: a to b: register, register"
+    ]
+    assert "no frequency" in timing.slower([replace(ROW, mhz=(), path="does not fit")], [ROW])[0]
+    assert timing.slower([replace(ROW, lanes=2)], [ROW]) == []
+    monkeypatch.setattr(timing, "STORED", tmp_path / "timing.json")
+    timing.STORED.write_text(timing.to_json([replace(ROW, mhz=(300.0, 300.0, 300.0))]))
+    monkeypatch.setattr(timing, "_measure", lambda design, seeds: (ROW.mhz, ROW.path))
+    asked = ["resources", "--timing", "--core", "alphabet", "--lanes", "1", "--plain"]
+    assert main(asked) == 0
+    assert main([*asked, "--check"]) == 1
+    assert "slower: alphabet at 1 lanes: 99.0 MHz, and was at 300.0 MHz" in capsys.readouterr().out
 
 
 def test_the_jobs_are_all_cores_and_the_assemblies_come_last() -> None:
