@@ -360,9 +360,10 @@ class KeyPools(Material):
         Returns: whether that came too late, because it was a message that has been acted upon.
         """
         with self.database.transaction():
-            known = self.database.rows("SELECT role, state FROM reservation WHERE id = ?", reservation)
+            known = self.database.rows("SELECT role, state, link, pool FROM reservation WHERE id = ?", reservation)
             if known:
-                if known[0] == ("slave", "open"):
+                # A neighbour that names what came over another link has no say in it.
+                if known[0] == ("slave", "open", link, pool):
                     self._erase(reservation, link, pool, "voided", "closed")
                 return False
             self._pool_blocks(link, segments)

@@ -3,6 +3,7 @@
 import sqlite3
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from kronborg.errors import InputError
 from kronborg.network.block_check import PAD_BYTES, challenge, equal, halves
 from kronborg.network.database import Database, StoreDamaged, StoreError
 from kronborg.network.key_pools import KeyPools, KeysNotFound, NotEnoughKey, NotEntitled, Reservation
-from kronborg.network.key_store import KeyStore
+from kronborg.network.key_store import KeyBlock, KeyStore
 from kronborg.network.material import CHUNK_BYTES, ITEMS, Conflict, Segment
 from kronborg.network.sqlite import SQLite
 
@@ -235,6 +236,22 @@ def test_a_reservation_without_an_answer_is_void_at_both_ends(any_ends: list[Dat
     for pools in (a, b):
         assert (pools.account(LINK, 0)["voided"], pools.account(LINK, 0)["ready"]) == (32, 492 - 32)
         pools.check()
+
+
+def test_what_came_over_one_link_is_not_voided_over_another(any_ends: list[Database]) -> None:
+    """Whoever did that had the accounts wrong, and at its next start the store was taken for damaged."""
+    fill(any_ends, [2000])
+    made = reserve(KeyPools(any_ends[0]))
+    slave = KeyPools(any_ends[1])
+    slave.accept(made, now=NOW)
+    other = KeyBlock("another", 1, 8 * 2000, 1e-10, bytes(2000))
+    KeyStore(any_ends[1]).add(other)
+    assert slave.compare("another", 1, challenge(other.key, other.bits))
+    slave.accept(replace(made, id="r2", link="another", key_ids=("k2",)), now=NOW)
+    for link, pool in (("another", 0), (LINK, 1)):
+        slave.void(made.id, link, pool, made.segments, NOW)
+    slave.check()
+    assert slave.deliver_to_slave(made.key_ids, master="alice", slave="bob", now=NOW)
 
 
 def test_names_are_forgotten_when_they_are_of_no_use_and_material_is_not(any_ends: list[Database]) -> None:
