@@ -1,17 +1,19 @@
 """A small certificate authority for one network: KMEs, SAEs and nodes.
 
 A folder holds the authority: `ca.pem`, `ca.key`, `crl.pem` (what was revoked) and, for each bearer, `KIND-ID.pem` and
-`KIND-ID.key`. Keys are on the curve P-256 (P-384 for the authority), which every TLS stack takes; a bearer's identity
-is its one URI (:mod:`kronborg.network.identity`). A file appears whole or not at all, key files for their owner alone.
+`KIND-ID.key`, and in `earlier-KIND-ID.pem` what it had before and is still valid: that is revoked with it. Keys are on
+the curve P-256 (P-384 for the authority), which every TLS stack takes; a bearer's identity is its one URI
+(:mod:`kronborg.network.identity`). A file appears whole or not at all, key files for their owner alone.
 """
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import os
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -163,6 +165,23 @@ class Authority:
         stem = f"{identity.kind}-{identity.id}"
         return self.folder / f"{stem}.pem", self.folder / f"{stem}.key"
 
+    def _earlier(self, identity: Identity) -> Path:
+        """Where a bearer's certificates lie that were renewed before they ended."""
+        return self.folder / f"earlier-{identity.kind}-{identity.id}.pem"
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One change at a time: of two that each read a list and write it, one would be lost. Raises InputError."""
+        try:
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise InputError(f"cannot open {self.folder}: {error.strerror}") from None
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
     def issue(self, identity: Identity, hosts: Sequence[str] = (), days: int = BEARER_DAYS) -> Issued:
         """A new key and certificate.
 
@@ -177,17 +196,36 @@ class Authority:
         """
         if identity.kind not in KINDS or not is_id(identity.id):
             raise InputError(f"{identity.id!r} is no ID: 1 to 64 letters, digits and . _ ~ -")
-        if self.files(identity)[0].exists():
-            raise InputError(f"{identity.kind} {identity.id} has a certificate in {self.folder}: renew or revoke it")
         if identity.kind == "kme" and not hosts:
             raise InputError("a KME needs the name or address under which SAEs and other KMEs reach it: --host")
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
-        return self._sign(identity, names + [_host(host) for host in hosts], days)
+        names += [_host(host) for host in hosts]
+        with self._alone():
+            if self.files(identity)[0].exists():
+                who = f"{identity.kind} {identity.id}"
+                raise InputError(f"{who} has a certificate in {self.folder}: renew or revoke it")
+            return self._sign(identity, names, days)
 
     def renew(self, identity: Identity, days: int = BEARER_DAYS) -> Issued:
         """A new key and certificate for a bearer that has one, with the same names. Raises InputError."""
-        names = load(self.files(identity)[0]).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return self._sign(identity, list(names), days)
+        with self._alone():
+            before = load(self.files(identity)[0])
+            names = before.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            # Written first: a certificate that nobody remembers could not be revoked.
+            kept = [each for each in (*self._replaced(identity), before) if each.not_valid_after_utc > _now()]
+            pem = b"".join(each.public_bytes(serialization.Encoding.PEM) for each in kept)
+            _write(self._earlier(identity), pem, 0o644)
+            return self._sign(identity, list(names), days)
+
+    def _replaced(self, identity: Identity) -> list[x509.Certificate]:
+        """What a bearer had before, as far as it is remembered. Raises InputError."""
+        try:
+            data = self._earlier(identity).read_bytes()
+            return x509.load_pem_x509_certificates(data) if data else []
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError):
+            raise InputError(f"{self._earlier(identity)} cannot be read as certificates in PEM form") from None
 
     def _sign(self, identity: Identity, names: list[x509.GeneralName], days: int) -> Issued:
         key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
@@ -220,16 +258,18 @@ class Authority:
         return Issued(identity, certificate_file, key_file, until)
 
     def revoke(self, identity: Identity) -> None:
-        """Put a bearer's certificate on the list of those that nobody shall take. Raises InputError."""
+        """Put a bearer's certificates on the list of those that nobody shall take. Raises InputError."""
         certificate_file, key_file = self.files(identity)
-        serial = load(certificate_file).serial_number
-        self._publish([*self._revoked(), serial])
-        certificate_file.unlink()
-        key_file.unlink(missing_ok=True)
+        with self._alone():
+            found = [*self._replaced(identity), load(certificate_file)]
+            self._publish([*self._revoked(), *(each.serial_number for each in found)])
+            for file in (certificate_file, key_file, self._earlier(identity)):
+                file.unlink(missing_ok=True)
 
     def publish(self) -> Path:
         """Sign the list of revoked certificates anew, before the old one ends; returns its file."""
-        return self._publish(self._revoked())
+        with self._alone():
+            return self._publish(self._revoked())
 
     @property
     def list_until(self) -> datetime:
@@ -259,6 +299,10 @@ class Authority:
         signed = builder.sign(self._key, hashes.SHA384())
         _write(self.folder / "crl.pem", signed.public_bytes(serialization.Encoding.PEM), 0o644)
         return self.folder / "crl.pem"
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def _checked(days: int) -> int:

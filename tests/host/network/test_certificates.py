@@ -1,5 +1,6 @@
 import ssl
 import stat
+import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from cryptography import x509
 
 from kronborg.cli import main
 from kronborg.errors import InputError
+from kronborg.network import certificates
 from kronborg.network.certificates import Authority, identity_of, load
 from kronborg.network.identity import Identity, of_certificate, parse_uri
 
@@ -63,6 +65,56 @@ def test_a_revoked_certificate_stays_on_the_list_and_its_bearer_can_have_another
     listed = x509.load_pem_x509_crl((authority.folder / "crl.pem").read_bytes())
     assert [entry.serial_number for entry in listed] == serials
     assert authority.issue(Identity("sae", "alice")).certificate.exists()
+
+
+def revoked(authority: Authority) -> set[int]:
+    listed = x509.load_pem_x509_crl((authority.folder / "crl.pem").read_bytes())
+    return {entry.serial_number for entry in listed}
+
+
+def test_what_a_bearer_had_before_a_renewal_is_revoked_with_it(authority: Authority) -> None:
+    alice = Identity("sae", "alice")
+    serials = {load(authority.issue(alice).certificate).serial_number}
+    for _ in range(2):
+        serials.add(load(authority.renew(alice).certificate).serial_number)
+    authority.revoke(alice)
+    assert revoked(authority) == serials
+    assert len(serials) == 3
+    # Its next certificate is another matter.
+    authority.issue(alice)
+    authority.revoke(alice)
+    assert len(revoked(authority)) == 4
+
+
+def test_what_ended_before_a_renewal_is_not_remembered(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = Identity("sae", "alice")
+    authority.issue(alice, days=1)
+    later = datetime.now(timezone.utc) + timedelta(days=2)
+    monkeypatch.setattr(certificates, "_now", lambda: later)
+    authority.renew(alice)
+    authority.revoke(alice)
+    assert len(revoked(authority)) == 1
+
+
+def test_a_revocation_while_the_list_is_signed_anew_is_not_lost(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = Identity("sae", "alice")
+    serial = load(authority.issue(alice).certificate).serial_number
+    revoking = threading.Thread(target=lambda: Authority(authority.folder).revoke(alice))
+    real = Authority._revoked
+
+    def slow(self: Authority) -> list[int]:
+        found = real(self)
+        if threading.current_thread() is not revoking:
+            revoking.start()
+            revoking.join(0.5)  # it waits for us
+        return found
+
+    monkeypatch.setattr(Authority, "_revoked", slow)
+    authority.publish()
+    revoking.join()
+    assert revoked(authority) == {serial}
 
 
 @pytest.mark.parametrize(
