@@ -18,6 +18,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -60,16 +61,25 @@ class Trust:
             authorities = x509.load_pem_x509_certificates(self.ca.read_bytes())
             now = datetime.now(timezone.utc)
             sound = found.not_valid_before_utc <= now <= found.not_valid_after_utc
-            issuer = next(each for each in authorities if each.subject == found.issuer)
-            found.verify_directly_issued_by(issuer)
+            if not any(_issued(found, each) for each in authorities):
+                raise NoKem("the certificate is not one of this network")
             if self.crl is not None:
                 revoked = x509.load_pem_x509_crl(self.crl.read_bytes())
                 sound &= revoked.get_revoked_certificate_by_serial_number(found.serial_number) is None
-        except (OSError, ValueError, TypeError, StopIteration, InvalidSignature):
+        except (OSError, ValueError, TypeError):
             raise NoKem("the certificate is not one of this network") from None
         if not sound or identity_of(found) != Identity("kme", node):
             raise NoKem("the certificate is not that KME's")
         return found
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Whether an authority issued a certificate; one that was renewed has the name of the one before."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 class Kem:
@@ -85,21 +95,18 @@ class Kem:
     def __init__(self, certificate: Path, key: Path) -> None:
         self._certificate, self._key = certificate, key
         self._pairs: dict[bytes, mlkem.MLKEM1024PrivateKey] = {}
-        self._made, self._stamp, self._notice = float("-inf"), (0, 0), ""
+        self._made, self._stamp, self._notice = float("-inf"), self._stamps(), ""
+        self._signer, self._text = self._read()
         self.notice()
 
-    def notice(self) -> str:
-        """What to tell of this KME: its newest encapsulation key and its signature, JSON."""
-        stamp = (self._certificate.stat().st_mtime_ns, self._key.stat().st_mtime_ns)
-        if time.monotonic() - self._made > RENEWAL_SECONDS:
-            pair = mlkem.MLKEM1024PrivateKey.generate()
-            # The one before opens what is under way.
-            self._pairs = dict([*self._pairs.items()][-1:])
-            self._pairs[_id(pair.public_key().public_bytes_raw())] = pair
-            self._made = time.monotonic()
-        elif stamp == self._stamp:
-            return self._notice
-        public = [*self._pairs.values()][-1].public_key().public_bytes_raw()
+    def _stamps(self) -> tuple[int, ...]:
+        try:
+            return tuple(path.stat().st_mtime_ns for path in (self._certificate, self._key))
+        except OSError as error:
+            raise InputError(f"cannot read {error.filename}: {error.strerror}") from None
+
+    def _read(self) -> tuple[ec.EllipticCurvePrivateKey, str]:
+        """The key of this KME's certificate, and the certificate. Raises InputError."""
         try:
             signer = serialization.load_pem_private_key(self._key.read_bytes(), None)
         except (OSError, ValueError, TypeError):
@@ -107,12 +114,35 @@ class Kem:
         if not isinstance(signer, ec.EllipticCurvePrivateKey):
             raise InputError(f"{self._key} is not on a NIST curve: hybrid keys are signed with ECDSA")
         certificate = load(self._certificate)
-        self._stamp = stamp
+        if signer.public_key() != certificate.public_key():
+            raise InputError(f"{self._key} is not the key of {self._certificate}")
+        return signer, certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def notice(self) -> str:
+        """What to tell of this KME: its newest encapsulation key and its signature, JSON.
+
+        Files that cannot be used change nothing: what was signed with the ones before goes on to count.
+        """
+        changed = False
+        with suppress(InputError):
+            stamp = self._stamps()
+            if stamp != self._stamp:
+                self._signer, self._text = self._read()
+                self._stamp, changed = stamp, True
+        if time.monotonic() - self._made > RENEWAL_SECONDS:
+            pair = mlkem.MLKEM1024PrivateKey.generate()
+            # The one before opens what is under way.
+            self._pairs = dict([*self._pairs.items()][-1:])
+            self._pairs[_id(pair.public_key().public_bytes_raw())] = pair
+            self._made = time.monotonic()
+        elif not changed:
+            return self._notice
+        public = [*self._pairs.values()][-1].public_key().public_bytes_raw()
         self._notice = json.dumps(
             {
                 "key": base64.b64encode(public).decode(),
-                "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
-                "signature": base64.b64encode(signer.sign(LABEL + public, ec.ECDSA(hashes.SHA384()))).decode(),
+                "certificate": self._text,
+                "signature": base64.b64encode(self._signer.sign(LABEL + public, ec.ECDSA(hashes.SHA384()))).decode(),
             }
         )
         return self._notice

@@ -93,7 +93,12 @@ class PostgreSQL(Database):
         if self._connection.closed:
             self._connection = self._connect()
             if self._claimed:
-                self.claim()
+                try:
+                    self.claim()
+                except StoreError:
+                    # A connection without the claim must not serve: the next transaction tries again.
+                    self._connection.close()
+                    raise
         self.rows("BEGIN")
         try:
             self.rows("SELECT pg_advisory_xact_lock(?, hashtext(current_schema()))", LOCK)

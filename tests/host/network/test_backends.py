@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from kronborg.errors import InputError
+from kronborg.network import postgresql as module
 from kronborg.network.backends import StoreSettings
 from kronborg.network.database import StoreDamaged, StoreError
 from kronborg.network.key_pools import KeyPools
@@ -131,6 +132,29 @@ def test_a_store_on_a_server_serves_one_kme_also_after_its_connection_was_lost(s
     one.close()
     other.claim()
     other.close()
+
+
+def test_a_kme_that_lost_its_claim_to_another_serves_no_more(
+    schemas: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CLAIM_SECONDS", 0.0)
+    url = schemas()
+    one, other = PostgreSQL(url), PostgreSQL(url)
+    one.claim()
+    kill(url, one)
+    monkeypatch.setattr(module, "CLAIM_SECONDS", 30.0)
+    other.claim()
+    monkeypatch.setattr(module, "CLAIM_SECONDS", 0.0)
+    with pytest.raises(StoreError):
+        one.rows("SELECT 1")
+    for _ in range(3):
+        with pytest.raises(StoreError, match="another KME serves"), one.transaction():
+            pass
+    other.close()
+    monkeypatch.setattr(module, "CLAIM_SECONDS", 30.0)
+    with one.transaction():
+        pass
+    one.close()
 
 
 def test_writers_on_a_server_take_turns(schemas: Callable[[], str]) -> None:

@@ -103,6 +103,32 @@ def test_a_renewed_certificate_signs(authority: Authority) -> None:
     encapsulate(far.notice(), "kme-b", trust(authority))
 
 
+def test_files_that_do_not_fit_change_nothing_of_what_is_told(authority: Authority) -> None:
+    """A node that cannot tell of itself is led by no path any more."""
+    far = kem(authority)
+    before, (certificate, key) = far.notice(), authority.files(Identity("kme", "kme-b"))
+    good = certificate.read_bytes(), key.read_bytes()
+    authority.renew(Identity("kme", "kme-b"))
+    certificate.write_bytes(good[0])  # the new key beside the old certificate
+    assert far.notice() == before
+    key.write_text("rubbish")
+    assert far.notice() == before
+    key.unlink()
+    assert far.notice() == before
+    encapsulate(before, "kme-b", trust(authority))
+    key.write_bytes(good[1])
+    encapsulate(far.notice(), "kme-b", trust(authority))
+
+
+def test_an_authority_may_have_the_name_of_the_one_before(authority: Authority, tmp_path: Path) -> None:
+    before = Authority.create(tmp_path / "before", "test")
+    one, other = ((each.folder / "ca.pem").read_bytes() for each in (before, authority))
+    both = authority.folder / "both.pem"
+    for first, second in ((one, other), (other, one)):
+        both.write_bytes(first + second)
+        encapsulate(kem(authority).notice(), "kme-b", Trust(both, None))
+
+
 def test_a_key_that_cannot_sign_is_wrong_input(authority: Authority) -> None:
     certificate, key = authority.files(Identity("kme", "kme-b"))
     key.write_bytes(

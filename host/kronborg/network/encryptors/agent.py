@@ -31,11 +31,12 @@ from ..database import StoreError
 from ..identity import Identity
 from ..kme.log import AuditLog, event
 from ..kme.tls import Credentials
+from ..tasks import cancelled
 from .config import AgentConfig
 from .guardian import Guardian
 from .keeper import Encryptor, EncryptorError, Keeper, StateFile
 from .kme_client import KmeClient, KmeFails
-from .messages import Answer, Caller, Listener, Message, PeerFails, cancelled
+from .messages import Answer, Caller, Listener, Message, PeerFails
 from .metrics import Metrics
 
 HELLO_SECONDS = 2.0

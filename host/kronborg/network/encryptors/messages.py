@@ -14,7 +14,7 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal
 
@@ -25,6 +25,7 @@ from ..identity import Identity, of_certificate
 from ..kme.log import event
 from ..kme.wire import Refused, Strict, parse
 from ..tables import Address
+from ..tasks import cancelled
 from .kme_client import KEY_ID
 
 MOST_LINE_BYTES = 1024
@@ -61,16 +62,6 @@ class PeerFails(KronborgError):
 def line_of(message: Message | Answer) -> bytes:
     """A message as it travels."""
     return json.dumps(message.model_dump(exclude_none=True)).encode() + b"\n"
-
-
-async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait for their end."""
-    left = set(tasks)
-    while left:
-        # More than once: until Python 3.12 `wait_for` loses a cancellation that comes together with its result.
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=0.5)
 
 
 class Caller:

@@ -88,7 +88,9 @@ class Kme:
         self._neighbours = {link.peer: name for name, link in config.links.items()}
         kem = Kem(config.certificate, config.key) if config.relay is not None else None
         unmask = functools.partial(_unmask, kem, config.id)
-        pools = GatewayStore(database, Node(config.id, self._neighbours, self._takes, unmask))
+        pools = GatewayStore(
+            database, Node(config.id, self._neighbours, self._takes, unmask, config.keys.lifetime_seconds)
+        )
         pools.check()
         refuse_older(database, config.audit_log)
         self._audit = AuditLog(config.audit_log)

@@ -29,6 +29,7 @@ from ..kme.channel import PeerAbsent, PeerSilent
 from ..kme.config import Address, Link
 from ..kme.log import LOGGER, event
 from ..kme.tls import Credentials
+from ..tasks import cancelled
 from .frames import MOST_FRAME_BYTES
 from .transport import Receive, Transport, outcomes
 
@@ -198,8 +199,7 @@ class NatsTransport(Transport):
     async def close(self) -> None:
         """See Transport."""
         if self._work is not None:
-            self._work.cancel()
-            await asyncio.gather(self._work, return_exceptions=True)
+            await cancelled([self._work])
         with suppress(Exception):
             await self._client.close()
 

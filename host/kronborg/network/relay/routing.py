@@ -20,6 +20,9 @@ Edge = tuple[str, str]
 
 MOST_NODES = 10_000
 """More than these are not listened to."""
+AHEAD_NS = 50 * 365 * 86_400 * 10**9
+"""A word that is so much newer than now is none. What a node tells after an echo is newer than that, and fits into a
+message."""
 ADVERT_SECONDS = 10.0
 """So long a node's word counts."""
 PENALTY_SECONDS = 3.0
@@ -106,6 +109,9 @@ class Topology:
         """Note what a neighbour says, where it is news."""
         for advert in adverts:
             before = self._heard.get(advert.node)
+            if advert.sequence > time.time_ns() + AHEAD_NS:
+                # Hardly anything could follow it: the node that it names would be heard no more.
+                continue
             if before is not None and advert.sequence <= before[0].sequence:
                 continue
             if advert.node == self.own:

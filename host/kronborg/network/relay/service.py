@@ -333,11 +333,12 @@ class Relay:
         called = self._calls[link.name]
         batch: list[Waiting] = await self._store(lambda: self._pools.outbox(link.name))
         if not batch:
-            with_timeout = asyncio.wait_for(called.wait(), LOOK_SECONDS)
+            # Not `wait_for`, which until Python 3.12 loses a cancellation that comes together with the call.
+            waiting = asyncio.ensure_future(called.wait())
             try:
-                await with_timeout
-            except asyncio.TimeoutError:
-                return
+                await asyncio.wait([waiting], timeout=LOOK_SECONDS)
+            finally:
+                waiting.cancel()
             called.clear()
             return
         try:
@@ -411,6 +412,9 @@ class Relay:
                 told.clear()
                 raise
             told.update({each.node: each.sequence for each in news})
+            known = {each.node for each in self.topology.known(time.monotonic())}
+            for node in told.keys() - known:
+                del told[node]
         if len(news) < MOST_TOLD:
             await asyncio.sleep(LOOK_SECONDS)
 

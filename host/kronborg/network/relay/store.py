@@ -46,12 +46,14 @@ class Node:
         links: name of the link to each neighbour.
         takes: whether keys for such slaves of such a master may be left here.
         unmask: what a KEM's secret adds to keys, None where it cannot be had.
+        longest_seconds: how long keys that arrive may wait for their slaves, whatever their origin says.
     """
 
     id: str
     links: Mapping[str, str]
     takes: Callable[[KeysManifest], bool] = lambda manifest: False
     unmask: Callable[[KeysManifest], bytes | None] = lambda manifest: None
+    longest_seconds: float = 1e9
 
     def pool_to(self, peer: str) -> int:
         """The direction towards a neighbour."""
@@ -343,7 +345,7 @@ class RelayStore(KeyPools):
             (),
             manifest.master,
             tuple(manifest.slaves),
-            manifest.lifetime_seconds,
+            min(manifest.lifetime_seconds, self.node.longest_seconds),
             manifest.extension,
         )
         self._enter(made, "slave", now, combined)

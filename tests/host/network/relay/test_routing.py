@@ -1,6 +1,8 @@
 """Paths over what nodes say of their links."""
 
+import asyncio
 import itertools
+import json
 import random
 import time
 from pathlib import Path
@@ -9,12 +11,14 @@ from typing import Any
 import pytest
 
 from kronborg.network.kme.config import read_config
+from kronborg.network.kme.peer_api import Adverts
 from kronborg.network.kme.terms import Terms
-from kronborg.network.kme.wire import Refused
+from kronborg.network.kme.wire import Refused, parse
 from kronborg.network.local.files import config_of
 from kronborg.network.local.plan import EXAMPLE, Plan, read_plan
 from kronborg.network.relay.routing import (
     ADVERT_SECONDS,
+    AHEAD_NS,
     PENALTY_SECONDS,
     Advert,
     LinkState,
@@ -24,7 +28,7 @@ from kronborg.network.relay.routing import (
     routes,
     shortest,
 )
-from kronborg.network.relay.service import NO_PATH, Relay
+from kronborg.network.relay.service import NO_PATH, Relay, _advert_to_json
 
 Graph = dict[str, dict[str, float]]
 
@@ -249,3 +253,57 @@ def test_nodes_that_somebody_makes_up_do_not_fill_the_memory(monkeypatch: pytest
     assert len(made.known(0.0)) == 20
     made.hear([Advert("b", 2, ())], 0.0)
     assert routes(made, "b", Wish(1), 1, 0.0) == []
+
+
+def test_no_word_is_the_last_that_a_node_can_say() -> None:
+    """Whoever said it in another's name had that one refused by its neighbours until it was started again."""
+    made, other = topology(RING, "a"), topology(RING, "b")
+    for sequence in (time.time_ns() + AHEAD_NS, (1 << 62) - 1):
+        made.hear([Advert("a", sequence, ())], 0.0)
+        other.hear([Advert("a", sequence, ())], 0.0)
+    said = made.tell((), "new", 0.0)
+    assert parse(Adverts, json.dumps({"adverts": [_advert_to_json(said)]}).encode())
+    other.hear([said], 0.0)
+    assert other.notice_of("a", 0.0) == "new"
+
+
+def test_what_neighbours_were_told_is_forgotten_with_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = read_plan(EXAMPLE)
+    site = next(iter(plan.sites))
+    relay = relay_of(tmp_path, plan, site, [])
+    link = next(iter(relay.config.links.values()))
+
+    class Heard:
+        async def tell(self, adverts: object) -> None:
+            """Hears anything."""
+
+    relay._channels = {link.name: Heard()}  # type: ignore[dict-item]
+    monkeypatch.setattr("kronborg.network.relay.service.LOOK_SECONDS", 0.0)
+    for number in range(50):
+        relay.topology._heard = {f"x{number}": (Advert(f"x{number}", 1, ()), time.monotonic())}
+        asyncio.run(relay._tell(link))
+    assert len(relay._told[link.name]) == 1
+
+
+def test_a_link_that_is_called_as_it_ends_ends(tmp_path: Path) -> None:
+    """Before Python 3.12 a KME could go on for ever after SIGTERM."""
+    plan = read_plan(EXAMPLE)
+    relay = relay_of(tmp_path, plan, next(iter(plan.sites)), [])
+    link = next(iter(relay.config.links.values()))
+
+    async def main() -> None:
+        async def nothing(work: object) -> list[object]:
+            return []
+
+        relay._store = nothing
+        relay._calls[link.name] = called = asyncio.Event()
+        task = asyncio.create_task(relay._again("frames", relay._move, link))
+        await asyncio.sleep(0.05)
+        called.set()
+        await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=10)
+        task.cancel()
+        assert task in done
+
+    asyncio.run(main())

@@ -4,6 +4,7 @@ import random
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,16 @@ def test_keys_arrive_and_are_confirmed_and_each_link_pays_for_its_frames(chain: 
         account = chain.stores[name].account(account_of("a"), 0)
         assert (account["pooled"], account["delivered"]) == (64, 64)
     assert chain.stores["b"].account(account_of("a"), 0)["pooled"] == 0
+
+
+def test_keys_wait_no_longer_than_the_kme_of_their_slave_allows(chain: Chain) -> None:
+    far = chain.stores["c"]
+    far.node = replace(far.node, longest_seconds=10.0)
+    made = chain.send({"c": [("a", "b", "c")]})
+    chain.move_all()
+    assert far.expire(NOW + 11.0) == 1
+    with pytest.raises(KeysNotFound):
+        chain.fetch(made, "c")
 
 
 def test_a_node_between_keeps_nothing_of_a_key(chain: Chain) -> None:
