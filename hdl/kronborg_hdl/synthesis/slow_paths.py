@@ -31,6 +31,8 @@ _COUNTER = "a counter that stays at its largest value, sum and comparison in one
 REASONS: dict[str, str] = {
     "converter_input": "a shift's rounding and the mean's sum in one clock, once a block: it could have another",
     "entropy": "a run that goes on from the beat before, its length, two comparisons and their answer in one clock",
+    "fibre_emulator": "a multiplier whose factor waits in a shift register, which is slow, and a sum behind it",
+    "frame_controller": "whether a bit of the header ends, a sum and a comparison, and the next one's number in one clock",
     "gaussian": "11 x 5 bits of the angle's line by adders, which saves two multipliers a symbol",
     "rotator": "two products are added behind their multipliers: only one of them stays within a slice",
     "symbol_record": _COUNTER,
