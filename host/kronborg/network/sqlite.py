@@ -38,10 +38,11 @@ class SQLite(Database):
         self._claim = -1
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Created closed to others before SQLite writes a byte; its log files inherit the mode.
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            os.fchmod(file, 0o600)
-            os.close(file)
+            # Created closed to others before SQLite writes a byte; its log files inherit the mode. One that is there is
+            # not opened: a process that closes a file loses all locks that it has on it, those of SQLite among them.
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            os.chmod(path, 0o600)
             # Whoever shares a connection between threads sees to it that one at a time uses it.
             self._connection = self.module.connect(
                 str(path), isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False

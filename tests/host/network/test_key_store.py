@@ -47,6 +47,30 @@ def test_a_pending_block_that_the_other_end_never_got_is_void(tmp_path: Path) ->
         assert store.blocks("a") == [block(1), block(2, byte=9)]
 
 
+ELSEWHERE = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as connection:
+    print(len(connection.execute("SELECT * FROM block").fetchall()))
+connection.close()
+"""
+
+
+def blocks_seen_elsewhere(file: Path) -> int:
+    """Rows that another process finds."""
+    return int(subprocess.run([sys.executable, "-c", ELSEWHERE, str(file)], capture_output=True, check=True).stdout)
+
+
+def test_a_process_may_open_a_store_twice_and_loses_nothing(tmp_path: Path) -> None:
+    """A file that is closed takes all locks of its process with it; the next to come then took the log away."""
+    file = tmp_path / "keys.sqlite"
+    with KeyStore(file) as store:
+        store.add(block(1))
+        with KeyStore(file):
+            assert blocks_seen_elsewhere(file) == 1
+            store.add(block(2))
+            assert blocks_seen_elsewhere(file) == 2
+
+
 def test_keeps_its_blocks_when_it_is_opened_again(tmp_path: Path) -> None:
     with KeyStore(tmp_path / "keys.sqlite") as store:
         store.add(block(1))
