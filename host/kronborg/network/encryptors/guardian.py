@@ -25,7 +25,8 @@ LOOK_SECONDS = 1.0
 CLAIM_SECONDS = 15.0
 """So long the guardian of an agent that was killed may take to close its tunnel."""
 GONE_SECONDS = 5.0
-"""So long a guardian waits for its agent's lock: of a process that was killed, the kernel may close the pipe first."""
+"""So long a guardian waits for a lock before it takes it that an agent runs: of a process that was killed, the kernel
+may close the pipe first, and one that begins may fail."""
 MOST_TRIES = 60
 """A tunnel that cannot be closed so often is not there any more."""
 
@@ -114,6 +115,8 @@ def guard(state: Path, command: Sequence[str]) -> None:
                 return
             time.sleep(LOOK_SECONDS)
             continue
+        # Whoever has it next may only have begun, and fail.
+        patience = time.monotonic() + GONE_SECONDS
         try:
             found = file.read()
             if found is None or boot_seconds() >= found.ends:

@@ -90,6 +90,23 @@ def test_the_lock_of_an_agent_that_was_killed_may_come_after_the_end_of_its_pipe
     wait_for(closes[0].exists)
 
 
+def test_an_agent_that_begins_and_is_killed_at_once_leaves_the_tunnel_guarded(
+    tmp_path: Path, closes: Mark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GONE_SECONDS", 0.2)
+    file = in_force(tmp_path, 600.0)
+    guarding = alone(lambda: guard(file.path, closes[1]))
+    guarding.join(0.5)
+    monkeypatch.setattr(module, "GONE_SECONDS", 60.0)
+    guarding.join(0.2)
+    second = Guardian(file.path, ())
+    guarding.join(0.2)
+    assert guarding.is_alive()
+    in_force(tmp_path, -1.0)
+    second.close(closed=False)
+    wait_for(closes[0].exists)
+
+
 def test_a_tunnel_that_cannot_be_closed_is_tried_again_and_not_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
