@@ -122,7 +122,9 @@ class Processes:
 
     def end(self, names: Sequence[str] | None = None) -> list[str]:
         """End some, all by default: asked first, then killed. Returns those that ran."""
-        ending = {name: self._known[name] for name in (self._known if names is None else names)}
+        # One that could not even be started is not known.
+        wanted = self._known if names is None else names
+        ending = {name: self._known[name] for name in wanted if name in self._known}
         ran = [name for name, process in ending.items() if process.runs]
         for process in ending.values():
             process.signal(signal.SIGTERM)

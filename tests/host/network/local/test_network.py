@@ -144,6 +144,18 @@ def test_a_site_that_cannot_start_stops_all_with_one_line(folder: Path, capsys: 
     assert not Processes(folder / "processes.json").known
 
 
+def test_a_site_whose_process_cannot_even_begin_stops_those_that_had(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "sites" / "defence" / "kme.log").mkdir(parents=True)
+    assert up(folder) == 2
+    said = capsys.readouterr()
+    assert "cannot start" in said.err
+    assert len(said.err.splitlines()) == 1
+    assert "stopped" in said.out
+    assert not Processes(folder / "processes.json").known
+
+
 def test_a_port_that_is_taken_is_named_before_anything_starts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert folder.parent.joinpath("three.toml").exists()
     port = int((folder.parent / "three.toml").read_text().partition("first_port = ")[2].split()[0]) + 7
