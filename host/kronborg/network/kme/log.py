@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -64,6 +65,8 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Who writes to a file that another thread closes writes to what has its number next.
+        self._lock = threading.Lock()
         self._file = self._open()
 
     def _open(self) -> int:
@@ -77,8 +80,9 @@ class AuditLog:
 
     def reopen(self) -> None:
         """Go on in a new file, after the old one was moved away."""
-        before, self._file = self._file, self._open()
-        os.close(before)
+        with self._lock:
+            before, self._file = self._file, self._open()
+            os.close(before)
 
     def delivered(self, *, role: str, sae: str, peers: Sequence[str], link: str, key_ids: Sequence[str]) -> None:
         """Note a delivery, before the keys go out.
@@ -95,6 +99,10 @@ class AuditLog:
             StoreError: it cannot be noted.
         """
         data = (json.dumps({"time": _now(), "event": what, **fields}) + "\n").encode()
+        with self._lock:
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
         # What a full disk or a power cut left of a line must not take the next one with it.
         data = b"\n" + data if self._cut else data
         try:

@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import os
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -157,3 +158,24 @@ def test_what_kmes_say_to_each_other_all_the_time_is_not_in_the_log(
         wait_for(lambda: own_network.kmes["kme-b"].metrics.requests.labels("peer", "voids", 200)._value.get() > 2)
     requests = [record.fields for record in caplog.records if record.msg == "request"]  # type: ignore[attr-defined]
     assert {(fields["interface"], fields["endpoint"]) for fields in requests} == {("sae", "enc_keys")}
+
+
+def test_an_audit_log_that_is_begun_anew_while_another_thread_writes_loses_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines went into whatever file had the number of the old one next."""
+    log, lines = AuditLog(tmp_path / "audit"), 50
+    real, reopening = os.write, threading.Thread(target=log.reopen)
+
+    def late(file: int, data: bytes) -> int:
+        if not reopening.ident:
+            reopening.start()
+            reopening.join(0.3)  # it waits for us
+        return real(file, data)
+
+    monkeypatch.setattr("kronborg.network.kme.log.os.write", late)
+    for number in range(lines):
+        log.note("switch", number=number)
+    reopening.join()
+    log.close()
+    assert len((tmp_path / "audit").read_text().splitlines()) == lines
