@@ -31,7 +31,7 @@ from ..database import StoreError
 from ..identity import Identity
 from ..kme.log import AuditLog, event
 from ..kme.tls import Credentials
-from ..tasks import cancelled
+from ..tasks import cancelled, hang_up_waits
 from .config import AgentConfig
 from .guardian import Guardian
 from .keeper import Encryptor, EncryptorError, Keeper, StateFile
@@ -340,10 +340,17 @@ def run(config: AgentConfig, encryptor: Encryptor, ready: Callable[[], None] = l
         InputError: it cannot start; the message says why.
         KronborgError: it had to end and could not close the tunnel.
     """
-    agent = Agent(config, encryptor)
     # The image of a process that crashed would hold its keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    asyncio.run(agent.run(ready))
+    with hang_up_waits() as came:
+        agent = Agent(config, encryptor)
+
+        def begin() -> None:
+            if came():
+                agent._hang_up()
+            ready()
+
+        asyncio.run(agent.run(begin))
     if not agent.keeper.closed:
         raise KronborgError("the tunnel could not be closed: take its peer away by hand")
 

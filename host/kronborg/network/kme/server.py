@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import resource
 import signal
 import socket
 import threading
@@ -31,6 +32,7 @@ from ..relay.manifest import KeysManifest
 from ..relay.service import Relay
 from ..relay.store import Node
 from ..relay.transport import HttpsTransport, Transport
+from ..tasks import hang_up_waits
 from .channel import Channel
 from .config import Address, KmeConfig, read_config
 from .etsi014 import Etsi014
@@ -325,7 +327,16 @@ def serve(config: KmeConfig, ready: Callable[[], None] = lambda: None) -> None:
     Raises:
         InputError: it cannot start; the message says why.
     """
-    kme = Kme(config)
-    started = time.monotonic()
-    asyncio.run(kme.serve(ready))
+    # The image of a process that crashed would hold keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with hang_up_waits() as came:
+        kme = Kme(config)
+
+        def begin() -> None:
+            if came():
+                kme.renew()
+            ready()
+
+        started = time.monotonic()
+        asyncio.run(kme.serve(begin))
     event(logging.INFO, "KME ended", kme=config.id, seconds=round(time.monotonic() - started))

@@ -18,6 +18,8 @@ from .wire import error_body
 
 MOST_HEAD_BYTES = 16 * 1024
 """Of request line and headers."""
+MOST_FRAMING_BYTES = 512 * 1024
+"""Of a request beside its body, what is read at once included; chunks may have eight more for each byte of a body."""
 
 Note = Callable[[str], None]
 """Is told why a connection was cut."""
@@ -169,7 +171,7 @@ def connection_class(note: Note, request_seconds: float) -> type[HttpToolsProtoc
 
     class Connection(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
-        _head = 0
+        _size = _body = 0
         _in_head = True
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -194,10 +196,11 @@ def connection_class(note: Note, request_seconds: float) -> type[HttpToolsProtoc
             self.transport.abort()
 
         def data_received(self, data: bytes) -> None:
-            if self._in_head:
-                self._head += len(data)
+            self._size += len(data)
             super().data_received(data)
-            if self._in_head and self._head > MOST_HEAD_BYTES and not self.transport.is_closing():
+            # What comes behind a body in chunks is kept like a head.
+            most = MOST_HEAD_BYTES if self._in_head else MOST_FRAMING_BYTES + 9 * self._body
+            if self._size > most and not self.transport.is_closing():
                 event(logging.WARNING, "connection cut", reason="oversize")
                 note("oversize")
                 self._refuse(431, "Request Header Fields Too Large", "the request's head is too long")
@@ -210,9 +213,13 @@ def connection_class(note: Note, request_seconds: float) -> type[HttpToolsProtoc
             self._in_head = False
             super().on_headers_complete()
 
+        def on_body(self, body: bytes) -> None:
+            self._body += len(body)
+            super().on_body(body)
+
         def on_message_complete(self) -> None:
             self._done()
-            self._in_head, self._head = True, 0
+            self._in_head, self._size, self._body = True, 0, 0
             super().on_message_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -89,6 +89,26 @@ def test_a_head_that_is_too_long_is_refused_and_counted(network: Running) -> Non
     assert refused(network, "oversize") == before + 1
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b""], ids=["many", "one"])
+def test_what_comes_behind_a_body_is_not_kept_without_end(network: Running, end: bytes) -> None:
+    before = refused(network, "oversize")
+    with raw(network) as connection, suppress(ConnectionError, ssl.SSLError):
+        connection.sendall(b"POST /api/v1/keys/bob/enc_keys HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"2\r\n{}\r\n0\r\n" + (b"" if end else b"X-Long: "))
+        for _ in range(40):
+            connection.sendall(100 * ((b"X-Long: " if end else b"") + b"x" * 500 + end))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 431 ")
+    wait_for(lambda: refused(network, "oversize") == before + 1)
+
+
+def test_a_body_may_come_in_the_smallest_chunks(network: Running) -> None:
+    body = b'{"number": 1}' + bytes(3000).replace(b"\0", b" ")
+    with raw(network) as connection:
+        connection.sendall(b"POST /api/v1/keys/bob/enc_keys HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"".join(b"1\r\n%c\r\n" % each for each in body) + b"0\r\nX-Sum: 1\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_what_is_not_http_has_an_error_body(network: Running) -> None:
     with raw(network) as connection:
         connection.sendall(b"HELLO\r\n\r\n")

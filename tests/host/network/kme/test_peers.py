@@ -2,8 +2,12 @@
 
 import asyncio
 import fcntl
+import re
 import resource
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -261,6 +265,48 @@ def test_a_kme_that_says_it_hangs_up_is_called_again(own_network: Running) -> No
     assert real.sock is None
     assert peer.post(path, asked) == {"voided": [], "used": []}
     peer.close()
+
+
+STARTING = """
+import sys
+from kronborg.cli import main
+from kronborg.network.key_pools import KeyPools
+
+check = KeyPools.check
+
+def slow(self):
+    print("checks", flush=True)
+    sys.stdin.readline()
+    check(self)
+
+KeyPools.check = slow
+sys.exit(main(["kme", sys.argv[1]]))
+"""
+
+
+def test_a_kme_that_is_told_to_read_its_files_while_it_starts_does_so_then(tmp_path: Path) -> None:
+    """It was ended by that, and by systemd not started again."""
+    pair = make_pair(tmp_path / "pair")
+    file = pair.files["kme-a"]
+    command = [sys.executable, "-c", STARTING, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as kme:
+        assert kme.stdin is not None
+        assert kme.stdout is not None
+        assert kme.stderr is not None
+        kme.stdout.readline()
+        limits = Path(f"/proc/{kme.pid}/limits").read_text()
+        kme.send_signal(signal.SIGHUP)
+        file.write_text(file.read_text() + '\n[[sae]]\nid = "eve"\nkme = "kme-b"\n')
+        kme.stdin.write(b"\n")
+        kme.stdin.flush()
+        while line := kme.stderr.readline():
+            if b"configuration reloaded" in line:
+                break
+        kme.send_signal(signal.SIGTERM)
+        said = line + kme.stderr.read()
+    assert (b"configuration reloaded" in said, kme.returncode) == (True, 0)
+    # What it knows is in no image of its memory either.
+    assert re.search(r"Max core file size +0 +0 ", limits)
 
 
 def test_a_peer_that_goes_with_a_message_in_its_hands_may_have_had_it(
