@@ -82,6 +82,15 @@ def border(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Border]:
     made.end()
 
 
+def test_what_is_wrong_with_a_file_of_the_other_operator_holds_none_of_our_own_up(border: Border) -> None:
+    network, kme = border.dk, border.dk.kmes["gate-dk"]
+    (border.se.pair.folder / "pki" / "ca.pem").write_text("rubbish")
+    renewed = network.pair.authority.renew(Identity("kme", "gate-dk"), 40)
+    kme.renew()
+    expiry = kme.metrics.registry.get_sample_value("kronborg_kme_certificate_expiry_seconds")
+    assert expiry == pytest.approx(renewed.until.timestamp(), abs=1.5)
+
+
 def container(border: Border, **changes: Any) -> dict[str, Any]:
     made = {
         "keys": [{"key_id": str(uuid.uuid4()), "value": base64.b64encode(bytes(32)).decode()}],
