@@ -135,11 +135,11 @@ class Feed:
 
     def _deliver(self, fed: _Fed, now: float) -> bool:
         """Store what a link has made since, as far as there is room; returns whether something was stored."""
-        one, _ = self._ends(fed.link)
         block_bytes = fed.link.block_symbols * fed.bytes_per_second / self._plan.light.symbol_rate_hz
         fed.credit_bytes = min(fed.credit_bytes + fed.bytes_per_second * (now - fed.at), block_bytes)
         fed.at = now
         try:
+            one, _ = self._ends(fed.link)
             distilled = self._distilled.pop(fed.link.name, None)
             if isinstance(distilled, str):
                 fed.told.note = distilled
