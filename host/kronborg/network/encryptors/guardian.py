@@ -63,7 +63,9 @@ class Guardian:
         try:
             # In a session of its own, so that what ends the agent's group of processes does not end it.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, str(self._state), *self._command],
+                [sys.executable, "-m", module, str(self._state.absolute()), *self._command],
+                # Python looks for modules here first, and where an agent is begun others may write.
+                cwd="/",
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,

@@ -57,7 +57,7 @@ def held(folder: Path) -> Iterator[Files]:
         raise InputError(f"cannot use the folder {folder}: {error.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield Files(folder)
+        yield Files(folder.absolute())
     except BlockingIOError:
         raise InputError(f"another `kronborg network` works on {folder}: wait for it") from None
     finally:

@@ -107,11 +107,23 @@ class Processes:
         return name in self._known and self._known[name].runs
 
     def start(self, name: str, command: Sequence[str], log: Path) -> Process:
-        """Start one, in a session of its own; what it says goes to a file. Raises InputError."""
+        """Start one, in a session of its own; what it says goes to a file. Raises InputError.
+
+        Args:
+            name: of the process.
+            command: with paths that are absolute.
+            log: the file.
+        """
         try:
             with log.open("ab") as said:
                 begun = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                    start_new_session=True,
+                    # Where it is begun anybody may write, and Python looks for modules there first.
+                    cwd="/",
                 )
         except OSError as error:
             raise InputError(f"cannot start {command[0]}: {error.strerror}") from None

@@ -136,6 +136,20 @@ def test_an_agent_that_ends_in_order_leaves_nobody_behind(tmp_path: Path, closes
     assert closes[0].exists() == (not closed)
 
 
+def test_what_lies_where_an_agent_was_begun_is_not_taken_for_the_program(
+    tmp_path: Path, closes: Mark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "shared"
+    (folder / "kronborg").mkdir(parents=True)
+    (folder / "kronborg" / "__init__.py").write_text("raise SystemExit")
+    monkeypatch.chdir(folder)
+    in_force(tmp_path, -1.0)
+    guardian = Guardian(Path("..") / "state", closes[1])
+    guardian.look()
+    guardian.close(closed=False)
+    wait_for(closes[0].exists, 120.0)
+
+
 AGENT = """
 import os, sys
 from pathlib import Path

@@ -132,7 +132,13 @@ def test_a_network_lives_from_up_to_down(folder: Path, capsys: pytest.CaptureFix
     assert (code, found["sites"][0]["trouble"]) == (1, "is down")
 
 
-def test_a_site_that_cannot_start_stops_all_with_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_site_that_cannot_start_stops_all_with_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What lies where the command is given is not taken for the program.
+    (folder.parent / "kronborg").mkdir()
+    (folder.parent / "kronborg" / "__init__.py").write_text("raise SystemExit")
+    monkeypatch.chdir(folder.parent)
     (folder / "sites" / "defence").mkdir(parents=True)
     (folder / "sites" / "defence" / "audit.jsonl").mkdir()
     assert up(folder) == 1
