@@ -35,6 +35,7 @@ REASONS: dict[str, str] = {
     "frame_controller": "whether a header's bit ends, a sum and a comparison, and the next one's number in one clock",
     "frame_synchroniser": "a step of the solver, two sums and the choice between them, from clock to clock",
     "gaussian": "11 x 5 bits of the angle's line by adders, which saves two multipliers a symbol",
+    "half_band": "words wait in shift registers, which are slow, and are added right behind them",
     "rotator": "two products are added behind their multipliers: only one of them stays within a slice",
     "symbol_record": _COUNTER,
     "unit_phasor": "two roundings of the product, the choice of one, and two limits in one clock",
