@@ -443,8 +443,10 @@ class RelayStore(KeyPools):
     def sessions_to_void(self) -> list[tuple[str, list[tuple[str, list[Path]]]]]:
         """Reservations of relayed keys that their far KMEs have yet to be told to void, with KMEs and paths."""
         rows = self.database.rows(
-            "SELECT r.id, l.kme, l.paths FROM reservation r JOIN leg l ON l.reservation = r.id"
-            " WHERE r.state = 'voiding' AND r.link = ? ORDER BY r.expires LIMIT 100",
+            "SELECT r.id, l.kme, l.paths FROM reservation r JOIN leg l ON l.reservation = r.id WHERE r.id IN"
+            # All KMEs of a reservation at once: it is closed then.
+            " (SELECT id FROM reservation WHERE state = 'voiding' AND link = ? ORDER BY expires LIMIT 100)"
+            " ORDER BY r.expires",
             account_of(self.node.id),
         )
         found: dict[str, list[tuple[str, list[Path]]]] = {}

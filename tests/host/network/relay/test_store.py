@@ -395,6 +395,15 @@ def test_keys_that_their_master_never_gets_are_void_at_the_far_end(chain: Chain)
     chain.check()
 
 
+def test_of_many_reservations_each_is_voided_at_all_its_kmes(chain: Chain) -> None:
+    far: dict[str, list[tuple[str, ...]]] = {"b": [("a", "b")], "c": [("a", "b", "c")]}
+    made = [chain.send({"c": far["c"]}, 1), *(chain.send(far, 1) for _ in range(60))]
+    for each in made:
+        chain.stores["a"].abandon(each.id)
+    found = dict(chain.stores["a"].sessions_to_void())
+    assert [len(found[each.id]) for each in made] == [1, *([2] * 60)]
+
+
 def test_a_void_that_overtakes_its_keys_holds(ring: Chain) -> None:
     made = ring.send({"c": [("a", "b", "c")]})
     ring.stores["a"].abandon(made.id)
