@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -62,7 +63,13 @@ class Interface:
         self.app.add_api_route(path, handle, methods=[method], name=f"{method} {endpoint}")
 
     async def _carry_out(self, work: Endpoint, request: Request, status: int) -> tuple[str | None, Response]:
-        identity = of_certificate(getattr(request.state, "peercert", None))
+        certificate = getattr(request.state, "peercert", None)
+        identity = of_certificate(certificate)
+        # A connection may live longer than the certificate that it began with.
+        if certificate and ssl.cert_time_to_seconds(certificate["notAfter"]) < time.time():
+            self._metrics.refused.labels(self._name, "identity").inc()
+            ended = error_body("the certificate has ended")
+            return identity.uri if identity else None, answer(ended, 401, {"Connection": "close"})
         if identity is None or identity.kind != self._kind or not self._known(identity.id):
             self._metrics.refused.labels(self._name, "identity").inc()
             refused = error_body(f"the certificate is not that of a known {self._kind.upper()}")

@@ -1,17 +1,22 @@
 """Who gets a connection, and how long and how large a request may be."""
 
+import asyncio
 import json
 import socket
 import ssl
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import Request
 
 from kronborg.network.certificates import Authority
 from kronborg.network.identity import Identity
+from kronborg.network.kme.http import Interface
+from kronborg.network.kme.metrics import Metrics
 from kronborg.network.kme.server import Kme
 from kronborg.network.kme.wire import MOST_BODY_BYTES
 
@@ -175,6 +180,27 @@ def test_the_certificate_of_another_kme_is_not_taken(own_network: Running) -> No
     kme.renew()
     with raw(own_network) as connection:
         assert connection.getpeercert(True) == before
+
+
+@pytest.mark.parametrize(("ends", "status"), [("Jan  1 00:00:00 2020 GMT", 401), ("Jan  1 00:00:00 2120 GMT", 200)])
+def test_a_certificate_that_ended_since_the_connection_began_is_nobodys(ends: str, status: int) -> None:
+    interface = Interface("sae", "sae", lambda _: True, Metrics())
+
+    async def work(caller: str, request: Request) -> dict[str, str]:
+        return {"caller": caller}
+
+    interface.add("status", "GET", "/status", work)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        certificate = {"subjectAltName": (("URI", "urn:qkd:sae:alice"),), "notAfter": ends}
+        await interface.app(scope | {"state": {"peercert": certificate}}, receive, send)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://kme") as client:
+            return await client.get("/status")
+
+    response = asyncio.run(ask())
+    assert (response.status_code, response.headers.get("connection")) == (status, "close" if status == 401 else None)
 
 
 def test_who_is_revoked_loses_the_connection_that_it_has(own_network: Running) -> None:
