@@ -163,6 +163,28 @@ def test_sweep_needs_no_distance_and_the_same_options_give_the_same_picture(tmp_
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
+def test_a_sweep_says_what_it_assumes_and_gives_its_curve_as_json(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    titles = []
+    monkeypatch.setattr(Axes, "set_title", lambda self, text, **_: titles.append(text))
+    picture, figures = tmp_path / "rate.svg", tmp_path / "rate.json"
+    assert main(["rate", "--distance", "25", "--modulation", "qam-64", "--sweep", str(picture)]) == 0
+    assert main(["rate", "--distance", "25", *COMPOSABLE, "--sweep", str(picture), "--json", str(figures)]) == 0
+    assert titles[0].startswith("QAM-64, heterodyne")
+    assert titles[1].startswith("Gaussian, heterodyne")
+    assert "epsilon" not in titles[0]
+    assert titles[1].endswith(r"$\epsilon$ = $2.33 \times 10^{-10}$")
+
+    said = json.loads(figures.read_text())
+    distances, rates = said["sweep"]["distance_km"], said["sweep"]["key_rate_bit_per_symbol"]
+    assert len(distances) == len(rates) == 400
+    assert distances[0] == 0 < distances[-1]
+    assert min(rates) >= 0
+    later = next(index for index, distance in enumerate(distances) if distance > 25)
+    assert rates[later] <= said["key_rate_bit_per_symbol"] <= rates[later - 1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

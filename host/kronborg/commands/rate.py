@@ -51,6 +51,8 @@ FINITE_RATES = {"finite": finite_size_rate, "composable": composable_rate, "dtu"
 """The rate of each of them."""
 
 PICTURE_FORMATS = ("png", "svg")
+POINTS = 400
+"""Of the curve of a sweep."""
 LOWEST_RATE = 1e-6
 """Bit per symbol at which the curve of a sweep ends, should it not end before: 100 bit/s at 100 MBd."""
 
@@ -134,8 +136,11 @@ def run(options: argparse.Namespace) -> int:
         options.electronic_noise,
         options.detection,
     )
+    curve = None if options.sweep is None else _curve(rate, link, options.attenuation, POINTS)
     if transmittance is not None:
         figures = _figures(link, rate(link), distance, options, proof)
+        if curve is not None:
+            figures["sweep"] = {"distance_km": curve[0], "key_rate_bit_per_symbol": curve[1]}
         if options.json:
             text = json.dumps(figures, indent=2, allow_nan=False) + "\n"
             if options.json == "-":
@@ -144,8 +149,9 @@ def run(options: argparse.Namespace) -> int:
                 write_text(options.json, text)
         if options.json != "-":
             _print(figures)
-    if options.sweep is not None:
-        _plot(options.sweep, rate, link, distance, options)
+    if curve is not None:
+        point = None if distance is None else (distance, rate(link))
+        _plot(options.sweep, curve, point, link, options, proof)
     return 0
 
 
@@ -264,11 +270,16 @@ def _curve(
 
 
 def _plot(
-    path: Path, rate: Callable[[Link], float], link: Link, distance: float | None, options: argparse.Namespace
+    path: Path,
+    curve: tuple[list[float], list[float]],
+    point: tuple[float, float] | None,
+    link: Link,
+    options: argparse.Namespace,
+    proof: dict[str, float],
 ) -> None:
-    """Draw the rate against distance, with the PLOB bound above it."""
-    distances, rates = _curve(rate, link, options.attenuation, 400)
-    end, floor = distances[-1], max(10 ** math.floor(math.log10(rates[390])), LOWEST_RATE)
+    """Draw the rate against distance, with the PLOB bound above it, and the point that was asked for."""
+    distances, rates = curve
+    end, floor = distances[-1], max(10 ** math.floor(math.log10(rates[POINTS - 10])), LOWEST_RATE)
 
     import matplotlib
     from matplotlib.figure import Figure
@@ -294,16 +305,17 @@ def _plot(
         matplotlib.rcParams.update(style)
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         axes = figure.add_subplot()
-        far = [1.08 * end * (index + 0.25) / 400 for index in range(400)]
+        far = [1.08 * end * (index + 0.25) / POINTS for index in range(POINTS)]
         bound = [plob_bound(_transmittance(km, options.attenuation)) for km in far]
         axes.semilogy(far, bound, color=grey, linewidth=1.4, linestyle=(0, (5, 3)), label="PLOB bound")
         # At its end the curve falls to the axis.
         distances, rates = [*distances, end], [*rates, floor / 10]
-        name = options.proof if options.symbols is None else f"{options.proof}, {_count(options.symbols)} symbols"
+        name = f"{options.proof} (recalled)" if options.proof == "dtu" else options.proof
+        name += "" if options.symbols is None else f", {_count(options.symbols)} symbols"
         axes.semilogy(distances, rates, color=blue, linewidth=2.2, label=name)
         axes.fill_between(distances, floor / 10, rates, color=blue, alpha=0.1, linewidth=0)
-        if distance is not None and distance < end:
-            here = rate(link)
+        if point is not None and point[0] < end:
+            distance, here = point
             label = f"{distance:g} km: {here:.3g} bit/symbol"
             dot: dict[str, Any] = {"linestyle": "none", "markersize": 8, "markeredgecolor": "white", "zorder": 3}
             axes.plot([distance], [here], marker="o", color=blue, label=label, **dot)
@@ -315,14 +327,16 @@ def _plot(
         axes.grid(True, which="minor", color=grey, alpha=0.12, linewidth=0.5)
         axes.set_xlabel(f"fibre length (km, {options.attenuation:g} dB/km)")
         axes.set_ylabel("secret-key rate (bit/symbol)")
-        axes.set_title(
-            f"{link.detection}   $V_A$ = {link.modulation_variance_snu:g} SNU   "
-            f"$\\xi$ = {1e3 * link.excess_noise_snu:g} mSNU   $\\eta$ = {link.detector_efficiency:g}   "
-            f"$v_{{el}}$ = {link.electronic_noise_snu:g} SNU   $\\beta$ = {options.beta:g}",
-            fontsize=9.5,
-            loc="left",
-            pad=10,
+        assumed = (
+            f"{'Gaussian' if options.modulation == 'gaussian' else options.modulation.upper()}, {link.detection}",
+            f"$V_A$ = {link.modulation_variance_snu:g} SNU",
+            f"$\\xi$ = {1e3 * link.excess_noise_snu:g} mSNU",
+            f"$\\eta$ = {link.detector_efficiency:g}",
+            f"$v_\\mathrm{{el}}$ = {1e3 * link.electronic_noise_snu:g} mSNU",
+            f"$\\beta$ = {options.beta:g}",
+            *([f"$\\epsilon$ = {_count(proof['epsilon'])}"] if proof else []),
         )
+        axes.set_title("   ".join(assumed), fontsize=8.5, loc="left", pad=10)
         axes.legend(frameon=False, loc="upper right")
         picture = io.BytesIO()
         form = path.suffix[1:].lower()
