@@ -199,15 +199,16 @@ def _noise(result: RunResult, pictures: Pictures) -> str:
         + _figure(
             plots.excess_noise(result, pictures),
             "Frame by frame.",
-            "Bars are one standard deviation; about one frame in three should lie farther off than its bar is long. "
-            "A trend would be a drift of the shot-noise calibration. One frame alone proves nothing: estimate and "
-            "worst case belong to all frames together.",
+            "From the symbols that each frame discloses to choose the code. Bars are one standard deviation; about one "
+            "frame in three should lie farther off than its bar is long. A trend would be a drift of the shot-noise "
+            "calibration. One frame alone proves nothing: estimate and worst case belong to all symbols together.",
         )
         + _figure(
             plots.running_excess_noise(result, pictures),
             "All frames so far.",
-            "The running mean and its standard deviation: the band should narrow with the root of the frames' number. "
-            f"It should end at the estimate. The key length is computed with the worst case, {_margin(result)} higher.",
+            "The running mean of the same symbols and its standard deviation: the band should narrow with the root of "
+            "the frames' number, and two runs in three it should end around the estimate, which is narrower because it "
+            f"is over all symbols. The key length is computed with the worst case, {_margin(result)} higher.",
         )
         + "\n</div>"
     )
@@ -252,8 +253,9 @@ def _assumptions(result: RunResult) -> str:
             "Composable and finite.",
             f"The key differs from a perfect one by at most ε = {_power(result.epsilon)}: the two ends differ, the "
             "key is not secret, or the channel is worse than the worst case used, all counted together. The key length "
-            f"uses T = {result.transmittance_worst_case:.4f} and ξ = {msnu(result.excess_noise_worst_case_snu)}, "
-            "not the estimates.",
+            f"uses ξ = {msnu(result.excess_noise_worst_case_snu)} and T = {result.transmittance_worst_case:.4f}, not "
+            "the estimates: within their bounds the noise is at its highest, and the transmittance where an "
+            "eavesdropper knows most, which may be above the estimate.",
         ),
         (
             "Trusted detector.",

@@ -121,6 +121,8 @@ def test_the_figures_of_the_run_stand_on_the_page(page):
         "Collective attacks",
         "Trusted detector",
         "Simulated light",
+        "From the symbols that each frame discloses",  # whose mean need not be the estimate, which is over all
+        "the transmittance where an eavesdropper knows most",
     ):
         assert figure in text
 
