@@ -162,7 +162,8 @@ def _link(plan: Plan, link: FibreLink, told: Mapping[str, Told | None], delivere
     up = len(answer) == 2 and all(value_of(end, "kme_peer_up", link=link.name) for end in answer)
     trouble = ""
     if not up:
-        trouble = f"{' and '.join(name for name in link.ends if told[name] is None) or 'an end'} does not answer"
+        silent = [name for name in link.ends if told[name] is None]
+        trouble = f"{' and '.join(silent) or 'an end'} {'do' if len(silent) == 2 else 'does'} not answer"
     elif unequal:
         trouble = f"{unequal} blocks differed between the ends and are void"
     elif not min(stored):
@@ -249,9 +250,8 @@ def lines_of(found: dict[str, Any]) -> list[str]:
         for each in found["pairs"]:
             lines.append(f"  {each['master']} → {each['slave']}: {each['to_master']}, {each['to_slave']}")
     for each in found["tunnels"]:
-        state = (
-            f"{each['keys_used']} keys used, this one {each['key_age_seconds']:.0f} s old" if each["open"] else "closed"
-        )
+        used = f"{each['keys_used']} key{'' if each['keys_used'] == 1 else 's'} used"
+        state = f"{used}, this one {each['key_age_seconds']:.0f} s old" if each["open"] else "closed"
         state = f"left out: {each['left_out']}" if each["left_out"] else state
         lines += ["", f"  tunnel {' – '.join(each['ends'])}: {state}"]
     lines += ["", f"  {found['running']} processes, {found['memory_bytes'] / 1e6:.0f} MB"]

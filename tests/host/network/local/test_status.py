@@ -94,6 +94,9 @@ def test_a_network_that_is_well_is_said_to_be(tmp_path: Path, monkeypatch: pytes
     assert [link["stored_bits"] for link in found["links"]] == [8 * 2 * 4096]
     assert found["tunnels"][0]["open"]
     assert "all well" in lines_of(found)[0]
+    for keys, said in ((0, "0 keys used"), (1, "1 key used"), (2, "2 keys used")):
+        found["tunnels"][0]["keys_used"] = keys
+        assert any(f": {said}, this one" in line for line in lines_of(found))
 
 
 @pytest.mark.parametrize(
@@ -132,3 +135,4 @@ def test_a_site_that_runs_and_does_not_answer_is_named(tmp_path: Path, monkeypat
     found = seen(tmp_path, monkeypatch, told(), None)
     assert [site["trouble"] for site in found["sites"]] == ["", "does not answer"]
     assert found["links"][0]["trouble"] == "b does not answer"
+    assert seen(tmp_path, monkeypatch, None, None)["links"][0]["trouble"] == "a and b do not answer"
