@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -132,6 +133,13 @@ def test_what_cannot_be_is_refused_in_one_line(ends: Ends, arguments: tuple[str,
     said = ends.said(arguments[0])
     assert complaint in said
     assert "Traceback" not in said
+
+
+def test_a_port_in_use_is_told_once_and_in_words(ends: Ends) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert ends.start("bob", "--listen", address).wait(60) == 2
+    assert ends.said("bob") == f"kronborg bob: cannot listen at {address}: Address already in use\n"
 
 
 def test_without_a_secret_nothing_is_said(tmp_path: Path) -> None:

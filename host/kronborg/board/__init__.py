@@ -59,6 +59,11 @@ def open_board(name: str, plan: FramePlan, scenario: Scenario, seed: int) -> Boa
     """
     found = {point.name: point for point in entry_points(group="kronborg.boards")}
     if name not in found:
-        raise InputError(f"no board {name!r}: installed are {', '.join(sorted(found)) or 'none'}")
+        from kronborg_hdl.boards import FABRIC_BOARDS
+
+        from .pynq.opening import kinds
+
+        there = ", ".join((*sorted(found), *kinds(), *FABRIC_BOARDS))
+        raise InputError(f"no board {name!r}: there are {there}")
     make = cast(Callable[[FramePlan, Scenario, int], Board], found[name].load())
     return make(plan, scenario, seed)

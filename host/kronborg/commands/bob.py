@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
         try:
             server = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except OSError as error:
-            raise InputError(f"cannot listen at {options.listen}: {error.strerror}") from None
+            reason = str(error.strerror).partition(" (")[0]  # Python adds the address once more, as it calls it
+            raise InputError(f"cannot listen at {options.listen}: {reason}") from None
         with server:
             say(f"listening at {options.listen}")
             try:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kronborg.board.pynq import opening
 from kronborg.cli import main
 from kronborg_hdl.boards import BOARDS
 
@@ -35,9 +36,27 @@ def test_a_board_without_a_bitstream_has_a_line_that_says_how_one_is_made(
     error = capsys.readouterr().err
     assert "is not built for" in error
     assert f"run the script that kronborg build {board} --overlay " in error
+    assert f", or try kronborg selftest --board rtl:{board} --overlay " in error
     assert error.count("\n") == 1
 
 
 def test_another_overlay_than_the_one_that_was_built_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["flash", "pynq-z2", "--overlay", "receiver", "--dry-run"]) == 2
     assert "has the overlay pulse_shaper: name the files of receiver" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["amaranth", "pynq", "cocotb"])
+@pytest.mark.parametrize("command", [["selftest", "--board", "model"], ["selftest", "--board", "rtl"]])
+def test_what_a_simulated_board_lacks_is_told_with_all_the_extras_that_bring_it(
+    command: list[str], missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Offered:
+        name = command[-1]
+
+        def load(self) -> None:
+            raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+
+    monkeypatch.setattr(opening, "entry_points", lambda group: [Offered()])
+    assert main(command) == 2
+    wanted = f"a simulated board needs the extras 'sim' and 'pynq' ({missing} is missing): "
+    assert capsys.readouterr().err == f"kronborg selftest: {wanted}pip install 'kronborg[sim,pynq]'\n"

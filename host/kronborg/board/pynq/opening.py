@@ -88,13 +88,20 @@ def simulated(kind: str, board: Board) -> Any:
     """A device of this kind in place of a board, which PYNQ uses from now on.
 
     Raises:
-        InputError: there is no such kind.
+        InputError: there is no such kind, or what it needs is not installed.
     """
     found = {point.name: point for point in entry_points(group=DEVICES)}
     if kind not in found:
         raise InputError(f"no kind of board {kind!r}: there are {', '.join(kinds())}")
-    device = cast(Callable[[Board], Any], found[kind].load())(board)
-    device.activate()
+    try:
+        device = cast(Callable[[Board], Any], found[kind].load())(board)
+        device.activate()
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("kronborg"):
+            raise
+        # The commands' own extra, pynq, does not bring what simulates a board.
+        wants = f"a simulated board needs the extras 'sim' and 'pynq' ({error.name} is missing)"
+        raise InputError(f"{wants}: pip install 'kronborg[sim,pynq]'") from None
     return device
 
 
@@ -131,7 +138,9 @@ def bitstream(folder: Path, manifest: dict[str, Any]) -> Path:
         script = f"{name}.tcl"
         if not (folder / script).exists():
             script = f"the script that kronborg build {board.name} --overlay {manifest['overlay']} --out DIR writes"
-        raise InputError(f"{name} is not built for {board.title}: run {script} first, or try --board rtl")
+        # Of no command's options: --board of one is --on of another.
+        simulate = f"kronborg selftest --board rtl:{board.name} --overlay {manifest['overlay']}"
+        raise InputError(f"{name} is not built for {board.title}: run {script} first, or try {simulate}")
     here = os.environ.get(PYNQ_BOARD)
     if here and not os.environ.get(REMOTE) and _plain(here) != _plain(board.name):
         raise InputError(f"{path} is built for {board.title} and this is a {here}: name the files of this board")
