@@ -13,6 +13,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from amaranth.back import rtlil
 
@@ -63,6 +64,7 @@ def synthesise(
 
 
 async def _synthesise(jobs: list[Job], known: Iterable[Row], at_a_time: int, done: Callable[[Row], None]) -> list[Row]:
+    asyncio.get_running_loop().set_exception_handler(_tell)
     figures = {row.origin: row.figures for row in known}
     places = asyncio.Semaphore(at_a_time)
 
@@ -79,6 +81,12 @@ async def _synthesise(jobs: list[Job], known: Iterable[Row], at_a_time: int, don
         return made
 
     return await asyncio.gather(*(row(*job) for job in jobs))
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What asyncio does with an exception that nobody fetched, but for the end that the user wanted (SIGTERM)."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)
 
 
 @lru_cache(maxsize=1)  # the devices of one configuration follow each other

@@ -1,3 +1,4 @@
+import gc
 import importlib
 import pkgutil
 from collections.abc import Iterator
@@ -35,6 +36,19 @@ def test_the_transmitters_cores_are_among_those_that_may_not_grow() -> None:
 def test_synthesis_gives_what_is_stored() -> None:
     for row in synthesise([(configure("alphabet", 1), device) for device in TABLED]):
         assert not moved(row, STORED[row.key])
+
+
+def test_a_synthesis_that_is_interrupted_says_nothing_of_its_tasks(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupted(configuration: object) -> str:
+        raise KeyboardInterrupt  # as on SIGTERM, wherever the program is
+
+    monkeypatch.setattr("kronborg_hdl.synthesis.yosys._hardware", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        synthesise([(configure("alphabet", 1), device) for device in TABLED])
+    gc.collect()  # asyncio tells of what nobody fetched when it goes
+    assert not caplog.records
 
 
 def test_every_core_of_the_transmitter_is_in_the_register() -> None:
