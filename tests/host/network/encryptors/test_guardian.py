@@ -146,8 +146,11 @@ def test_what_lies_where_an_agent_was_begun_is_not_taken_for_the_program(
     in_force(tmp_path, -1.0)
     guardian = Guardian(Path("..") / "state", closes[1])
     guardian.look()
+    process = guardian._process
+    assert process is not None
     guardian.close(closed=False)
-    wait_for(closes[0].exists, 120.0)
+    process.wait(120)
+    assert closes[0].exists()
 
 
 AGENT = """
