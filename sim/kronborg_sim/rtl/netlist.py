@@ -6,6 +6,7 @@ the netlist, so that the harness of :mod:`.model` runs it as it runs the RTL.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -129,6 +130,7 @@ def netlist(core: Core, top: str, family: str) -> str:
         folder = Path(name)
         if of.flow is not None:
             synthesise(Skin(core).to_rtlil(top), top, folder, command=of.synthesis, **of.flow)
+            _leave_out_unread_outputs(folder / "netlist.json", top)
         else:
             (folder / "core.v").write_text(Skin(core).to_verilog(top))
         (folder / "own.v").write_text(of.own)
@@ -142,3 +144,13 @@ def netlist(core: Core, top: str, family: str) -> str:
             raise RuntimeError(f"Yosys failed on the netlist of {top}: {said[said.rfind('ERROR:') :][-2000:]}")
         # The lint is for Verilog that somebody wrote.
         return f"{_NO_LINT}\n{(folder / 'netlist.v').read_text()}"
+
+
+def _leave_out_unread_outputs(file: Path, top: str) -> None:
+    """nextpnr wants a port to be there whose net is none; Yosys wants an output to have a net, or not to be there."""
+    modules = json.loads(file.read_text())
+    for cell in modules["modules"][top]["cells"].values():
+        for port in [port for port, way in cell["port_directions"].items() if way == "output"]:
+            if cell["connections"].get(port) == ["x"]:
+                del cell["connections"][port], cell["port_directions"][port]
+    file.write_text(json.dumps(modules))
