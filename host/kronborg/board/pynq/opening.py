@@ -23,6 +23,8 @@ DEVICES = "kronborg.devices"
 ON_BOARD = "pynq"
 REMOTE = "PYNQ_REMOTE_DEVICES"
 """PYNQ's own variable: addresses of boards that are driven from here."""
+FIRMWARE = "/lib/firmware"
+"""Where a board's Linux looks for bitstreams."""
 USUAL = "pynq-z2"
 """Board that a simulated one stands for, if it is not said."""
 PYNQ_BOARD = "BOARD"
@@ -196,8 +198,18 @@ def _load(kind: str, folder: Path, device: Any) -> Opened:
 
     import pynq
 
+    if device is None:
+        _renew(pynq.Device.active_device, file)
     overlay = pynq.Overlay(str(file))
     return Opened(kind, overlay, pynq.Clocks.fclk0_mhz * 1e6, device, _built_for(manifest), manifest)
+
+
+def _renew(device: Any, file: Path) -> None:
+    """Give a remote board this bitstream: PYNQ.remote loads whatever the board has under its name already."""
+    if device.has_capability("REMOTE"):
+        from pynq.pl_server.embedded_device import bit2bin
+
+        device.write_file(f"{FIRMWARE}/{file.stem}.bin", bytes(bit2bin(file.read_bytes())))
 
 
 def open_by_name(kind: str, overlay: str) -> Opened:

@@ -1,0 +1,100 @@
+"""PYNQ.remote: the host on one machine, the board on another, and unmodified PYNQ between them."""
+
+import hashlib
+import json
+import lzma
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pynq.pl_server.embedded_device import bit2bin
+
+from kronborg_hdl.overlays.build import described
+from kronborg_hdl.overlays.manifest import BUILT as HAS_BITSTREAM
+from kronborg_hdl.overlays.manifest import MANIFEST
+from kronborg_hdl.zynq.bitstream import bit_file
+from kronborg_sim.devices.models import model_device
+
+from .conftest import BOARD
+from .remote_board import FIRMWARE, RemoteBoard
+from .test_bit_file import PART
+
+BUILT = Path(__file__).parents[2] / "bitstreams" / "pynq-z2"
+NAME = "kronborg_pulse_shaper"
+ADDRESS = f"127.{os.getpid() >> 16 & 0xFF}.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF or 1}"
+"""Of this machine's own, for this process: PYNQ's port is a fixed one."""
+WASTE = 1 << 20
+"""Bytes of a buffer for what nobody wants; nothing of it becomes key."""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """The repository's bitstream, unpacked."""
+    folder = tmp_path / "files"
+    shutil.copytree(BUILT, folder)
+    (folder / f"{NAME}.bit").write_bytes(lzma.decompress((folder / f"{NAME}.bit.xz").read_bytes()))
+    return folder
+
+
+@pytest.fixture
+def board(files: Path):
+    with RemoteBoard(model_device(BOARD), files / f"{NAME}.hwh", ADDRESS) as remote:
+        yield remote
+
+
+def kronborg(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command, on a host whose board is elsewhere; not behind a proxy, which gRPC would ask for it."""
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "kronborg.cli", *map(str, arguments)],
+        env={**environment, "PYNQ_REMOTE_DEVICES": ADDRESS},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_a_bitstream_is_loaded_over_the_network_and_its_cores_answer(board: RemoteBoard, files: Path) -> None:
+    done = kronborg("flash", "pynq-z2", "--files", files)
+    assert done.returncode == 0, done.stderr
+    assert board.bits == [bytes(bit2bin((files / f"{NAME}.bit").read_bytes()))]
+    first, *_, last = done.stdout.splitlines()
+    assert first.split()[:2] == ["pulse_shaper", "KBPS"]
+    assert last == f"{NAME} for {BOARD.title} is loaded"
+
+
+def test_an_older_bitstream_of_the_same_name_on_the_board_is_not_the_one_that_is_loaded(
+    board: RemoteBoard, files: Path
+) -> None:
+    board.files.there[f"{FIRMWARE}{NAME}.bin"] = b"of last week"
+    done = kronborg("flash", "pynq-z2", "--files", files)
+    assert done.returncode == 0, done.stderr
+    assert board.bits == [bytes(bit2bin((files / f"{NAME}.bit").read_bytes()))]
+
+
+def test_every_word_goes_to_and_fro_by_dma_over_the_network(board: RemoteBoard, files: Path) -> None:
+    """Buffers are copies here: what is sent is flushed, and what came is fetched, by PYNQ's own DMA."""
+    done = kronborg("selftest", files, "--board", "pynq")
+    assert done.returncode == 0, done.stderr
+    assert "pulse_shaper on pynq: 131328 words, all the model's" in done.stderr
+
+
+def test_a_link_is_driven_over_the_network_and_leaves_no_raw_key_in_the_boards_memory(tmp_path: Path) -> None:
+    board, name = BOARD.of_size("loopback"), "kronborg_loopback"
+    written = {name: text.encode() for name, text in described("loopback", board).items()}
+    manifest = json.loads(written.pop(MANIFEST))
+    written[f"{name}.bit"] = bit_file({1: [0] * 101}, PART, design=name)
+    digests = {file: hashlib.sha256(data).hexdigest() for file, data in written.items()}
+    written[MANIFEST] = json.dumps({**manifest, "status": HAS_BITSTREAM, "sha256": digests}).encode()
+    for file, data in written.items():
+        (tmp_path / file).write_bytes(data)
+    with RemoteBoard(model_device(board), tmp_path / f"{name}.hwh", ADDRESS) as remote:
+        done = kronborg("selftest", tmp_path, "--board", "pynq")
+    assert done.returncode == 0, done.stderr
+    assert "loopback on pynq: 65664 words, all the model's" in done.stderr
+    held = [data for data in remote.left if len(data) < WASTE]
+    assert len(held) >= 4, "two buffers of records, two of packets"
+    assert not any(any(data) for data in held)
