@@ -43,7 +43,7 @@ CLOCKS = {"zynq": "_ClocksZynq", "zynquplus": "_ClocksUltrascale"}
 
 LONGEST_STEP = 4096
 """Clocks. A host that asks for one register again and again lets time pass, first little and then more."""
-PATIENCE = 1 << 27
+PATIENCE = 1 << 25
 """Clocks for which a host may ask for one register: longer than any transfer takes."""
 INTERRUPT_STEP = 64
 """Clocks between two looks at the interrupt."""
