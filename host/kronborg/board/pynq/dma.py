@@ -18,8 +18,9 @@ from kronborg_hdl.axi.dma.registers import RECEIVE, REGISTERS, SEND
 from ...errors import BoardError, InputError
 
 POLL_S = 1e-4
-LOOKS = 8
-"""For the end of a transfer, for each sign of life."""
+LOOKS = 32
+"""For the end of a transfer, for each sign of life. On a simulated board time passes faster the longer nothing else is
+asked for: with eight of them half of a run's time went into looking."""
 IN_TURN = 2
 """Buffers of a channel: one is filled while the other is read."""
 STATUS = REGISTERS["send_status"].offset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from kronborg_hdl.transmitter.model import Transmitter as Settings
 from kronborg_hdl.transmitter.registers import Symbols
 
 from ...errors import BoardError, InputError
-from .dma import InTurn, again, allocate
+from .dma import LOOKS, InTurn, again, allocate
 
 NUMBERS = 1 << 32
 """Frames are numbered modulo this."""
@@ -241,9 +242,12 @@ class Transmitter:
         channels += self._behind
         drains = [self._drain(channel) for channel in channels]
         end = time.monotonic() + self._timeout_s
-        while controller.active:
-            for drain in drains:
-                next(drain)
+        for look in itertools.count():
+            if not controller.active:
+                break
+            if look % LOOKS == 0:
+                for drain in drains:
+                    next(drain)
             if time.monotonic() > end:
                 said = f"control {controller.get('control'):#x}, status {controller.get('status'):#x}"
                 raise BoardError(f"the frame under way does not end within {self._timeout_s:g} s: {said}")
