@@ -6,6 +6,7 @@ Each test runs twice: on the model of an overlay, and on its RTL.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +35,8 @@ else:
     TRANSMITTER_SPAN = 9
     SMALL = BOARDS["redpitaya-125-14"]
     PREAMBLE, DETECTOR, LINK_SPAN = 509, 64, 17
+    PATIENCE = 1 << 20
+    """Clocks for which a register is waited for: what is broken ends a test soon, and in a line."""
 
     @dataclass
     class Loaded:
@@ -77,6 +80,7 @@ else:
 
     def load(kind: str, model: models.Load, path: Path) -> Loaded:
         device = SimulatedDevice(BOARD, {"model": model, "rtl": RtlGateware}[kind])
+        device.patience = PATIENCE
         device.activate()
         return Loaded(device, pynq.Overlay(str(path)), path)
 
@@ -93,16 +97,28 @@ else:
         return written("loopback", loopback_core, tmp_path_factory.mktemp("overlay"), SMALL)
 
     @pytest.fixture
-    def linked(kind: str, request: pytest.FixtureRequest, loopback_core: LoopbackOverlay, tmp_path: Path) -> Opened:
-        device = SimulatedDevice(SMALL, {"model": models.loopback(loopback_core), "rtl": RtlGateware}[kind])
-        device.activate()
-        if kind == "rtl":  # Verilog takes half a minute, and a model needs none
-            path = request.getfixturevalue("loopback_files")
-        else:
-            path = tmp_path / "kronborg_loopback.hwh"
-            path.write_text(described("loopback", SMALL)[path.name])
-        overlay = pynq.Overlay(str(path))
-        return Opened(kind, overlay, pynq.Clocks.fclk0_mhz * 1e6, device, SMALL, {"overlay": "loopback"})
+    def link_on(
+        request: pytest.FixtureRequest, loopback_core: LoopbackOverlay, tmp_path: Path
+    ) -> Callable[[str], Opened]:
+        """Opens the loopback on the model or on the RTL."""
+
+        def opened(kind: str) -> Opened:
+            device = SimulatedDevice(SMALL, {"model": models.loopback(loopback_core), "rtl": RtlGateware}[kind])
+            device.patience = PATIENCE
+            device.activate()
+            if kind == "rtl":  # Verilog takes half a minute, and a model needs none
+                path = request.getfixturevalue("loopback_files")
+            else:
+                path = tmp_path / "kronborg_loopback.hwh"
+                path.write_text(described("loopback", SMALL)[path.name])
+            overlay = pynq.Overlay(str(path))
+            return Opened(kind, overlay, pynq.Clocks.fclk0_mhz * 1e6, device, SMALL, {"overlay": "loopback"})
+
+        return opened
+
+    @pytest.fixture
+    def linked(kind: str, link_on: Callable[[str], Opened]) -> Opened:
+        return link_on(kind)
 
     @pytest.fixture
     def loaded(kind: str, pulse_shaper_core: PulseShaperOverlay, pulse_shaper_files: Path) -> Loaded:

@@ -1,5 +1,6 @@
 """Both ends of a link on one board, driven by the host through PYNQ: on the overlay's model and on its RTL."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,10 @@ from kronborg.board.loopback import LoopbackPlan
 from kronborg.board.pynq.board import Board, Exchanged
 from kronborg.board.pynq.link_selftest import plan as plan_of
 from kronborg.board.pynq.reference import Reference
+from kronborg.board.scenario import Scenario
+from kronborg.console.progress import RunProgress
 from kronborg.errors import BoardError, InputError
+from kronborg.link import on_board
 from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
 
 KEY = np.arange(1, KEY_WORDS + 1, dtype=np.uint32) * np.uint32(0x01020304)
@@ -88,6 +92,49 @@ def test_the_power_meter_measures_vacuum_and_darkness(board: Board, plan: Loopba
         variances.append(sum(measured.variance) / 2)
     # 4000 complex words know their variance to 1.6 %.
     assert variances[0] / variances[1] == pytest.approx(4, rel=0.12)
+
+
+def test_a_window_of_the_power_meter_that_was_lost_is_made_good(board: Board, plan: LoopbackPlan, monkeypatch) -> None:
+    """A host that was busy elsewhere looks again when three windows have ended."""
+    looked, measurement = itertools.count(), board.receiver.measurement
+    monkeypatch.setattr(board.receiver, "measurement", lambda: None if next(looked) < 8 else measurement())
+    assert 4000 <= board.measure(plan.settings, replace(plan.fibre, amplitude=0), KEY, 4000).symbols < 4010
+    assert "lost" in board.receiver.registers.power_meter.happened()
+
+
+def test_a_power_meter_that_does_not_measure_is_explained(board: Board, plan: LoopbackPlan, monkeypatch) -> None:
+    monkeypatch.setattr(board.receiver, "begin_measurement", lambda symbols: None)
+    monkeypatch.setattr(board.receiver, "measurement", lambda: None)
+    with pytest.raises(BoardError, match="the power meter does not measure 4000 symbols; receiver: runs, pilots"):
+        board.measure(plan.settings, replace(plan.fibre, amplitude=0), KEY, 4000)
+
+
+def test_a_run_on_the_rtl_has_the_symbols_and_the_calibration_of_a_run_on_the_model(link_on, monkeypatch) -> None:
+    """So both make the same key."""
+    monkeypatch.setattr(on_board, "CALIBRATION_SYMBOLS", 5000)
+    monkeypatch.setattr(on_board, "DARK_SYMBOLS", 2000)
+    runs = []
+    for kind in ("model", "rtl"):
+        opened = link_on(kind)
+        # Dark noise is as small as the emulator makes it.
+        small = replace(plan_of(opened.overlay, 3), payload=PAYLOAD, vacuum=256, shot_noise_words=150.0)
+        monkeypatch.setattr(on_board, "plan_for", lambda *_, plan=small, **__: plan)
+        runs.append(
+            on_board.exchange_on_board(
+                opened, Scenario(), 2.0, 20.0, symbols=4 * PAYLOAD, seed=3, progress=RunProgress(plain=True)
+            )
+        )
+    model, rtl = runs
+    assert model.shot_noise == rtl.shot_noise
+    assert list(model.sent) == list(rtl.sent)
+    assert len(model.received) >= 3
+    assert list(model.received) == list(rtl.received)
+    for number in model.sent:
+        np.testing.assert_array_equal(model.sent[number], rtl.sent[number])
+    for number in model.received:
+        np.testing.assert_array_equal(model.received[number], rtl.received[number])
+    assert [run.figures.board for run in runs] == ["model", "rtl"]
+    assert all(run.figures.bit_exact_with_model for run in runs)
 
 
 def test_a_packet_that_does_not_come_is_explained(board: Board, plan: LoopbackPlan) -> None:

@@ -49,6 +49,13 @@ class Measurement:
     squares: tuple[int, int] = (0, 0)
     touched: int = 0
 
+    def __add__(self, other: Measurement) -> Measurement:
+        """Of the symbols of both."""
+        sums, squares = (
+            (one[0] + two[0], one[1] + two[1]) for one, two in ((self.sums, other.sums), (self.squares, other.squares))
+        )
+        return Measurement(self.symbols + other.symbols, sums, squares, self.touched | other.touched)
+
     @property
     def variance(self) -> tuple[float, float]:
         """Of I and Q, words**2, about their means; ValueError if there is no symbol."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from types import TracebackType
 
 import numpy as np
@@ -19,7 +22,7 @@ from kronborg_hdl.synchronisation.frame_synchroniser.packet import Packet as Rec
 
 from ...errors import BoardError
 from ..loopback import fibre_writes
-from .dma import InTurn, again
+from .dma import IN_TURN, InTurn, again
 from .opening import Loaded
 from .receiver import Receiver
 from .transmitter import Transmitter
@@ -27,7 +30,9 @@ from .transmitter import Transmitter
 PACKETS = "packets"
 """Name of the engine that takes what the receiver gives."""
 PATIENCE = 4
-"""Frames without a packet after which the first of them is given up."""
+"""Frames without a packet after which the first of them is given up; or for each of the power meter's windows."""
+FRAMES_AHEAD = IN_TURN
+"""Whose records the board writes while the host looks at none."""
 WORD_BYTES = 4
 
 
@@ -170,14 +175,18 @@ class Board:
     def measure(self, settings: Loopback, noise: FibreEmulator, key: NDArray[np.uint32], symbols: int) -> Measurement:
         """What the receiver's power meter says of noise alone, behind the signal's own chain.
 
+        Symbols are counted from the first one that the receiver gives, in windows of which the first is left out: the
+        chain fills in it. So the same symbols are measured on every board, whenever its host looks. A window that is
+        lost, because a host did not look for as long as the next one took, is made good by a later one.
+
         Args:
             settings: of the link.
             noise: vacuum or darkness, in the fibre's place.
             key: what the transmitter sends meanwhile, and nobody receives.
-            symbols: to measure.
+            symbols: to measure, at least.
 
         Raises:
-            BoardError: it is not measured in time.
+            BoardError: they are not measured in time.
         """
         self.reset()
         tracker = settings.receiver.tracker.settings
@@ -187,16 +196,24 @@ class Board:
         rotator = self.receiver.registers.rotator
         rotator.put("mode", noise=1)
         rotator.apply()
+        # Two frames or more: so many have been sent when the host has the first record, for two have a buffer.
+        count = max(1, symbols // (FRAMES_AHEAD * settings.receiver.synchroniser.settings.period))
+        self.receiver.begin_measurement(-(-symbols // count))
         self.start(key)
         records = self.transmitter.takers()
         self._takers += records
         before: int | None = None
+        windows: list[Measurement] = []
         try:
-            for count in range(2 + symbols // settings.transmitter.frame.payload):
+            for taken in itertools.count(1):
                 before = self.transmitter.take(records, before, more=True).packet.frame
-                if not count:  # the chain has filled
-                    self.receiver.begin_measurement(symbols)
-            return self.receiver.measurement(self.transmitter.alive)
+                if (window := self.receiver.measurement()) is not None:
+                    windows.append(window)
+                if len(windows) > count:
+                    break
+                if taken > 2 * PATIENCE * (count + 1):
+                    raise BoardError(f"the power meter does not measure {symbols} symbols; {self.receiver.explain()}")
+            return reduce(operator.add, windows[1:])
         finally:
             for taker in records:
                 taker.erase()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from kronborg_hdl.synchronisation.frame_synchroniser.sizes import TRAILER_WORDS
 
 from ...errors import BoardError, InputError
 from ..receiver_writes import APPLIED, receiver_writes
-from .dma import POLL_S, InTurn
+from .dma import InTurn
 
 SYMBOL_BYTES = 4
 
@@ -134,7 +133,9 @@ class Receiver:
         )
 
     def begin_measurement(self, symbols: int, sections: frozenset[Section] = ALL_SECTIONS) -> None:
-        """Let the power meter measure so many symbols of these sections; all of them are the whole stream.
+        """Let the power meter measure so many symbols of these sections, again and again from the next symbol on.
+
+        All sections are the whole stream.
 
         Raises:
             InputError: more symbols than it counts.
@@ -146,22 +147,11 @@ class Receiver:
         meter.put("sections", **{section.name.lower(): int(section in sections) for section in Section})
         meter.apply()
 
-    def measurement(self, alive: Callable[[], None] = lambda: None) -> Measurement:
-        """The figures, as soon as they are complete.
-
-        Args:
-            alive: is called while they are waited for.
-
-        Raises:
-            BoardError: they are not complete in time.
-        """
+    def measurement(self) -> Measurement | None:
+        """The figures of a measurement that is complete, each once; None if there are none."""
         meter = self.registers.power_meter
-        end = time.monotonic() + self._timeout_s
-        while not meter.complete:
-            if time.monotonic() > end:
-                raise BoardError(f"the power meter is not done within {self._timeout_s:g} s; {self.explain()}")
-            alive()
-            time.sleep(POLL_S)
+        if not meter.complete:
+            return None
 
         def total(name: str) -> int:
             high, low = meter.table[f"{name}_high"]["word"].extract(meter.get(f"{name}_high")), meter.get(f"{name}_low")
