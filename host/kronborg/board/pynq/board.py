@@ -197,8 +197,9 @@ class Board:
         rotator.put("mode", noise=1)
         rotator.apply()
         # Two frames or more: so many have been sent when the host has the first record, for two have a buffer.
-        count = max(1, symbols // (FRAMES_AHEAD * settings.receiver.synchroniser.settings.period))
-        self.receiver.begin_measurement(-(-symbols // count))
+        shortest = FRAMES_AHEAD * settings.receiver.synchroniser.settings.period
+        count = max(1, symbols // shortest)
+        self.receiver.begin_measurement(max(shortest, -(-symbols // count)))
         self.start(key)
         records = self.transmitter.takers()
         self._takers += records
