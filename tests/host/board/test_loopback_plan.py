@@ -90,6 +90,6 @@ def test_noise_that_the_emulator_does_not_have_is_refused() -> None:
 
 
 def test_the_core_shares_its_multipliers_and_is_built_for_what_half_bands_bring_to_two() -> None:
-    assert Core(lanes=2, samples_per_symbol=8, span=33).multipliers == 105
+    assert Core(lanes=2, samples_per_symbol=8, span=33).multipliers == 121
     with pytest.raises(ValueError, match="2 samples a symbol: must be 4, 8 or 16"):
         Core(lanes=2, samples_per_symbol=2, span=33)
