@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
             nonlocal stored
             stage.advance()
             if options.store:  # at once: a run that is interrupted an hour later has not been for nothing
-                stored = table.merge(stored, [row])
+                stored = table.merge(table.load(), [row])  # as it is by now: others may have stored rows too
                 write_text(table.STORED, table.to_json(stored))
 
         try:
@@ -115,7 +115,7 @@ def _timing(options: argparse.Namespace) -> int:
             nonlocal stored
             stage.advance()
             if options.store:
-                stored = timing.merge(stored, [row])
+                stored = timing.merge(timing.load(), [row])
                 write_text(timing.STORED, timing.to_json(stored))
 
         rows = timing.run(jobs, known=known, done=done)
@@ -151,7 +151,7 @@ def _slow_paths(options: argparse.Namespace) -> int:
             nonlocal stored
             stage.advance()
             if options.store:
-                stored = slow_paths.merge(stored, [row])
+                stored = slow_paths.merge(slow_paths.load(), [row])
                 write_text(slow_paths.STORED, slow_paths.to_json(stored))
 
         rows = slow_paths.run(jobs, known=known, done=done)

@@ -1,7 +1,7 @@
 import gc
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +9,8 @@ import pytest
 from amaranth.lib import wiring
 
 import kronborg_hdl
+from kronborg.cli import main
+from kronborg_hdl.synthesis import table
 from kronborg_hdl.synthesis.cores import CORES, configure, small
 from kronborg_hdl.synthesis.table import TABLED, Row, load, markdown, merge, moved, text, to_json
 from kronborg_hdl.synthesis.yosys import synthesise
@@ -49,6 +51,21 @@ def test_a_synthesis_that_is_interrupted_says_nothing_of_its_tasks(
         synthesise([(configure("alphabet", 1), device) for device in TABLED])
     gc.collect()  # asyncio tells of what nobody fetched when it goes
     assert not caplog.records
+
+
+def test_rows_that_others_store_meanwhile_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, theirs, *rest = [row for row in STORED.values() if row.key[0].core == "alphabet"]
+    monkeypatch.setattr(table, "STORED", tmp_path / "table.json")
+    table.STORED.write_text(to_json(rest))
+
+    def synthesise(jobs: object, *, done: Callable[[Row], None], **options: object) -> list[Row]:
+        table.STORED.write_text(to_json(merge(rest, [theirs])))
+        done(mine)
+        return [mine]
+
+    monkeypatch.setattr("kronborg_hdl.commands.resources.synthesise", synthesise)
+    assert main(["resources", "--core", "alphabet", "--store", "--plain"]) == 0
+    assert load() == [mine, theirs, *rest]
 
 
 def test_every_core_of_the_transmitter_is_in_the_register() -> None:
