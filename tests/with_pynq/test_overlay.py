@@ -154,6 +154,7 @@ def test_a_host_that_waits_for_an_interrupt_does_not_poll_the_engine(loaded) -> 
 
 def test_a_transfer_that_never_ends_is_given_up_and_explained(loaded) -> None:
     _, came = buffers()
+    loaded.device.patience = 1 << 40  # the time-out here is the host's
     loaded.overlay.dma.recvchannel.transfer(came)
     with pytest.raises(BoardError) as error:
         wait(loaded.overlay.dma.recvchannel, 0.2, "samples")

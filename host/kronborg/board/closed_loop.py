@@ -95,7 +95,7 @@ def closed_loop_for(
         halvings=halvings,
         threshold=round(pilot / 3),
         two_pilots=len(frame.pilot_frequencies_hz) > 1,
-        start=phase_word(light.beat_hz, rate_hz) - STEPS_BELOW * step,
+        start=_signed(phase_word(light.beat_hz, rate_hz) - STEPS_BELOW * step),
         step=step,
         trials=TRIALS,
         block_log2=6,
@@ -148,3 +148,8 @@ def _synchroniser(
         vacuum=of.vacuum,
         margin=MARGIN,
     )
+
+
+def _signed(word: int) -> int:
+    """A phase word as the tracker takes it: a beat may be below zero."""
+    return (word + 2**31) % 2**32 - 2**31

@@ -101,8 +101,8 @@ def test_every_key_begins_a_new_ike_sa_with_ppk_and_packets_go_through_meanwhile
         for _ in until(lambda: len(found.changes("alice")) >= before + 2):
             sent.append(tunnel.ping(100, 0.01))
     changes = len(found.changes("alice")) - before
-    # None, but that charon's threads may overtake each other where the processor is busy.
-    assert sum(each.lost for each in sent) <= changes * max(each.slowest_seconds for each in sent) / 0.01
+    # None, but that charon's threads may overtake each other: a packet, or more where the processor is busy.
+    assert sum(each.lost for each in sent) <= changes * (1 + max(each.slowest_seconds for each in sent) / 0.01)
     # The last one may still have been under way; each key begins a session, which has a key each way.
     assert wire["handshakes"] >= changes - 1
     assert len([name for name in wire if name.startswith("session")]) >= 2 * (changes - 1)
