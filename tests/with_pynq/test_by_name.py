@@ -1,5 +1,6 @@
 """An overlay by its name alone: PYNQ finds the files and binds the drivers, where nothing of ours was imported."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -74,9 +75,14 @@ def test_what_cannot_be_opened_is_one_clear_line(
         open_overlay("pynq", by_name)
     manifest = by_name / "manifest.json"
     text = manifest.read_text()
-    manifest.write_text(text.replace('"not built"', '"built"'))
+    said = json.loads(text) | {"status": "built", "bitstream": "kronborg_transmitter.bit"}
+    manifest.write_text(json.dumps(said))
     (by_name / "kronborg_transmitter.bit").write_bytes(b"no bitstream")
     try:
+        with pytest.raises(InputError, match="is no manifest"):  # nothing says which bitstream it is of
+            open_overlay("pynq", by_name)
+        said["sha256"] |= {"kronborg_transmitter.bit": hashlib.sha256(b"no bitstream").hexdigest()}
+        manifest.write_text(json.dumps(said))
         monkeypatch.setenv("BOARD", "RFSoC4x2")
         with pytest.raises(InputError, match="is built for TUL PYNQ-Z2 and this is a RFSoC4x2: name the files of"):
             open_overlay("pynq", by_name)

@@ -75,6 +75,29 @@ def test_an_older_bitstream_of_the_same_name_on_the_board_is_not_the_one_that_is
     assert board.bits == [bytes(bit2bin((files / f"{NAME}.bit").read_bytes()))]
 
 
+def test_a_board_that_is_not_there_and_one_that_fails_are_a_line_each(
+    files: Path, board: RemoteBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(bits: bytes) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(board, "load", full)
+    done = kronborg("flash", "pynq-z2", "--files", files)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"kronborg flash: PYNQ cannot load {NAME}.bit (Exception calling application: no room):"
+        " the board may have no design now; load it again\n"
+    )
+    (files / f"{NAME}.bit").unlink()  # as it lies in the repository, packed
+    environment = {**os.environ, "PYNQ_REMOTE_DEVICES": ""}
+    command = [sys.executable, "-W", "ignore", "-m", "kronborg.cli", "flash", "pynq-z2", "--files", str(files)]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("kronborg flash: PYNQ finds no board (this machine: No Devices Found): run this on ")
+    assert done.stderr.count("\n") == 1
+    assert not (files / f"{NAME}.bit").exists(), "nothing is unpacked for no board"
+
+
 def test_every_word_goes_to_and_fro_by_dma_over_the_network(board: RemoteBoard, files: Path) -> None:
     """Buffers are copies here: what is sent is flushed, and what came is fetched, by PYNQ's own DMA."""
     done = kronborg("selftest", files, "--board", "pynq")
@@ -88,7 +111,8 @@ def test_a_link_is_driven_over_the_network_and_leaves_no_raw_key_in_the_boards_m
     manifest = json.loads(written.pop(MANIFEST))
     written[f"{name}.bit"] = bit_file({1: [0] * 101}, PART, design=name)
     digests = {file: hashlib.sha256(data).hexdigest() for file, data in written.items()}
-    written[MANIFEST] = json.dumps({**manifest, "status": HAS_BITSTREAM, "sha256": digests}).encode()
+    said = {"status": HAS_BITSTREAM, "bitstream": f"{name}.bit", "sha256": digests}
+    written[MANIFEST] = json.dumps({**manifest, **said}).encode()
     for file, data in written.items():
         (tmp_path / file).write_bytes(data)
     with RemoteBoard(model_device(board), tmp_path / f"{name}.hwh", ADDRESS) as remote:

@@ -63,6 +63,8 @@ def test_what_cannot_be_tested_is_one_clear_line(
     (tmp_path / "kronborg_pulse_shaper.hwh").write_text("<other/>")
     for arguments, line in (
         ([str(folder)], "kronborg_pulse_shaper is not built for TUL PYNQ-Z2: run kronborg_pulse_shaper.tcl first"),
+        ([str(folder), "--seed", "-1"], "a seed cannot be negative: -1"),
+        ([str(folder), "--overlay", "loopback"], "--overlay chooses where no DIR is given: leave one of them out"),
         ([str(folder), "--board", "none"], "no kind of board 'none': there are pynq, model, rtl"),
         ([str(tmp_path / "no"), "--board", "rtl"], "there is no manifest.json in"),
         ([str(tmp_path), "--board", "rtl"], "is not as it was built: kronborg_pulse_shaper.hwh is not the one"),

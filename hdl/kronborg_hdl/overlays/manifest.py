@@ -31,9 +31,40 @@ def load(folder: Path) -> dict[str, Any]:
         raise ValueError(f"there is no {MANIFEST} in {str(folder)!r}: kronborg build writes one") from None
     except ValueError:
         raise ValueError(f"{str(path)!r} is no manifest: kronborg build writes one") from None
-    if not isinstance(manifest, dict) or not {"overlay", "board", "status", "sha256"} <= set(manifest):
+    if not isinstance(manifest, dict) or not _is_whole(manifest):
         raise ValueError(f"{str(path)!r} is no manifest: kronborg build writes one")
     return manifest
+
+
+def _is_whole(manifest: dict[str, Any]) -> bool:
+    """Whether what is read from a manifest is there, and is what it must be; a bitstream has its SHA-256."""
+    streams = manifest.get("streams", {"into": [], "out_of": []})
+    if not isinstance(streams, dict) or not all(isinstance(streams.get(way), list) for way in ("into", "out_of")):
+        return False
+    words = [manifest.get(key) for key in ("overlay", "board", "status", "kronborg_version")]
+    sizes = [manifest.get(key, 1) for key in ("lanes", "clock_hz", "baud")]
+    if not all(isinstance(word, str) for word in [*words, *streams["into"], *streams["out_of"]]):
+        return False
+    if not all(isinstance(size, int) and size > 0 for size in sizes) or not _are_names(manifest.get("sha256")):
+        return False
+    if manifest["status"] == BUILT:
+        return str(manifest.get("bitstream")) in manifest["sha256"] and _unpacked(manifest) is not None
+    return bool(manifest["status"] == NOT_BUILT)
+
+
+def _are_names(digests: object) -> bool:
+    """Whether it is files of one folder, each with text."""
+    return isinstance(digests, dict) and all(
+        Path(name).name == name and isinstance(digest, str) for name, digest in digests.items()
+    )
+
+
+def _unpacked(manifest: dict[str, Any]) -> dict[str, str] | None:
+    """Name and SHA-256 of what a packed bitstream is made from, nothing if it is not packed; None if it is not said."""
+    if not (bitstream := str(manifest["bitstream"])).endswith(PACKED):
+        return {}
+    digest = manifest.get("bitstream_sha256")
+    return {bitstream.removesuffix(PACKED): digest} if isinstance(digest, str) else None
 
 
 def check(folder: Path) -> list[str]:
@@ -44,16 +75,17 @@ def check(folder: Path) -> list[str]:
     found = []
     manifest = load(folder)
     digests = dict(manifest["sha256"])
-    if (packed := str(manifest.get("bitstream"))).endswith(PACKED):
-        unpacked = packed.removesuffix(PACKED)
-        if (folder / unpacked).exists():
-            digests[unpacked] = manifest["bitstream_sha256"]
+    if manifest["status"] == BUILT:
+        digests |= {file: digest for file, digest in (_unpacked(manifest) or {}).items() if (folder / file).exists()}
     for file, digest in digests.items():
-        path = folder / file
-        if not path.exists():
+        try:
+            same = hashlib.sha256((folder / file).read_bytes()).hexdigest() == digest
+        except FileNotFoundError:
             found.append(f"{file} is missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            found.append(f"{file} is not the one that was built")
+        except OSError as error:
+            found.append(f"{file} cannot be read ({error.strerror})")
+        else:
+            found += [] if same else [f"{file} is not the one that was built"]
     return found
 
 

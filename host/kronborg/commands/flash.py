@@ -43,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="check files and manifest, and load nothing")
     parser.add_argument(
         "--on",
-        default=ON_BOARD,
         metavar="KIND",
         help="pynq: this board, or that of PYNQ_REMOTE_DEVICES (default); rtl or model: a simulated one",
     )
@@ -54,12 +53,15 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out; returns the exit code."""
     if options.json and options.json != "-":
         check_writable(options.json)
-    folder = _folder(options)
-    if options.board in FABRIC_BOARDS:
+    folder, serial = _folder(options), options.board in FABRIC_BOARDS
+    for name in ("on",) if serial else ("port",):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name} means nothing to {options.board}: leave it out")
+    options.on = options.on or ON_BOARD
+    if serial:
         return _over_serial(options, folder)
     manifest = checked(folder)
-    if options.overlay and manifest["overlay"] != options.overlay:
-        raise InputError(f"{folder} has the overlay {manifest['overlay']}: name the files of {options.overlay}")
+    _check_overlay(options, folder, manifest)
     if manifest["board"] != options.board:
         raise InputError(
             f"{folder} is built for {manifest['board']}: build it for {options.board}, or name other files"
@@ -94,18 +96,24 @@ def _folder(options: argparse.Namespace) -> Path:
     return named
 
 
+def _check_overlay(options: argparse.Namespace, folder: Path, manifest: dict[str, Any]) -> None:
+    if options.overlay and manifest["overlay"] != options.overlay:
+        raise InputError(f"{folder} has the overlay {manifest['overlay']}: name the files of {options.overlay}")
+
+
 def _over_serial(options: argparse.Namespace, folder: Path) -> int:
     """A board without a processor; returns the exit code."""
     from ..board.serial import flashing, ports
 
     board = FABRIC_BOARDS[options.board]
     manifest = flashing.checked(board, folder)
+    _check_overlay(options, folder, manifest)
     said = {key: manifest[key] for key in ("overlay", "board", "status", "bitstream")} | {"loaded": False, "parts": []}
     if not options.dry_run:
+        # A port that is not there is better said before the board has another bitstream than after.
+        port = ports.at(board, options.port)
         flashing.write(board, folder / manifest["bitstream"])
-        device = ports.open_device(board, manifest, options.port)
-        said |= {"loaded": True, "parts": flashing.identities(device, manifest["overlay"])}
-        device.close()
+        said |= {"loaded": True, "parts": flashing.answers(board, manifest, port)}
     if options.json == "-":
         print(json.dumps(said, indent=2))
     elif options.json:

@@ -37,6 +37,10 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out; returns the exit code."""
     if options.json and options.json != "-":
         check_writable(options.json)
+    if options.seed < 0:
+        raise InputError(f"a seed cannot be negative: {options.seed}")
+    if options.files and options.overlay:
+        raise InputError("--overlay chooses where no DIR is given: leave one of them out")
     said: dict[str, Any]
     if options.files:
         said = _test(open_overlay(options.board, Path(options.files)), options)

@@ -43,6 +43,8 @@ def test_a_board_without_a_bitstream_has_a_line_that_says_how_one_is_made(
 def test_another_overlay_than_the_one_that_was_built_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["flash", "pynq-z2", "--overlay", "receiver", "--dry-run"]) == 2
     assert "has the overlay pulse_shaper: name the files of receiver" in capsys.readouterr().err
+    assert main(["flash", "pynq-z2", "--port", "/dev/ttyUSB0", "--dry-run"]) == 2
+    assert "--port means nothing to pynq-z2: leave it out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("missing", ["amaranth", "pynq", "cocotb"])

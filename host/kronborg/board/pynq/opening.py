@@ -12,10 +12,11 @@ from typing import Any, Protocol, cast
 
 from kronborg_hdl.boards import BOARDS
 from kronborg_hdl.boards.board import Board
+from kronborg_hdl.overlays.description import OVERLAYS
 from kronborg_hdl.overlays.manifest import NOT_BUILT, PACKED, check, load
 
 from ...console.atomic import write_bytes
-from ...errors import InputError
+from ...errors import BoardError, InputError, KronborgError
 from . import overlays
 
 DEVICES = "kronborg.devices"
@@ -119,10 +120,12 @@ def checked(folder: Path) -> dict[str, Any]:
         raise InputError(str(error)) from None
     if differ := check(folder):
         raise InputError(f"{folder} is not as it was built: {', '.join(differ)}; build it again")
-    if (built := manifest.get("kronborg_version")) != (here := version("kronborg")):
+    if (built := manifest["kronborg_version"]) != (here := version("kronborg")):
         raise InputError(f"{folder} was built by kronborg {built} and this is {here}: build it again")
     if manifest["board"] not in BOARDS:
         raise InputError(f"{folder} is built for {manifest['board']!r}, which is none of {', '.join(BOARDS)}")
+    if manifest["overlay"] not in OVERLAYS:
+        raise InputError(f"{folder} has the overlay {manifest['overlay']!r}, which is none of {', '.join(OVERLAYS)}")
     return manifest
 
 
@@ -133,16 +136,16 @@ def bitstream(folder: Path, manifest: dict[str, Any]) -> Path:
         InputError: nobody has built it, or it is for another board.
     """
     board, name = BOARDS[manifest["board"]], f"kronborg_{manifest['overlay']}"
-    path = folder / f"{name}.bit"
-    if not path.exists() and (packed := folder / f"{path.name}{PACKED}").exists():
-        path = packed
-    if manifest["status"] == NOT_BUILT or not path.exists():
+    if manifest["status"] == NOT_BUILT:
         script = f"{name}.tcl"
         if not (folder / script).exists():
             script = f"the script that kronborg build {board.name} --overlay {manifest['overlay']} --out DIR writes"
         # Of no command's options: --board of one is --on of another.
         simulate = f"kronborg selftest --board rtl:{board.name} --overlay {manifest['overlay']}"
         raise InputError(f"{name} is not built for {board.title}: run {script} first, or try {simulate}")
+    path = folder / manifest["bitstream"]
+    if path.suffix == PACKED and path.with_suffix("").exists():
+        path = path.with_suffix("")
     here = os.environ.get(PYNQ_BOARD)
     if here and not os.environ.get(REMOTE) and _plain(here) != _plain(board.name):
         raise InputError(f"{path} is built for {board.title} and this is a {here}: name the files of this board")
@@ -191,17 +194,46 @@ def _load(kind: str, folder: Path, device: Any) -> Opened:
     if device is None:
         file = bitstream(folder, manifest)
         check_root()
-        file = unpacked(file)
-    else:
-        # A model needs the description alone.
-        file = next((path for path in (folder / f"{name}.v", folder / f"{name}.hwh") if path.exists()), folder)
 
     import pynq
 
     if device is None:
-        _renew(pynq.Device.active_device, file)
-    overlay = pynq.Overlay(str(file))
+        overlay = _load_on_board(file)
+    else:
+        # A model needs the description alone.
+        file = next((path for path in (folder / f"{name}.v", folder / f"{name}.hwh") if path.exists()), folder)
+        overlay = pynq.Overlay(str(file))
     return Opened(kind, overlay, pynq.Clocks.fclk0_mhz * 1e6, device, _built_for(manifest), manifest)
+
+
+def _load_on_board(file: Path) -> Any:
+    """The overlay of a bitstream, loaded by PYNQ.
+
+    Raises:
+        InputError: PYNQ finds no board.
+        BoardError: it cannot load the bitstream; what the board has then is not known.
+    """
+    import pynq
+
+    try:
+        board = pynq.Device.active_device
+    except RuntimeError as error:
+        where = f"{REMOTE}={os.environ[REMOTE]}" if os.environ.get(REMOTE) else "this machine"
+        raise InputError(
+            f"PYNQ finds no board ({where}: {error}): run this on a board, or name one that is on in {REMOTE}"
+        ) from None
+    file = unpacked(file)
+    try:
+        _renew(board, file)
+        return pynq.Overlay(str(file))
+    except KronborgError:
+        raise
+    # PYNQ, and gRPC beneath it, have no error of their own for what goes wrong with a board.
+    except Exception as error:
+        said = getattr(error, "details", error.__str__)().partition("\n")[0] or type(error).__name__
+        raise BoardError(
+            f"PYNQ cannot load {file.name} ({said}): the board may have no design now; load it again"
+        ) from error
 
 
 def _renew(device: Any, file: Path) -> None:

@@ -15,9 +15,10 @@ from kronborg_hdl.loopback.pages import loopback_pages
 from kronborg_hdl.modulation.pulse_shaper.registers import REGISTERS as PULSE_SHAPER
 from kronborg_hdl.overlays.manifest import BUILT, check, load
 
-from ...errors import BoardError, InputError
+from ...errors import BoardError, InputError, KronborgError
 from ..pynq.registers import page_class
 from .device import Device
+from .ports import open_device
 
 LOADER = "openFPGALoader"
 LOADER_S = 120
@@ -48,6 +49,8 @@ def checked(board: FabricBoard, folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder} is not as it was built: {', '.join(differ)}; {again}")
     if (built := manifest["kronborg_version"]) != (here := version("kronborg")):
         raise InputError(f"{folder} was built by kronborg {built} and this is {here}: {again}")
+    if (design := manifest["overlay"]) not in DESIGNS or "streams" not in manifest:
+        raise InputError(f"{folder} is of {design!r}, which this cannot talk to: there are {', '.join(DESIGNS)}")
     return manifest
 
 
@@ -64,13 +67,36 @@ def write(board: FabricBoard, file: Path) -> None:
     again = "the board may have no design now: look at the cable, and load it again"
     try:
         done = subprocess.run(
-            [program, "--board", board.loader, str(file)], capture_output=True, text=True, timeout=LOADER_S, check=False
+            [program, "--board", board.loader, str(file)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LOADER_S,
+            check=False,
         )
+    except OSError as error:
+        raise InputError(f"{program} cannot be run ({error.strerror}): install it anew") from None
     except subprocess.TimeoutExpired:
         raise BoardError(f"{LOADER} does not end within {LOADER_S} s: {again}") from None
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()[-1]
         raise BoardError(f"{LOADER} failed ({said}): {again}")
+
+
+def answers(board: FabricBoard, manifest: dict[str, Any], port: str) -> list[str]:
+    """What of a board that was just loaded has answered as what it must be, by name.
+
+    Raises:
+        BoardError: something does not, or nobody answers; the bitstream is on the board all the same.
+    """
+    try:
+        device = open_device(board, manifest, port)
+        try:
+            return identities(device, manifest["overlay"])
+        finally:
+            device.close()
+    except KronborgError as error:
+        raise BoardError(f"the bitstream is loaded, and is not what it must be or cannot be asked: {error}") from None
 
 
 def identities(device: Device, design: str) -> list[str]:

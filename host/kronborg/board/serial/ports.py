@@ -42,6 +42,17 @@ def find(board: FabricBoard) -> str:
     return found[0]
 
 
+def at(board: FabricBoard, name: str | None) -> str:
+    """The port of a board: the one that is named, or the one at which it is found.
+
+    Raises:
+        InputError: there is none, or there are several; or no package that opens ports.
+    """
+    if importlib.util.find_spec("serial") is None:
+        raise InputError(f"the {board.title} is at a serial port: pip install 'kronborg[serial]'")
+    return name or find(board)
+
+
 def open_port(name: str, baud: int) -> Any:
     """A serial port, this program's alone.
 
@@ -74,12 +85,10 @@ def open_device(
         answer_s: how long an answer is waited for; a simulated board takes longer.
 
     Raises:
-        InputError: there is no port, or it cannot be opened; or no package that opens ports.
+        InputError: see :func:`at`; or the port cannot be opened.
         BoardError: nobody answers there, or it is another bitstream's.
     """
-    if importlib.util.find_spec("serial") is None:
-        raise InputError(f"the {board.title} is at a serial port: pip install 'kronborg[serial]'")
-    name = name or find(board)
+    name = at(board, name)
     baud = int(manifest.get("baud", board.baud))
     port = open_port(name, baud)
     try:

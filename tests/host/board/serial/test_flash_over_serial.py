@@ -1,13 +1,17 @@
 import hashlib
 import json
 import os
+import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from serial.tools import list_ports
 
 from kronborg.board.serial import flashing
 from kronborg.cli import main
+from kronborg_hdl.axi.watchdog.registers import REGISTERS as WATCHDOG
 from kronborg_sim.benches.echo_core import REGISTERS, EchoBoard
 from kronborg_sim.devices.serial_line import PseudoTerminal
 
@@ -42,7 +46,6 @@ def loader(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
 def test_it_loads_the_file_and_reads_back_what_answers(
     files: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(flashing.DESIGNS, "echo", REGISTERS)
     told, said = tmp_path_factory.mktemp("told") / "arguments", tmp_path_factory.mktemp("said") / "said.json"
     loader(told.parent, monkeypatch, f'echo "$@" > {told}')
     with PseudoTerminal(EchoBoard()) as terminal:
@@ -58,13 +61,26 @@ def test_a_dry_run_loads_nothing(files: Path, monkeypatch: pytest.MonkeyPatch, c
     assert "kronborg_echo for Radiona ULX3S-85F can be loaded" in capsys.readouterr().out
 
 
-def test_what_is_wrong_is_one_line(files: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    def fails(line: str, code: int) -> None:
-        assert main(["flash", "ulx3s", "--files", str(files)]) == code
+@pytest.fixture
+def fails(files: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
+    """The command fails, and says one line."""
+
+    def fails(line: str, code: int, *options: str) -> None:
+        assert main(["flash", "ulx3s", "--files", str(files), *(options or ("--port", "/dev/nowhere"))]) == code
         error = capsys.readouterr().err
         assert line in error
         assert error.count("\n") == 1
 
+    return fails
+
+
+@pytest.fixture(autouse=True)
+def design(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An echo can be loaded."""
+    monkeypatch.setitem(flashing.DESIGNS, "echo", REGISTERS)
+
+
+def test_what_is_wrong_is_one_line(fails, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     fails("there is no openFPGALoader: install it", 2)
     loader(files, monkeypatch, "echo unable to open ftdi device >&2; exit 1")
@@ -74,9 +90,48 @@ def test_what_is_wrong_is_one_line(files: Path, monkeypatch: pytest.MonkeyPatch,
         ('"ulx3s"', '"rfsoc4x2"', "is built for rfsoc4x2 and not for ulx3s"),
         ('"built"', '"not built"', "is not built: kronborg build ulx3s --out DIR builds it"),
         (version("kronborg"), "0.0.0", "was built by kronborg 0.0.0 and this is"),
+        ('"overlay": "echo"', '"overlay": "another"', "is of 'another', which this cannot talk to: there are "),
+        ('"bitstream": "kronborg_echo.bit"', '"bitstream": "../a.bit"', "is no manifest: kronborg build writes one"),
+        ('"bitstream": "kronborg_echo.bit"', '"bitstream": null', "is no manifest: kronborg build writes one"),
     ):
         (files / "manifest.json").write_text(text.replace(old, new))
         fails(line, 2)
     (files / "manifest.json").write_text(text)
     (files / "kronborg_echo.bit").write_bytes(b"cut short")
     fails("kronborg_echo.bit is not the one that was built", 2)
+
+
+def test_a_manifest_that_does_not_hash_its_bitstream_is_none(files: Path, fails) -> None:
+    manifest = json.loads((files / "manifest.json").read_text())
+    for digests in ({}, None, ["kronborg_echo.bit"], {"kronborg_echo.bit": 7}, {"../kronborg_echo.bit": ""}):
+        (files / "manifest.json").write_text(json.dumps(manifest | {"sha256": digests}))
+        fails("is no manifest: kronborg build writes one", 2)
+
+
+def test_what_is_asked_for_and_not_done_is_refused_before_anything_is_loaded(
+    files: Path, tmp_path_factory: pytest.TempPathFactory, fails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path_factory.mktemp("told") / "arguments"
+    loader(told.parent, monkeypatch, f'echo "$@" > {told}')
+    fails("has the overlay echo: name the files of loopback", 2, "--overlay", "loopback")
+    fails("--on means nothing to ulx3s: leave it out", 2, "--on", "model")
+    monkeypatch.setattr(list_ports, "comports", list)
+    fails("no USB serial port 0403:6015 is there", 2, "--json", "-")
+    monkeypatch.setitem(sys.modules, "serial", None)
+    fails("pip install 'kronborg[serial]'", 2)
+    assert not told.exists()
+
+
+def test_a_board_that_was_loaded_and_is_not_what_it_must_be_is_said_to_be_loaded(
+    tmp_path_factory: pytest.TempPathFactory, fails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loader(tmp_path_factory.mktemp("loader"), monkeypatch, "true")
+    fails("the bitstream is loaded, and is not what it must be or cannot be asked: cannot open /dev/nowhere", 1)
+    monkeypatch.setitem(flashing.DESIGNS, "echo", WATCHDOG)
+    with PseudoTerminal(EchoBoard()) as terminal:
+        fails(
+            "the bitstream is loaded, and is not what it must be or cannot be asked: watchdog",
+            1,
+            "--port",
+            terminal.name,
+        )
