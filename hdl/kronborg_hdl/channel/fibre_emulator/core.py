@@ -13,7 +13,7 @@ from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
 from ...dsp.rates import check_lanes
 from ...dsp.table_oscillator import TableOscillator
-from ...modulation.gaussian.core import GaussianSource
+from ...modulation.gaussian.core import GaussianSource, in_range
 from ...modulation.gaussian.model import MINIMUM_DEVIATION
 from .generator import Generators
 from .model import NOISE_FRACTION, OUT_DROP, TURNED, TURNED_DROP, generators
@@ -74,7 +74,7 @@ class FibreEmulator(wiring.Component):
         self.lanes = lanes
         self.complex_output = complex_output
         self.generators = Generators(words_per_clock=generators(lanes, complex_output))
-        self.gaussian = GaussianSource(symbols_per_clock=self.generators.words_per_clock)
+        self.gaussian = GaussianSource(symbols_per_clock=self.generators.words_per_clock, checked=False)
         real = data.StructLayout({"words": data.ArrayLayout(word_shape(SAMPLE), lanes)})
         super().__init__(
             {
@@ -141,18 +141,24 @@ class FibreEmulator(wiring.Component):
         m.submodules.generators = made
         m.submodules.gaussian = ResetInserter(begin)(self.gaussian)
         gaussian = self.gaussian
-        deviation, silent, refused = Signal.like(port.noise.deviation), Signal(init=1), Signal()
+        written = port.noise.deviation
+        scale, silent, refused = Signal(written.shape(), init=MINIMUM_DEVIATION), Signal(init=1), Signal()
         with m.If(port.control.apply.start):
-            m.d.sync += deviation.eq(port.noise.deviation), silent.eq(port.noise.deviation == 0)
-        connect(m, made.o, gaussian.i)
+            # Where there is none its words are made all the same, so that a seed gives the same signs and words.
+            m.d.sync += [
+                scale.eq(Mux(written == 0, MINIMUM_DEVIATION, written)),
+                silent.eq(written == 0),
+                refused.eq((written != 0) & ~in_range(written)),
+            ]
         m.d.comb += [
             made.seed.eq(port.seed.word),
             made.seed_written.eq(begin),
             made.run.eq(loaded),
             made.advance.eq(accept),
-            # Where there is none its words are made all the same, so that a seed gives the same signs and words.
-            gaussian.port.scale.deviation.eq(Mux(silent, MINIMUM_DEVIATION, deviation)),
-            refused.eq(~gaussian.port.control.scale_valid),
+            gaussian.i.payload.eq(made.o.payload),
+            gaussian.i.valid.eq(made.o.valid & ~refused),
+            made.o.ready.eq(gaussian.i.ready & ~refused),
+            gaussian.port.scale.deviation.eq(scale),
             port.status.noise_refused.eq(refused),
             port.status.noise_clipped.eq(gaussian.port.status.saturated),
         ]

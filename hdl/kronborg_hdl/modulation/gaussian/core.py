@@ -87,6 +87,8 @@ class GaussianSource(wiring.Component):
 
     Args:
         symbols_per_clock: complex symbols per clock, 1 to 16.
+        checked: a scale out of range is refused. Otherwise whoever drives the port gives none, and the way from the
+            scale to `i.ready`, two comparisons, is gone.
 
     Members:
         i: words of uniform bits, and ``last``.
@@ -99,10 +101,11 @@ class GaussianSource(wiring.Component):
 
     registers = REGISTERS
 
-    def __init__(self, *, symbols_per_clock: int) -> None:
+    def __init__(self, *, symbols_per_clock: int, checked: bool = True) -> None:
         if not 1 <= symbols_per_clock <= MAXIMUM_SYMBOLS_PER_CLOCK:
             raise ValueError(f"{symbols_per_clock} symbols per clock: must be 1 to {MAXIMUM_SYMBOLS_PER_CLOCK}")
         self.symbols_per_clock = symbols_per_clock
+        self.checked = checked
         super().__init__(
             {
                 "i": In(stream.Signature(unsigned_words(symbols_per_clock, WORD_BITS))),
@@ -133,7 +136,7 @@ class GaussianSource(wiring.Component):
         deviation = port.scale.deviation
         scale_valid = Signal()
         m.d.comb += [
-            scale_valid.eq((deviation >= MINIMUM_DEVIATION) & (deviation <= MAXIMUM_DEVIATION)),
+            scale_valid.eq(in_range(deviation) if self.checked else 1),
             port.control.scale_valid.eq(scale_valid),
             port.status.scale_refused.eq(~scale_valid),
             port.capabilities.symbols_per_clock.eq(self.symbols_per_clock),
@@ -231,6 +234,11 @@ class GaussianSource(wiring.Component):
         # A register behind the choice: a multiplier has its own at its inputs, and no look-up table stands before it.
         turned = [pipeline.register(Mux(swap, *pair)) for pair in ((far, near), (near, far))]
         return octants[-1], turned
+
+
+def in_range(deviation: Value) -> Value:
+    """Whether a deviation is one that the source takes: see its scale."""
+    return (deviation >= MINIMUM_DEVIATION) & (deviation <= MAXIMUM_DEVIATION)
 
 
 def _centred(word: Value) -> Value:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .case import Case, Size
 from .channel import fibre_emulator
-from .compensation import converter_input, mixer, pilot_tracker, rotator
+from .compensation import converter_input, mixer, phase_smoother, pilot_tracker, rotator, unit_phasor
 from .decimation import half_band, matched_filter, power_meter, resampler, symbol_filter
 from .frames import frame_controller, symbol_record
 from .loopback import loopback
@@ -33,6 +33,7 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "loopback": loopback,
     "matched_filter": matched_filter,
     "mixer": mixer,
+    "phase_smoother": phase_smoother,
     "pilot_tracker": pilot_tracker,
     "power_meter": power_meter,
     "predistortion": predistortion,
@@ -45,5 +46,6 @@ CASES: dict[str, Callable[[Size, np.random.Generator], Case]] = {
     "symbol_record": symbol_record,
     "tap": tap,
     "transmitter": transmitter,
+    "unit_phasor": unit_phasor,
 }
 """By the name of the core. Raise ValueError for a size that the core does not have."""

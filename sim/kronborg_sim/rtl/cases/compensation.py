@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kronborg_hdl.compensation.converter_input.core import ConverterInput as ConverterInputCore
 from kronborg_hdl.compensation.converter_input.model import ConverterInput, fixed_offset
 from kronborg_hdl.compensation.mixer.core import Mixer as MixerCore
 from kronborg_hdl.compensation.mixer.model import Mixer, MixerState, Retune
 from kronborg_hdl.compensation.mixer.registers import OFFSETS
+from kronborg_hdl.compensation.phase_smoother.core import PhaseSmoother as PhaseSmootherCore
+from kronborg_hdl.compensation.phase_smoother.model import PHASOR, STAGES, WEIGHT_BITS, PhaseSmoother
+from kronborg_hdl.compensation.phase_smoother.registers import WEIGHTS_PER_REGISTER
 from kronborg_hdl.compensation.pilot_tracker.core import PilotTracker as PilotTrackerCore
 from kronborg_hdl.compensation.pilot_tracker.model import BEAT_FRACTION, PilotTracker, Settings
 from kronborg_hdl.compensation.rotator.core import Rotator as RotatorCore
 from kronborg_hdl.compensation.rotator.model import MOST_DELAY, REACH, Rotator
+from kronborg_hdl.compensation.unit_phasor.core import UnitPhasor as UnitPhasorCore
+from kronborg_hdl.compensation.unit_phasor.model import unit_phasor as to_unit_length
 from kronborg_hdl.dsp.formats import BASEBAND
 from kronborg_hdl.dsp.nco import PHASE_BITS
 
@@ -186,6 +192,57 @@ def pilot_tracker(size: Size, rng: np.random.Generator) -> Case:
         rate_of="s_axis",
         samples_per_beat=size.lanes,
     )
+
+
+def phase_smoother(size: Size, rng: np.random.Generator) -> Case:
+    """The phase smoother with random weights, on phasors of every length; the end of the stream stays within it."""
+    core = PhaseSmootherCore(hops_per_clock=size.lanes)
+    smoother = PhaseSmoother(tuple(rng.integers(0, 1 << WEIGHT_BITS, STAGES).tolist()))
+
+    def configure(model: RtlModel) -> None:
+        for first in range(0, STAGES, WEIGHTS_PER_REGISTER):
+            weights = {f"stage_{n}": smoother.weights[n] for n in range(first, first + WEIGHTS_PER_REGISTER)}
+            model.write(f"weights_{first // WEIGHTS_PER_REGISTER}", **weights)
+        apply(model)
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        beats = core.latency + -(-symbols // size.lanes)
+        return {"s_axis": [_phasors(rng, beats * size.lanes)]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        (phasors,) = stimulus["s_axis"]
+        return {"m_axis": [smoother.process(phasors)[: len(phasors) - core.latency * size.lanes]]}, {}
+
+    return Case(core, configure, stimulus, response, rate_of="m_axis", samples_per_beat=size.lanes)
+
+
+def unit_phasor(size: Size, rng: np.random.Generator) -> Case:
+    """The unit phasor on phasors of every length, zeros among them."""
+
+    def stimulus(rng: np.random.Generator, symbols: int) -> Frames:
+        return {"s_axis": [_phasors(rng, -(-symbols // size.lanes) * size.lanes)]}
+
+    def response(stimulus: Frames) -> tuple[Frames, Counts]:
+        (phasors,) = stimulus["s_axis"]
+        zero = int((phasors == 0).all(axis=1).any())
+        return {"m_axis": [to_unit_length(phasors)]}, {("status", "zero"): zero}
+
+    return Case(
+        UnitPhasorCore(hops_per_clock=size.lanes),
+        lambda model: None,
+        stimulus,
+        response,
+        rate_of="m_axis",
+        samples_per_beat=size.lanes,
+    )
+
+
+def _phasors(rng: np.random.Generator, count: int) -> NDArray[np.int32]:
+    """Words of every length in bits, with axes, corners and zeros among them."""
+    bits = rng.integers(1, PHASOR.width, count)[:, np.newaxis]
+    words = rng.integers(-(1 << bits), 1 << bits, (count, 2))
+    corners = rng.choice([PHASOR.minimum, PHASOR.maximum, 0, -1, 1], (count, 2))
+    return np.where(rng.random((count, 2)) < 0.2, corners, words).astype(np.int32)
 
 
 def _halvings(size: Size) -> int:
