@@ -51,10 +51,14 @@ class Alice:
         self._pool = pool
         self._decoder = decode
         self.stored: KeyBlock | None = None
+        self._used: set[int] = set()
         self._forget()
 
     def _forget(self) -> None:
-        """Nothing of an earlier exchange serves twice: no symbol is disclosed and hashed, no block hashed again."""
+        """Nothing of an earlier exchange serves twice: no block is hashed again.
+
+        Nor is a symbol disclosed in one and hashed in the next: frames of which symbols were disclosed are used.
+        """
         self._exchanged: Exchanged | None = None
         self._scheme: Scheme | None = None
         self._tried: set[int] = set()
@@ -72,9 +76,9 @@ class Alice:
         match message:
             case messages.FramesReceived(frames, last_block):
                 self._forget()
-                unknown = [frame for frame in frames if frame not in self._symbols]
+                unknown = [frame for frame in frames if frame not in self._symbols or frame in self._used]
                 if unknown or not frames or len(set(frames)) != len(frames):
-                    raise ProtocolError(f"Bob announced {len(frames)} frames, not all of them Alice's")
+                    raise ProtocolError(f"Bob announced {len(frames)} frames, not all of them Alice's, and new")
                 self.settle(last_block)
                 self._exchanged = Exchanged(self._symbols, frames)
                 return messages.Done()
@@ -82,6 +86,7 @@ class Alice:
                 exchanged = self._exchanged
                 if exchanged is None or exchanged.kept or not 0 < count < exchanged.total:
                     raise ProtocolError(f"Bob asked for {count} symbols out of turn")
+                self._used |= set(exchanged.frames)
                 return messages.EstimationSymbols(exchanged.disclose(seed, count)[0])
             case messages.CodeChoice(name, gain, noise):
                 if self._exchanged is None or not self._exchanged.kept or self._scheme is not None:

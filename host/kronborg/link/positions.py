@@ -50,11 +50,14 @@ class Exchanged:
     Args:
         symbols: frame number to symbols, an array whose first axis counts them.
         frames: which of them, in order.
+
+    Attributes:
+        frames: as given.
     """
 
     def __init__(self, symbols: Mapping[int, NDArray[Any]], frames: Sequence[int]) -> None:
-        self._symbols, self._frames = symbols, tuple(frames)
-        self._ends = np.cumsum([0, *(len(symbols[frame]) for frame in self._frames)])
+        self._symbols, self.frames = symbols, tuple(frames)
+        self._ends = np.cumsum([0, *(len(symbols[frame]) for frame in self.frames)])
         self.total = int(self._ends[-1])
         """Symbols of all frames."""
         self._hidden: NDArray[np.uint8] | None = None  # packed: which are not disclosed
@@ -79,17 +82,17 @@ class Exchanged:
         assert self._hidden is not None
         parts = []
         first = int(np.searchsorted(self._kept_ends, begin, "right")) - 1
-        for index in range(first, len(self._frames)):
+        for index in range(first, len(self.frames)):
             start = int(self._kept_ends[index])
             if start >= end:
                 break
             a, b = int(self._ends[index]), int(self._ends[index + 1])
             bits = np.unpackbits(self._hidden[a // 8 : -(-b // 8)])[a % 8 :][: b - a].view(bool)
-            parts.append(self._symbols[self._frames[index]][bits][max(begin - start, 0) : end - start])
+            parts.append(self._symbols[self.frames[index]][bits][max(begin - start, 0) : end - start])
         return np.concatenate(parts)
 
     def _spans(self) -> Iterator[tuple[int, int, int]]:
-        for index, frame in enumerate(self._frames):
+        for index, frame in enumerate(self.frames):
             yield frame, int(self._ends[index]), int(self._ends[index + 1])
 
 

@@ -266,13 +266,16 @@ def test_a_block_serves_once(tmp_path: Path) -> None:
         ends.alice.handle(replace(amplify, sequence=2))
 
 
-def test_a_new_announcement_forgets_the_blocks_of_the_last_one(tmp_path: Path) -> None:
+def test_frames_serve_once_and_a_new_announcement_forgets_the_blocks_of_the_last_one(tmp_path: Path) -> None:
+    """Symbols that were disclosed would be hashed: another seed chooses others to disclose."""
     ends = link(tmp_path)
     ends.bob.announce()
+    ends.bob.announce()  # nothing was disclosed yet
     ends.bob.estimate(0.2)
     ends.bob.choose_code()
     verified = ends.bob.reconcile().verified
-    ends.bob.announce()
+    with pytest.raises(ProtocolError, match="not all of them Alice's, and new"):
+        ends.bob.announce()
     with pytest.raises(ProtocolError, match="not all verified"):
         ends.alice.handle(messages.Amplify(1, verified, bytes(10**6), 1000, 0, 1e-10))
 
