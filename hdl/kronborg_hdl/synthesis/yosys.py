@@ -20,6 +20,7 @@ from amaranth.back import rtlil
 from ..axi.skin import Skin
 from .cores import Configuration
 from .devices import DEVICES
+from .failure import why
 from .netlist import Figures, measure
 from .table import Row
 
@@ -58,7 +59,7 @@ def synthesise(
     Raises:
         ValueError: a core cannot be built so.
         PackageNotFoundError: pyosys is not installed.
-        RuntimeError: Yosys failed; with the end of what it said.
+        RuntimeError: Yosys failed; in a line.
     """
     return asyncio.run(_synthesise(list(jobs), known, at_a_time or os.cpu_count() or 1, done))
 
@@ -112,5 +113,5 @@ async def _run(script: str, hardware: str, top: str) -> Figures:
                 if child.returncode is None:  # interrupted
                     child.kill()
         if status:
-            raise RuntimeError(f"Yosys failed on {top}:\n{log.read_text()[-2000:]}")
+            raise RuntimeError(why(f"Yosys, on {top},", status, log))
         return measure(json.loads((directory / "netlist.json").read_text())["modules"][top]["cells"])

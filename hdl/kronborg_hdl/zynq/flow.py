@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..boards.board import Board
+from ..synthesis.failure import why
 from .bitstream import bit_file, parse
 from .database import Database
 from .frames import assemble, disassemble, flat
@@ -183,11 +184,7 @@ def _run(command: list[str], folder: Path, tool: str) -> None:
     with log.open("wb") as file:
         status = subprocess.run(command, cwd=folder, stdout=file, stderr=file, check=False).returncode
     if status:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("ERROR")] or lines
-        raise ValueError(
-            f"{tool} failed, not built: {errors[-1] if errors else f'it said nothing, and ended with {status}'}"
-        )
+        raise ValueError(f"not built: {why(tool, status, log)}")
 
 
 def _shorten(path: Path) -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from kronborg.cli import main
+from kronborg_hdl.synthesis import yosys
 
 ONE = ["--core", "alphabet", "--lanes", "1", "--device", "xczu48dr"]
 
@@ -37,3 +38,27 @@ def test_wrong_input_is_one_line(arguments: list[str], line: str, capsys: pytest
     error = capsys.readouterr().err
     assert line in error
     assert error.count("kronborg resources: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("program", "line"),
+    [
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            "Yosys, on alphabet, was ended by SIGKILL: is there",
+        ),
+        (
+            "print('ERROR: no such module'); print('bye'); raise SystemExit(1)",
+            "Yosys, on alphabet, failed: ERROR: no such",
+        ),
+        ("raise SystemExit(3)", "Yosys, on alphabet, failed: it said nothing, and ended with 3"),
+    ],
+)
+def test_a_yosys_that_fails_or_is_killed_is_one_line(
+    program: str, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(yosys, "_PROGRAM", program)
+    assert main(["resources", *ONE, "--fresh"]) == 1
+    error = capsys.readouterr().err
+    assert f"kronborg resources: {line}" in error
+    assert "Traceback" not in error

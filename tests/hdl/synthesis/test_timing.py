@@ -82,7 +82,12 @@ def test_the_median_may_fall_by_the_placers_luck_and_no_further(
     asked = ["resources", "--timing", "--core", "alphabet", "--lanes", "1", "--plain"]
     assert main(asked) == 0
     assert main([*asked, "--check"]) == 1
-    assert "slower: alphabet at 1 lanes: 99.0 MHz, and was at 300.0 MHz" in capsys.readouterr().out
+    line = "slower: alphabet at 1 lanes: 99.0 MHz, and was at 300.0 MHz"
+    assert line in capsys.readouterr().out
+    assert main([*asked, "--check", "--json", "-"]) == 1
+    said = capsys.readouterr()
+    assert line in said.err
+    assert len(json.loads(said.out)["rows"]) == 1
 
 
 def test_the_jobs_are_all_cores_and_the_assemblies_come_last() -> None:

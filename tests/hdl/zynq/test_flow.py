@@ -131,7 +131,7 @@ def test_a_clock_that_there_is_not_is_refused(clock: str, tools, tmp_path: Path,
     ("given", "said"),
     [
         ({"reached": 99.9}, "the clock reaches 99.9 MHz of 100: not built"),
-        ({"fails": True}, "nextpnr failed, not built: ERROR: no way for net x"),
+        ({"fails": True}, "not built: nextpnr failed: ERROR: no way for net x"),
         ({"fasm": "LOGIC_X0Y0.NOTHING"}, "has no LOGIC_X0Y0.NOTHING[0]"),
     ],
 )
