@@ -40,6 +40,10 @@ ACQUIRE, TRACK = (1, 1), (0.5, 1 / 8)
 STEP = 0.016
 """Of the search for the beat, symbol rates. It begins four steps below where the beat is expected."""
 STEPS_BELOW, TRIALS = 4, 9
+NEIGHBOURHOOD, AMBIGUITY = 2, 2
+"""Between two equal tones four steps apart the strongest trial is one of those between them. Three on either side of it
+would cover both tones, and half of its strength is more than one of them has there: the beat would not be seen to be
+ambiguous, and one of the two be followed."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ def closed_loop_for(
         start=_signed(phase_word(light.beat_hz, rate_hz) - STEPS_BELOW * step),
         step=step,
         trials=TRIALS,
+        neighbourhood=NEIGHBOURHOOD,
+        ambiguity=AMBIGUITY,
         block_log2=6,
     )
     decimated = max(1, lanes >> halvings)

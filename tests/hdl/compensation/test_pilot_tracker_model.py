@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kronborg.board.closed_loop import AMBIGUITY, NEIGHBOURHOOD
 from kronborg_hdl.compensation.mixer.model import Mixer
 from kronborg_hdl.compensation.pilot_tracker.model import (
     BEAT_FRACTION,
@@ -58,7 +59,7 @@ def loop(settings: Settings = SETTINGS) -> PilotLoop:
 def aimed(beat_hz: float, **others: int) -> Settings:
     """No search: one trial at this beat."""
     start = phase_word(beat_hz, RATE_HZ)
-    return replace(SETTINGS, trials=1, start=start - (start >> 31 << 32), **others)
+    return replace(SETTINGS, **{"trials": 1, "start": start - (start >> 31 << 32), **others})
 
 
 def estimate_hz(of: PilotLoop) -> float:
@@ -147,6 +148,19 @@ def test_two_equal_tones_are_refused(apart_hz: float) -> None:
     assert state.ambiguous + state.missing >= 2
     if apart_hz > 10e6:
         assert state.ambiguous >= 2
+
+
+@pytest.mark.parametrize("apart_hz", [7e6, -8e6])
+def test_two_equal_tones_are_not_followed_though_the_strongest_trial_lies_between_them(apart_hz: float) -> None:
+    # A sub-block's first null is at 7.8 MHz: behind a pull towards one of them the other one would not be seen.
+    settings = aimed(12e6, two_pilots=False, trials=9, neighbourhood=NEIGHBOURHOOD, ambiguity=AMBIGUITY, block_log2=6)
+    for seed in range(6):
+        run = loop(replace(settings, step=phase_word(2e6, RATE_HZ)))
+        of = {"amplitudes": (450, 0), "seed": seed}
+        run.process(tones(samples_of(24_000), 20e6, **of) + tones(samples_of(24_000), 20e6 + apart_hz, **of))
+        assert run.tracker_state
+        assert run.unlocked == [(0, run.tracker_state.hop)]
+        assert run.tracker_state.ambiguous >= 3
 
 
 def test_a_pilot_that_is_lost_and_comes_back_is_found_again_without_a_search() -> None:
