@@ -11,6 +11,8 @@ from .conftest import Bench
 FIELDS = {
     "linewidth_hz",
     "pilot_snr_db",
+    "beat_hz",
+    "drift_hz_per_s",
     "residual_phase_variance_rad2",
     "smoother_limit_rad2",
     "ratio",
@@ -37,6 +39,8 @@ def test_a_point_of_the_grid_comes_close_to_the_best_smoother(
         assert set(row) == FIELDS
         assert row["cycle_slips"] == 0
         assert row["symbols"] == 60_000
+        assert abs(row["beat_hz"]) < 200e6
+        assert abs(row["drift_hz_per_s"]) == 1e6
         assert row["ratio"] == pytest.approx(row["residual_phase_variance_rad2"] / row["smoother_limit_rad2"])
         assert 0.8 < row["ratio"] < 1.0
     # By the formula of a random walk: q = 2 pi 20 kHz / 125 MBd, r = 1 / 200.
@@ -63,7 +67,7 @@ def test_a_smoother_that_does_not_fit_fails_and_the_figures_are_written(
 
 def test_an_estimate_that_gains_a_turn_has_slipped(monkeypatch: pytest.MonkeyPatch) -> None:
     def slipping(phasors: np.ndarray) -> np.ndarray:
-        turn = np.clip((np.arange(len(phasors)) - 25_000) / 1000, 0, 1)
+        turn = np.clip((np.arange(len(phasors)) - phase.WARM_UP_HOPS - 8_000) / 1000, 0, 1)
         unit = (unit_phasor(phasors) @ np.array([1, 1j])) * np.exp(2j * np.pi * turn)
         return np.stack([unit.real, unit.imag], axis=-1).astype(np.int16)
 
@@ -74,7 +78,7 @@ def test_an_estimate_that_gains_a_turn_has_slipped(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_pilot_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phase, "AIM_HZ", 30e6)
+    monkeypatch.setattr(phase, "TRIALS", 3)
     with pytest.raises(KronborgError, match="the tracker lost the pilot at 200 Hz and 10 dB"):
         phase.measure(phase.Task(200.0, 10.0, 10_000, 2))
 
@@ -88,6 +92,15 @@ def test_the_light_has_the_snr_and_the_frequency_that_are_asked_for() -> None:
     field = words @ np.array([1, 1j])
     assert np.mean(field * np.conj(tone)) == pytest.approx(1000, abs=2)
     assert np.var(field - 1000 * tone) == pytest.approx(2 * 100**2, rel=0.02)
+
+
+def test_the_light_drifts_as_is_asked_for() -> None:
+    light = phase.Light(0, 1000.0, 0.0, drift_hz_per_s=1e9)
+    rng = np.random.default_rng(1)
+    walk = np.concatenate([light.samples(0, 30_000, 0.0, rng)[1], [0.0]])
+    walk[-1] = light.samples(30_000, 1, float(walk[-2]), rng)[1][0]
+    seconds = np.arange(30_001) * 1e-9
+    np.testing.assert_allclose(walk, np.pi * 1e9 * seconds * (seconds + 1e-9), rtol=1e-9)
 
 
 @pytest.mark.parametrize("arguments", [["--symbols", "9999"], ["--symbols", "1e99"], ["--seed", "-1"]], ids=" ".join)

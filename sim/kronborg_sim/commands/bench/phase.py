@@ -15,8 +15,9 @@ from kronborg.console.units import grouped
 from kronborg.errors import KronborgError
 from kronborg_hdl.compensation.mixer.model import Mixer
 from kronborg_hdl.compensation.phase_smoother.model import REACH, best_smoother, smoother_limit_rad2
-from kronborg_hdl.compensation.pilot_tracker.model import PilotTracker, Settings
+from kronborg_hdl.compensation.pilot_tracker.model import HOPS, PilotTracker, Settings
 from kronborg_hdl.compensation.unit_phasor.model import unit_phasor
+from kronborg_hdl.dsp.cordic import GAIN
 from kronborg_hdl.dsp.nco import phase_word
 from kronborg_hdl.receiver.pilot_loop import PilotLoop
 
@@ -31,12 +32,15 @@ LARGEST_RATIO = 1.10
 BEAT_RANGE_HZ = 200e6
 PILOT_HZ = 130e6
 """Of the pilot above the beat."""
-AIM_HZ = 0.5e6
-"""The tracker begins so far off at most, as behind a search."""
+DRIFT_HZ_PER_S = 1e6
+"""Of the beat, up or down."""
+STEP_HZ, TRIALS = 2e6, 201
+"""Of the search: the tracker is told no more of the beat than its range."""
 NOISE_WORDS = 100.0
 """Of shot noise, a rail."""
-WARM_UP_HOPS = 1 << 14
-"""In which the beat is pulled in; not counted."""
+SLOT_HOPS = HOPS << 4
+WARM_UP_HOPS = (2 * TRIALS + 3) * SLOT_HOPS + (1 << 14)
+"""In which the beat is searched for and pulled in; not counted."""
 PIECE_HOPS = 1 << 15
 
 
@@ -57,19 +61,24 @@ class Light:
         word: frequency, 2**-32 turns a sample.
         amplitude: converter words.
         walk_rad: rms of the phase's step from sample to sample.
+        drift_hz_per_s: of the frequency.
     """
 
     word: int
     amplitude: float
     walk_rad: float
+    drift_hz_per_s: float = 0.0
 
     def samples(
         self, first: int, count: int, phase_rad: float, rng: np.random.Generator
     ) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
-        """Converter words, int16, shape (count, 2), from sample `first` on, and the phase's walk at each of them."""
-        walk = phase_rad + np.cumsum(rng.normal(0, self.walk_rad, count))
-        numbers = (np.arange(first, first + count) % 2**32).astype(np.uint32)
-        angle = (numbers * np.uint32(self.word)) * (2 * np.pi / 2**32) + walk
+        """Converter words, int16, shape (count, 2), from sample `first` on, and the phase at each of them beside
+        that of `word`: walk and drift."""
+        steps = rng.normal(0, self.walk_rad, count)
+        numbers = np.arange(first, first + count)
+        steps += numbers * (2 * np.pi * self.drift_hz_per_s / SAMPLE_RATE_HZ**2)
+        walk = phase_rad + np.cumsum(steps)
+        angle = ((numbers % 2**32).astype(np.uint32) * np.uint32(self.word)) * (2 * np.pi / 2**32) + walk
         current = rng.standard_normal((count, 2), np.float32) * np.float32(NOISE_WORDS)
         current[:, 0] += self.amplitude * np.cos(angle)
         current[:, 1] += self.amplitude * np.sin(angle)
@@ -96,6 +105,8 @@ def measure(task: Task) -> dict[str, float | int]:
     What the phase does within a symbol, a sixth of a step's variance about that mean, no phasor a symbol can undo; it
     is in neither figure.
 
+    The tracker searches for a beat that lies anywhere in its range and drifts, and follows it, before symbols count.
+
     *Cycle slips* are places where the residual jumps by more than half a turn, and what the tracker counts as such.
 
     Raises:
@@ -108,8 +119,9 @@ def measure(task: Task) -> dict[str, float | int]:
     beat_hz = float(rng.uniform(-BEAT_RANGE_HZ, BEAT_RANGE_HZ))
     # A hop's pilot is HOP amplitudes, its noise HOP times the power of both rails.
     amplitude = NOISE_WORDS * np.sqrt(2 * snr / HOP)
-    light = Light(phase_word(beat_hz + PILOT_HZ, SAMPLE_RATE_HZ), amplitude, np.sqrt(walk_rad2 / HOP))
-    loop = _loop(beat_hz + float(rng.uniform(-AIM_HZ, AIM_HZ)))
+    drift = float(rng.choice([-DRIFT_HZ_PER_S, DRIFT_HZ_PER_S]))
+    light = Light(phase_word(beat_hz + PILOT_HZ, SAMPLE_RATE_HZ), amplitude, np.sqrt(walk_rad2 / HOP), drift)
+    loop = _loop(amplitude)
 
     hops = WARM_UP_HOPS + task.symbols + REACH
     pilots, truth = np.empty((hops, 2), np.int32), np.empty(hops)
@@ -137,6 +149,8 @@ def measure(task: Task) -> dict[str, float | int]:
     return {
         "linewidth_hz": task.linewidth_hz,
         "pilot_snr_db": task.pilot_snr_db,
+        "beat_hz": beat_hz,
+        "drift_hz_per_s": drift,
         "residual_phase_variance_rad2": variance,
         "smoother_limit_rad2": limit,
         "ratio": variance / limit,
@@ -145,10 +159,17 @@ def measure(task: Task) -> dict[str, float | int]:
     }
 
 
-def _loop(aim_hz: float) -> PilotLoop:
-    """Mixer and tracker that begin at this beat; the signal's oscillator is of no interest."""
-    word = phase_word(aim_hz, SAMPLE_RATE_HZ)
-    settings = Settings(halvings=HALVINGS, threshold=1500, two_pilots=False, trials=1, start=word - (word >> 31 << 32))
+def _loop(amplitude: float) -> PilotLoop:
+    """Mixer and tracker for a pilot of so many words; the signal's oscillator is of no interest."""
+    step = phase_word(STEP_HZ, SAMPLE_RATE_HZ)
+    settings = Settings(
+        halvings=HALVINGS,
+        threshold=round(amplitude * HOP * HOPS * GAIN / 2),
+        two_pilots=False,
+        start=-(TRIALS // 2) * step,
+        step=step,
+        trials=TRIALS,
+    )
     return PilotLoop(Mixer((0, phase_word(PILOT_HZ, SAMPLE_RATE_HZ), 0), HALVINGS), PilotTracker(settings))
 
 
