@@ -47,6 +47,9 @@ opt_expr -mux_undef -undriven
 opt_merge
 opt_dff
 opt_clean
+abc -lut 4 c:$flatten?skin.?bridge*
+abc -lut 4 c:$flatten*entropy*
+abc -lut 4 c:$flatten*unit_phasor*
 abc -lut 4
 clean
 {command} -run map_cells:
@@ -56,6 +59,7 @@ write_json -noscopeinfo netlist.json
 
 A sum of several words is a chain for each, which `carry_chains` puts masks and choices into: 3:2 compressors, which
 Yosys would take, are two look-up tables a bit. Of wide tables most fill more cells than plain ones.
+ABC makes nothing shallower than the deepest of what it is given, so the parts with many tables in a row go by themselves.
 """
 _ADDER = r"""(* techmap_celltype = "${kind}" *)
 module {kind}_by_alu (A, B, Y);
@@ -71,6 +75,8 @@ module {kind}_by_alu (A, B, Y);
 endmodule
 """
 _ADDERS = _ADDER.format(kind="add", negative=0) + _ADDER.format(kind="sub", negative=1)
+_LARGE = ("--router", "router2", "--placer-heap-alpha", "0.2")
+"""Of nextpnr: its usual router takes one wire after the other and what is in its way up again, without an end on a link."""
 _KINDS = {"TRELLIS_FF": "register", "CCU2C": "carry", "LUT4": "LUT", "PFUMX": "", "L6MUX21": ""}
 """Cells of a path in words; wide multiplexers belong to their look-up tables. Others by their own names."""
 
@@ -176,7 +182,13 @@ def synthesise(
 
 
 def place_and_route(
-    folder: Path, seed: int, *, part: Part = Part(), frequency_mhz: float = GOAL_MHZ, constraints: str | None = None
+    folder: Path,
+    seed: int,
+    *,
+    part: Part = Part(),
+    frequency_mhz: float = GOAL_MHZ,
+    constraints: str | None = None,
+    large: bool = False,
 ) -> Routed:
     """Place and route ``netlist.json`` of a folder: ``design.config`` and ``report.json`` there.
 
@@ -186,6 +198,7 @@ def place_and_route(
         part: the device.
         frequency_mhz: asked for, of clocks that the constraints do not mention. To miss it is no error.
         constraints: LPF; without it pins are where the placer puts them.
+        large: it fills most of the device: by the router that looks at all wires at once, see ``_LARGE``.
 
     Raises:
         RuntimeError: nextpnr failed, as it does when the device is too small; in a line.
@@ -193,6 +206,7 @@ def place_and_route(
     options = ["--json", "netlist.json", "--textcfg", "design.config", "--report", "report.json", "--quiet"]
     options += [part.option, "--package", part.package, "--speed", f"{part.speed}", "--seed", f"{seed}"]
     options += ["--freq", f"{frequency_mhz:g}", "--timing-allow-fail"]
+    options += [*_LARGE] * large
     if constraints is None:
         options.append("--lpf-allow-unconstrained")
     else:

@@ -18,6 +18,7 @@ from . import tables
 from .model import (
     AMPLITUDE_DROP,
     COSINE_DROP,
+    DEFAULT_DEVIATION,
     MAXIMUM_DEVIATION,
     MINIMUM_DEVIATION,
     MULTIPLIERS_PER_SYMBOL,
@@ -87,8 +88,8 @@ class GaussianSource(wiring.Component):
 
     Args:
         symbols_per_clock: complex symbols per clock, 1 to 16.
-        checked: a scale out of range is refused. Otherwise whoever drives the port gives none, and the way from the
-            scale to `i.ready`, two comparisons, is gone.
+        checked: a scale out of range is refused, a clock after it was written. Otherwise whoever drives the port gives
+            none, and the register of scale and verdict is gone.
 
     Members:
         i: words of uniform bits, and ``last``.
@@ -133,10 +134,12 @@ class GaussianSource(wiring.Component):
         # The pipeline moves as a whole, or pauses as a whole when the skid buffer is full.
         pipeline = Pipeline(m, skid.i.ready)
 
-        deviation = port.scale.deviation
-        scale_valid = Signal()
+        deviation, scale_valid = port.scale.deviation, Signal(init=1)
+        if self.checked:
+            # A register, of both: on the way to what takes the bits the comparisons would be long.
+            deviation = Signal.like(port.scale.deviation, init=DEFAULT_DEVIATION)
+            m.d.sync += deviation.eq(port.scale.deviation), scale_valid.eq(in_range(port.scale.deviation))
         m.d.comb += [
-            scale_valid.eq(in_range(deviation) if self.checked else 1),
             port.control.scale_valid.eq(scale_valid),
             port.status.scale_refused.eq(~scale_valid),
             port.capabilities.symbols_per_clock.eq(self.symbols_per_clock),

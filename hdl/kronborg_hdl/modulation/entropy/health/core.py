@@ -157,14 +157,14 @@ class HealthTests(wiring.Component):
         carried = Signal(CUTOFF_BITS)
         count = Signal(CUTOFF_BITS)
         first, tail = carried + beat.head, carried + self.samples
-        longest = Signal(CUTOFF_BITS + 1)
         matches = Signal(CUTOFF_BITS)
         too_long = Signal()
         too_frequent = Signal()
+        # Repeats that a run may not have. Both runs are compared at once: their maximum would come first otherwise.
+        too_many = self.repetition_cutoff - 1
         m.d.comb += [
-            longest.eq(Mux(first > beat.longest, first, beat.longest)),
             matches.eq(Mux(begins, 0, count) + beat.matches),
-            too_long.eq(longest + 1 >= self.repetition_cutoff),
+            too_long.eq((first >= too_many) | (beat.longest >= too_many)),
             too_frequent.eq(matches >= self.proportion_cutoff),
         ]
         start_up_beats = START_UP_SAMPLES // self.samples
