@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=VIVADO,
         help="vivado: write its script, run nothing; nextpnr: build the bitstream of a Zynq-7000 (default %(default)s)",
     )
-    parser.add_argument("--xz", action="store_true", help="pack a Zynq-7000's bitstream, and leave the Verilog out")
+    parser.add_argument("--xz", action="store_true", help="pack the bitstream, and leave a Zynq-7000's Verilog out")
     parser.add_argument("--nextpnr", metavar="FILE", help="nextpnr-himbaechel (default: from PATH)")
     parser.add_argument("--chipdb", metavar="FILE", help="nextpnr's chip database of the device")
     parser.add_argument("--bits", metavar="DIR", help="Project X-Ray's bit database of the device's family")
@@ -133,7 +133,7 @@ def _fabric_bitstream(options: argparse.Namespace) -> int:
     caution = DESIGNS[options.overlay].caution or "to place and route it takes minutes"
     print(f"{options.overlay} for {board.title}: {caution}", flush=True)
     try:
-        contents = build(board, options.overlay, options.seed)
+        contents = build(board, options.overlay, options.seed, pack=options.xz)
     except PackageNotFoundError as error:
         raise InputError(f"this needs the extra 'ecp5' ({error} is missing): pip install 'kronborg[ecp5]'") from None
     except (ValueError, TimingMissedError) as error:
@@ -146,7 +146,7 @@ def _fabric_bitstream(options: argparse.Namespace) -> int:
     reached = f"{manifest['timing']['reached_hz'] / 1e6:.1f} MHz"
     print(f"{options.overlay} for {board.title}, {BUILT}, {reached}: {', '.join(contents)} in {folder}")
     print("Nobody has run it on a board yet. To load it:")
-    print(f"openFPGALoader --board {board.loader} {folder / manifest['bitstream']}")
+    print(f"kronborg flash {board.name} --files {folder}")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,8 +15,9 @@ from ..axi.skin import Core
 from ..boards.fabric import FabricBoard
 from ..loopback.core import Loopback
 from ..modulation.pulse_shaper.core import PulseShaper
-from ..overlays.manifest import MANIFEST, built
-from ..synthesis.place_and_route import TOOLS, Routed, pack, place_and_route, synthesise
+from ..overlays.manifest import MANIFEST, PACKED, built
+from ..synthesis.place_and_route import TOOLS, Routed, place_and_route, synthesise
+from ..synthesis.place_and_route import pack as pack_bitstream
 from .top import Top
 
 
@@ -52,13 +54,14 @@ class TimingMissedError(RuntimeError):
     """The design is placed and routed, and too slow for its clock."""
 
 
-def build(board: FabricBoard, design: str, seed: int = SEED) -> dict[str, bytes]:
+def build(board: FabricBoard, design: str, seed: int = SEED, *, pack: bool = False) -> dict[str, bytes]:
     """All files of a design by their names; the manifest is the last.
 
     Args:
         board: that it is for.
         design: one of ``DESIGNS``.
         seed: of the placer. The same design, tools and seed give the same bits.
+        pack: compress the bitstream.
 
     Raises:
         ValueError: the design cannot be built for the board.
@@ -86,9 +89,12 @@ def build(board: FabricBoard, design: str, seed: int = SEED) -> dict[str, bytes]
                 f"{design} reaches {reached_mhz:.1f} MHz and its clock is {asked_mhz:g} MHz:"
                 f" {routed.critical.get(clock, clock)}; another --seed may do"
             )
-        bits = pack(folder)
+        bits = pack_bitstream(folder)
+    bitstream, content = f"{name}.bit", bits
+    if pack:
+        bitstream, content = f"{bitstream}{PACKED}", lzma.compress(bits, preset=9)
     files = {
-        f"{name}.bit": bits,
+        bitstream: content,
         f"{name}.lpf": board.constraints().encode(),
         "report.txt": _report(routed).encode(),
     }
@@ -100,13 +106,14 @@ def build(board: FabricBoard, design: str, seed: int = SEED) -> dict[str, bytes]
         "lanes": board.lanes,
         "kronborg_version": version("kronborg"),
         "design_sha256": hashlib.sha256(hardware.encode()).hexdigest(),
+        "bitstream_sha256": hashlib.sha256(bits).hexdigest(),
         "baud": board.baud,
         "streams": {"into": list(top.skin.inputs), "out_of": list(top.skin.outputs)},
     }
     manifest = built(
         json.dumps(planned),
         files,
-        bitstream=f"{name}.bit",
+        bitstream=bitstream,
         tool="nextpnr",
         tools=tools,
         seed=seed,

@@ -48,8 +48,10 @@ opt_merge
 opt_dff
 opt_clean
 abc -lut 4 c:$flatten?skin.?bridge*
-abc -lut 4 c:$flatten*entropy*
-abc -lut 4 c:$flatten*unit_phasor*
+abc -lut 4 c:$flatten*?bank.*
+abc -lut 4 c:$flatten*?gaussian.*
+abc -lut 4 c:$flatten*?transmitter.*
+abc -lut 4 c:$flatten*?unit_phasor.*
 abc -lut 4
 clean
 {command} -run map_cells:
@@ -59,7 +61,7 @@ write_json -noscopeinfo netlist.json
 
 A sum of several words is a chain for each, which `carry_chains` puts masks and choices into: 3:2 compressors, which
 Yosys would take, are two look-up tables a bit. Of wide tables most fill more cells than plain ones.
-ABC makes nothing shallower than the deepest of what it is given, so the parts with many tables in a row go by themselves.
+ABC makes nothing shallower than the deepest of what it is given: parts with many tables in a row go by themselves.
 """
 _ADDER = r"""(* techmap_celltype = "${kind}" *)
 module {kind}_by_alu (A, B, Y);
@@ -76,7 +78,7 @@ endmodule
 """
 _ADDERS = _ADDER.format(kind="add", negative=0) + _ADDER.format(kind="sub", negative=1)
 _LARGE = ("--router", "router2", "--placer-heap-alpha", "0.2")
-"""Of nextpnr: its usual router takes one wire after the other and what is in its way up again, without an end on a link."""
+"""Of nextpnr, whose usual router takes up again what is in a wire's way: on a link that did not end."""
 _KINDS = {"TRELLIS_FF": "register", "CCU2C": "carry", "LUT4": "LUT", "PFUMX": "", "L6MUX21": ""}
 """Cells of a path in words; wide multiplexers belong to their look-up tables. Others by their own names."""
 

@@ -18,7 +18,7 @@ from kronborg_hdl.overlays.description import OVERLAYS
 from kronborg_hdl.overlays.manifest import MANIFEST
 
 from ..board.pynq import overlays
-from ..board.pynq.opening import ON_BOARD, Opened, bitstream, checked, open_overlay
+from ..board.pynq.opening import ON_BOARD, Opened, bitstream, checked, open_overlay, unpacked
 from ..console.atomic import check_writable, write_text
 from ..errors import BoardError, InputError
 
@@ -112,7 +112,7 @@ def _over_serial(options: argparse.Namespace, folder: Path) -> int:
     if not options.dry_run:
         # A port that is not there is better said before the board has another bitstream than after.
         port = ports.at(board, options.port)
-        flashing.write(board, folder / manifest["bitstream"])
+        flashing.write(board, unpacked(folder / manifest["bitstream"]))
         said |= {"loaded": True, "parts": flashing.answers(board, manifest, port)}
     if options.json == "-":
         print(json.dumps(said, indent=2))

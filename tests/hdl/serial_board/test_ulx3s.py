@@ -1,5 +1,6 @@
 import hashlib
 import json
+import lzma
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_each_pin_of_the_design_has_one_site() -> None:
 def test_a_build_has_a_bitstream_and_says_what_it_is(
     echo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = build(BOARD, echo)
+    first = build(BOARD, echo, pack=True)
     for name, content in first.items():
         (tmp_path / name).write_bytes(content)
     assert check(tmp_path) == []
@@ -60,7 +61,14 @@ def test_a_build_has_a_bitstream_and_says_what_it_is(
     assert manifest["run_on_hardware"] == "no"
     assert manifest["timing"]["reached_hz"] >= manifest["timing"]["asked_hz"] == 50_000_000
     assert manifest["utilisation"]["EHXPLLL"] == [1, 4]
-    assert manifest["sha256"]["kronborg_echo.bit"] == hashlib.sha256(first["kronborg_echo.bit"]).hexdigest()
+    packed = first["kronborg_echo.bit.xz"]
+    assert manifest["sha256"]["kronborg_echo.bit.xz"] == hashlib.sha256(packed).hexdigest()
+    assert manifest["bitstream_sha256"] == hashlib.sha256(lzma.decompress(packed)).hexdigest()
+
+
+def test_a_design_has_the_clock_that_it_reaches_and_others_the_boards() -> None:
+    assert BOARD.of_design("loopback").clock_hz == 40_000_000 < BOARD.clock_hz == 50_000_000
+    assert BOARD.of_design("pulse_shaper") == BOARD
 
 
 def test_a_design_that_is_too_slow_has_no_bitstream(echo: str, monkeypatch: pytest.MonkeyPatch) -> None:

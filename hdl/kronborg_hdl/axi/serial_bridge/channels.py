@@ -85,7 +85,7 @@ class IntoDesign(wiring.Component):
         last: it ends a packet.
         commit: all words before ``at`` count, and the one at it.
         next: number of the word that is not there yet.
-        room: words that can be written behind it.
+        room: words that can be written behind it, as it was a clock before: it only grows until something is committed.
     """
 
     def __init__(self, depth: int) -> None:
@@ -111,7 +111,6 @@ class IntoDesign(wiring.Component):
         write, read = memory.write_port(), memory.read_port()
         taken, ahead = Signal(POSITION_BITS), Signal(POSITION_BITS)
         m.d.comb += [
-            self.room.eq(self.depth - (self.next - taken)),
             write.addr.eq(self.at),
             write.data.eq(Cat(self.word, self.last)),
             write.en.eq(self.write),
@@ -120,7 +119,11 @@ class IntoDesign(wiring.Component):
             ahead.eq(taken + (self.o.valid & self.o.ready)),
             read.addr.eq(ahead),
         ]
-        m.d.sync += taken.eq(ahead), self.o.valid.eq(ahead != self.next)
+        m.d.sync += [
+            taken.eq(ahead),
+            self.o.valid.eq(ahead != self.next),
+            self.room.eq(self.depth - (self.next - taken)),
+        ]
         with m.If(self.commit):
             m.d.sync += self.next.eq(self.at + 1)
         with m.If(self.clear):

@@ -175,11 +175,19 @@ class _Requests:
         self.last_sequence, self.last_kind, self.has_last = Signal(16), Signal(8), Signal()
         # Its address was none of the design's.
         self.beyond = Signal()
+        # Of a FETCH: what is released, the first word, how many; of each channel whether they lie in its buffer, and
+        # how many words are there. Of a PUSH: whether its words are the next ones, and fit.
+        self.asked = [self.body[8 + 16 * n : 24 + 16 * n] for n in range(3)]
+        self.lie = [
+            (Signal(name=f"inside_{n}"), Signal(POSITION_BITS, name=f"there_{n}")) for n, _ in enumerate(self.outs)
+        ]
+        self.fit = [Signal(name=f"fits_{n}") for n, _ in enumerate(self.ins)]
 
     def build(self) -> None:
         """All states."""
         m = self.m
         word, last = Signal(WORD_BITS), Signal()
+        self._weigh()
         for number, out in enumerate(self.outs):
             m.d.comb += out.at.eq(self.at)
             with m.If(self.channel == number):
@@ -221,6 +229,18 @@ class _Requests:
                 with m.Else():
                     self._say(ANSWER | Kind.WRITE, (response, 8))
             self._send(word, last)
+
+    def _weigh(self) -> None:
+        """Compare a request with the buffers, of whatever kind it is: to know that first would be a long way."""
+        release, position, _ = self.asked
+        for out, (inside, there) in zip(self.outs, self.lie, strict=True):
+            used, freed, ahead = ((number - out.first)[:POSITION_BITS] for number in (out.next, release, position))
+            self.m.d.comb += [
+                inside.eq((freed <= used) & (ahead <= used) & (ahead >= freed)),
+                there.eq(used - ahead),
+            ]
+        for into, fits in zip(self.ins, self.fit, strict=True):
+            self.m.d.comb += fits.eq((self.body[8:24] == into.next) & (self.words <= into.room))
 
     def _gather(self) -> None:
         """A byte of a request."""
@@ -305,22 +325,11 @@ class _Requests:
 
     def _fetch(self) -> None:
         m = self.m
-        release, position, count = (self.body[8 + 16 * n : 24 + 16 * n] for n in range(3))
-        for number, out in enumerate(self.outs):
+        release, position, count = self.asked
+        for number, (out, (inside, there)) in enumerate(zip(self.outs, self.lie, strict=True)):
             m.d.comb += out.to.eq(release)
             with m.If(self._is(Kind.FETCH, FETCH.size) & (self.channel == number)):
-                used, freed = out.next - out.first, release - out.first
-                ahead = position - out.first
-                inside, there = Signal(name=f"inside_{number}"), Signal(POSITION_BITS, name=f"there_{number}")
-                m.d.comb += [
-                    inside.eq(
-                        (freed[:POSITION_BITS] <= used[:POSITION_BITS])
-                        & (ahead[:POSITION_BITS] <= used[:POSITION_BITS])
-                        & (ahead[:POSITION_BITS] >= freed[:POSITION_BITS])
-                    ),
-                    there.eq(used[:POSITION_BITS] - ahead[:POSITION_BITS]),
-                    out.release.eq(inside),
-                ]
+                m.d.comb += out.release.eq(inside)
                 begin = Mux(inside, position, out.first)
                 m.d.sync += [
                     self.fetching.eq(1),
@@ -334,12 +343,10 @@ class _Requests:
     def _push(self) -> None:
         """Words and CRC are whole: the last word is the one before."""
         m = self.m
-        position, last = self.body[8:24], self.body[24]
+        last = self.body[24]
         whole = (self.came > _PUSH_HEAD + CRC_BYTES) & (self.came <= _LONGEST) & self._at_a_word()
-        for number, into in enumerate(self.ins):
+        for number, (into, fits) in enumerate(zip(self.ins, self.fit, strict=True)):
             with m.If((self.kind == Kind.PUSH) & whole & (self.channel == number)):
-                fits = Signal(name=f"fits_{number}")
-                m.d.comb += fits.eq((position == into.next) & (self.words <= into.room))
                 with m.If(fits):
                     self._put(last)
                     m.d.comb += into.commit.eq(1)

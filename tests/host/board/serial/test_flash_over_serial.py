@@ -1,5 +1,6 @@
 import hashlib
 import json
+import lzma
 import os
 import sys
 from collections.abc import Callable
@@ -53,6 +54,23 @@ def test_it_loads_the_file_and_reads_back_what_answers(
         assert main(["flash", "ulx3s", *options]) == 0
     assert told.read_text().split() == ["--board", "ulx3s", str(files / "kronborg_echo.bit")]
     assert json.loads(said.read_text())["parts"] == ["echo"]
+
+
+def test_a_packed_file_is_unpacked_before_it_is_loaded(
+    files: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bits, manifest = (files / "kronborg_echo.bit").read_bytes(), json.loads((files / "manifest.json").read_text())
+    (files / "kronborg_echo.bit").unlink()
+    packed = lzma.compress(bits)
+    (files / "kronborg_echo.bit.xz").write_bytes(packed)
+    manifest |= {"bitstream": "kronborg_echo.bit.xz", "bitstream_sha256": hashlib.sha256(bits).hexdigest()}
+    manifest["sha256"] = {"kronborg_echo.bit.xz": hashlib.sha256(packed).hexdigest()}
+    (files / "manifest.json").write_text(json.dumps(manifest))
+    taken = tmp_path_factory.mktemp("told") / "taken"
+    loader(taken.parent, monkeypatch, f'cat "$3" > {taken}')
+    with PseudoTerminal(EchoBoard()) as terminal:
+        assert main(["flash", "ulx3s", "--files", str(files), "--port", terminal.name]) == 0
+    assert taken.read_bytes() == bits
 
 
 def test_a_dry_run_loads_nothing(files: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
