@@ -95,8 +95,11 @@ def script(overlay: Overlay, board: Board) -> str:
         "open_run impl_1",
         "report_utilization -file utilisation.txt",
         "report_timing_summary -file timing.txt",
-        "set slack [get_property SLACK [get_timing_paths -max_paths 1 -setup]]",
-        'if {$slack < 0} { puts "timing is missed by [expr {-$slack}] ns: no bitstream"; exit 1 }',
+        "foreach kind {setup hold} {",
+        "  set slack [get_property SLACK [get_timing_paths -max_paths 1 -$kind]]",
+        '  if {$slack eq ""} { puts "there is no path of $kind: no bitstream"; exit 1 }',
+        '  if {$slack < 0} { puts "timing of $kind is missed by [expr {-$slack}] ns: no bitstream"; exit 1 }',
+        "}",
         f"write_bitstream -force {name}.bit",
     ]
     return "\n".join(lines) + "\n"

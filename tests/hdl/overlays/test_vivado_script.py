@@ -33,8 +33,8 @@ TOLD = (
 NAMED = ("get_bd_cells", "get_bd_pins", "get_bd_intf_pins", "get_bd_addr_segs", "get_files", "current_fileset")
 
 
-def run(text: str, slack: str = "0.1") -> list[tuple[str, ...]]:
-    """What a script orders, in its order; what is named stands for itself."""
+def run(text: str, **slack: str) -> list[tuple[str, ...]]:
+    """What a script orders, in its order; what is named stands for itself. A kind's slack is 0.1 ns unless given."""
     orders: list[tuple[str, ...]] = []
     tcl = tkinter.Tcl()
 
@@ -51,8 +51,8 @@ def run(text: str, slack: str = "0.1") -> list[tuple[str, ...]]:
         tell(name)
     for name in NAMED:
         tcl.createcommand(name, lambda *arguments: " ".join(arguments))
-    tcl.createcommand("get_timing_paths", lambda *arguments: "path")
-    tcl.createcommand("get_property", lambda *arguments: slack)
+    tcl.createcommand("get_timing_paths", lambda *arguments: arguments[-1])
+    tcl.createcommand("get_property", lambda name, path: slack.get(path.removeprefix("-"), "0.1"))
     try:
         tcl.eval(text)
     except (tkinter.TclError, SystemExit):
@@ -147,6 +147,10 @@ def test_a_design_that_is_too_slow_has_no_bitstream() -> None:
     board = BOARDS["pynq-z2"]
     text = script(OVERLAYS["pulse_shaper"](board), board)
     assert run(text)[-1] == ("write_bitstream", "-force", "kronborg_pulse_shaper.bit")
-    *_, said, left = run(text, slack="-0.25")
-    assert said == ("puts", "timing is missed by 0.25 ns: no bitstream")
-    assert left == ("exit", "1")
+    for kind in ("setup", "hold"):
+        *_, said, left = run(text, **{kind: "-0.25"})
+        assert said == ("puts", f"timing of {kind} is missed by 0.25 ns: no bitstream")
+        assert left == ("exit", "1")
+        *_, said, left = run(text, **{kind: ""})
+        assert said == ("puts", f"there is no path of {kind}: no bitstream")
+        assert left == ("exit", "1")
