@@ -115,8 +115,9 @@ def test_an_excess_noise_above_the_bound_gives_exit_code_3_one_line_and_no_key(
 
 
 def test_too_few_symbols_give_exit_code_3(kronborg: Command) -> None:
-    finished = kronborg(*SHORT[:-1], "128000", "--plain")
+    finished = kronborg(*SHORT[:-1], "1000", "--plain")
     assert finished.returncode == 3
+    assert "no key: of 1 frames of 128000 symbols 125440 would be left for the key, and one block" in finished.stderr
     assert "send more symbols" in finished.stderr
     assert "Traceback" not in finished.stderr
 
@@ -156,6 +157,7 @@ def test_without_optics_symbols_are_drawn_and_become_the_same_key_again(tmp_path
     for name in ("first", "second"):
         finished = kronborg_in(tmp_path)(*DRAWN, "--store", name, "--json", f"{name}.json")
         assert finished.returncode == 0, finished.stderr
+        assert "600000 symbols were asked for; whole frames of 128000 are sent" in finished.stderr
         assert "calibration" not in finished.stderr
         assert "pilot" not in finished.stdout
         figures.append(json.loads((tmp_path / f"{name}.json").read_text()))

@@ -209,6 +209,19 @@ def test_buffers_that_held_key_are_erased_in_the_boards_memory_too(loaded, monke
     assert flushed == [True, True]
 
 
+def test_a_buffer_that_was_erased_is_not_written_again_and_the_packet_is_the_next_ones(loaded) -> None:
+    model, dma = load_taps(loaded.overlay), loaded.overlay.dma
+    given, came = buffers()
+    given[:] = symbols(3)
+    taker = InTurn(loaded.device, dma.recvchannel, len(came), "samples")
+    taker.begin()
+    taker.erase()
+    dma.sendchannel.transfer(given)
+    loaded.device.gateware.run(20_000)
+    assert not any(buffer.any() for buffer in taker._buffers)
+    np.testing.assert_array_equal(taker.take(5.0, lambda: None, more=False), model.process(symbols(3))[0])
+
+
 def test_buffers_do_not_overlap_and_are_given_back(loaded) -> None:
     held = [pynq.allocate(5000, "u1") for _ in range(3)]
     places = sorted(buffer.physical_address for buffer in held)

@@ -87,6 +87,8 @@ ZYNQ_ULTRASCALE = Processor(
 
 CLOCKS = 4
 """That a processor gives to the fabric."""
+SPARE = 0.1
+"""Share of a device's look-up tables that an overlay leaves free as it is usually built: a fuller one may not route."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ class Board:
         lanes: samples per clock that an overlay is built for.
         converters: what it has, in a sentence.
         images: PYNQ images that run on it, in a few words.
-        narrower: overlays that its device has room for with fewer lanes only, and how many these are.
+        narrower: overlays that are built with fewer lanes, and how many these are: with all of them less than
+            `SPARE` of the look-up tables is left for placing and routing.
         too_large: overlays that it has no room for, with however few.
     """
 

@@ -20,6 +20,7 @@ from ..boards import BOARDS, FABRIC_BOARDS, Board
 from ..overlays.build import files
 from ..overlays.gateware import GATEWARE
 from ..overlays.manifest import BUILT, MANIFEST, NOT_BUILT
+from ..overlays.take import taken
 from ..serial_board.build import DESIGNS, TimingMissedError, build
 from ..zynq.flow import find_tools
 from ..zynq.package import package
@@ -56,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=VIVADO,
         help="vivado: write its script, run nothing; nextpnr: build the bitstream of a Zynq-7000 (default %(default)s)",
     )
+    parser.add_argument(
+        "--take", action="store_true", help="put the bitstream that Vivado has made of these files into their manifest"
+    )
     parser.add_argument("--xz", action="store_true", help="pack the bitstream, and leave a Zynq-7000's Verilog out")
     parser.add_argument("--nextpnr", metavar="FILE", help="nextpnr-himbaechel (default: from PATH)")
     parser.add_argument("--chipdb", metavar="FILE", help="nextpnr's chip database of the device")
@@ -69,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
     options.overlay = options.overlay or ("transmitter" if options.board in BOARDS else USUAL)
     if options.overlay not in known:
         raise InputError(f"there is no {options.overlay} for {options.board}: choose one of {', '.join(known)}")
+    if options.take and (options.board in FABRIC_BOARDS or options.tool != VIVADO):
+        raise InputError("--take is for what Vivado has made: nextpnr's bitstreams have their manifest already")
     if options.board in FABRIC_BOARDS:
         return _fabric_bitstream(options)
     board = BOARDS[options.board]
@@ -89,6 +95,8 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise InputError(str(error)) from None
     folder = _folder(options)
+    if options.take:
+        return _take(options, board, folder, texts)
     for name, text in texts.items():
         write_text(folder / name, text)
     if options.out is None:
@@ -97,6 +105,20 @@ def run(options: argparse.Namespace) -> int:
         write_text(stand_in, text)
     print(f"{options.overlay} for {board.title}, {NOT_BUILT}: {', '.join(texts)} in {folder}")
     print(f"A bitstream needs Vivado: cd {folder} && vivado -mode batch -source kronborg_{options.overlay}.tcl")
+    print("Then the same command with --take puts it into the manifest, for kronborg flash.")
+    return 0
+
+
+def _take(options: argparse.Namespace, board: Board, folder: Path, texts: dict[str, str]) -> int:
+    """What Vivado has made of the files."""
+    try:
+        text = taken(options.overlay, board, folder, texts)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    write_text(folder / MANIFEST, text)
+    reached = json.loads(text)["timing"]["reached_hz"]
+    print(f"{options.overlay} for {board.title}, {BUILT}, {reached / 1e6:.1f} MHz: {folder / MANIFEST}")
+    print("Nobody has run it on a board yet.")
     return 0
 
 

@@ -131,17 +131,15 @@ def built(
     return json.dumps(manifest, indent=2) + "\n"
 
 
-def revision() -> str:
-    """Of the sources that this runs from; "unknown" where they are no clone."""
-    home = Path(__file__).parent
+def revision(home: Path = Path(__file__)) -> str:
+    """Of the sources that this runs from; "unknown" where they are no clone, though they may lie within one."""
     try:
-        said = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"],
-            cwd=home,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
+        _git(home, "ls-files", "--error-unmatch", home.name)
+        return _git(home, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
+    except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return said.stdout.strip() or "unknown"
+
+
+def _git(home: Path, *command: str) -> str:
+    said = subprocess.run(["git", *command], cwd=home.parent, capture_output=True, text=True, check=True)
+    return said.stdout.strip()

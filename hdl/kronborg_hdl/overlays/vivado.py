@@ -28,6 +28,9 @@ _ZYNQ_ULTRASCALE = {
     "memory_settings": "PSU__USE__S_AXI_GP{m} 1 PSU__SAXIGP{m}__DATA_WIDTH {bits}",
 }
 _NAMES = {"zynq": _ZYNQ_7000, "zynquplus": _ZYNQ_ULTRASCALE}
+REPORTS = ("utilisation.txt", "timing.txt")
+REACHED = "vivado.json"
+"""What the script says once timing is met: Vivado's version, and the slack of the slowest path."""
 FIRST_MEMORY_GROUP = 2
 """Group number of an UltraScale+'s first memory port."""
 
@@ -59,6 +62,7 @@ def script(overlay: Overlay, board: Board) -> str:
     lines = [
         f"# {overlay.sentence}",
         f"# {board.title}, {board.device}. Fails if timing is not met.",
+        f"file delete -force {name}.bit {REACHED}",
         f"create_project -force {name} vivado -part {board.device}",
         f"add_files {name}.v",
         "create_bd_design system",
@@ -93,10 +97,17 @@ def script(overlay: Overlay, board: Board) -> str:
         "launch_runs impl_1 -to_step route_design",
         "wait_on_run impl_1",
         "open_run impl_1",
-        "report_utilization -file utilisation.txt",
-        "report_timing_summary -file timing.txt",
-        "set slack [get_property SLACK [get_timing_paths -max_paths 1 -setup]]",
-        'if {$slack < 0} { puts "timing is missed by [expr {-$slack}] ns: no bitstream"; exit 1 }',
+        f"report_utilization -file {REPORTS[0]}",
+        f"report_timing_summary -file {REPORTS[1]}",
+        "foreach kind {setup hold} {",
+        "  set slack($kind) [get_property SLACK [get_timing_paths -max_paths 1 -$kind]]",
+        '  if {$slack($kind) eq ""} { puts "there is no path of $kind: no bitstream"; exit 1 }',
+        "  set missed [expr {-$slack($kind)}]",
+        '  if {$missed > 0} { puts "timing of $kind is missed by $missed ns: no bitstream"; exit 1 }',
+        "}",
+        f"set reached [open {REACHED} w]",
+        r'puts $reached "{\"vivado\": \"[version -short]\", \"setup_slack_ns\": $slack(setup)}"',
+        "close $reached",
         f"write_bitstream -force {name}.bit",
     ]
     return "\n".join(lines) + "\n"

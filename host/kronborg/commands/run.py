@@ -118,6 +118,11 @@ def run(options: argparse.Namespace) -> int:
             check_writable(target)
     with RunProgress(plain=options.plain) as progress:
         result, pictures = run_link(settings, progress)
+    if options.symbols is not None and result.symbols != settings.symbols:
+        print(
+            f"{settings.symbols} symbols were asked for; whole frames of {settings.frame_symbols} are sent",
+            file=sys.stderr,
+        )
     write_summary(result, sys.stderr if options.json == "-" else sys.stdout)
     if options.json == "-":
         print(result.to_json(), end="")

@@ -40,6 +40,9 @@ BEAT = 0.02
 """The emulated beat, in sample rates."""
 TIMEOUT_S, SIMULATION_TIMEOUT_S = 10.0, 600.0
 """For a frame: a simulation has other things to do."""
+SILENCE_S = 10.0
+"""The watch-dog's: between two frames the host computes the models' one, which takes a board's processor seconds. There
+is no light that a host that is gone would leave on."""
 WARM_UP = 16
 """Frames within which the receiver's loops must have settled."""
 CALIBRATION_SHARE, CALIBRATION_SYMBOLS = 0.5, 200_000
@@ -176,7 +179,8 @@ def exchange_on_board(
     electronic = scenario.electronic_noise_snu
     vacuum, dark = noise_of(plan, 1 + electronic, 1), noise_of(plan, electronic, 2)
     rng = None if opened.device is None else np.random.default_rng([seed, *b"symbols"])
-    board = Board(opened, timeout_s=TIMEOUT_S if opened.device is None else SIMULATION_TIMEOUT_S)
+    timeout_s = TIMEOUT_S if opened.device is None else SIMULATION_TIMEOUT_S
+    board = Board(opened, silence_s=SILENCE_S, timeout_s=timeout_s)
     with board:
         with progress.stage("calibration", 2) as stage:
             count = max(CALIBRATION_SYMBOLS, round(CALIBRATION_SHARE * symbols))

@@ -340,7 +340,8 @@ def _run(settings: RunSettings, progress: RunProgress, place: Place) -> tuple[Ru
     shortest = min(code.length for code in available_codes()) // 2
     if kept < shortest:
         raise NoKeyError(
-            f"no key: {kept:.0f} symbols would be left of which one block takes {shortest}; send more symbols"
+            f"no key: of {settings.frames} frames of {settings.frame_symbols} symbols {kept:.0f} would be left for the"
+            f" key, and one block takes {shortest}; send more symbols"
         )
     if settings.on_gateware:
         exchange = over_gateware(settings, epsilons, progress)

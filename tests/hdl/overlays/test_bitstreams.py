@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from kronborg_hdl.boards import BOARDS, FABRIC_BOARDS
-from kronborg_hdl.overlays.manifest import BUILT, MANIFEST, NOT_BUILT, check, load
+from kronborg_hdl.overlays.manifest import BUILT, MANIFEST, NOT_BUILT, check, load, revision
 from kronborg_hdl.serial_board.build import DESIGNS
 from kronborg_hdl.serial_board.top import Top
 
@@ -53,3 +54,21 @@ def test_a_bitstream_is_of_the_design_as_it_is(name: str) -> None:
 
 def test_no_board_is_there_that_is_not_known() -> None:
     assert {path.name for path in HOME.iterdir()} == set(EVERY)
+
+
+def test_the_revision_is_that_of_these_sources_and_of_no_repository_that_they_lie_in(tmp_path: Path) -> None:
+    """As an installed package within somebody's own project."""
+
+    def git(*command: str) -> str:
+        named = ("-c", "user.name=a", "-c", "user.email=a@b")
+        done = subprocess.run(["git", *named, *command], cwd=tmp_path, check=True, text=True, capture_output=True)
+        return done.stdout.strip()
+
+    own, installed = tmp_path / "own.py", tmp_path / "installed.py"
+    own.touch()
+    git("init", "-q")
+    git("add", "own.py")
+    git("commit", "-q", "-m", "own")
+    installed.touch()
+    assert revision(own) == git("rev-parse", "HEAD")
+    assert revision(installed) == revision(Path("/") / "nowhere.py") == "unknown"

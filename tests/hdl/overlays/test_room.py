@@ -4,6 +4,7 @@ import pytest
 
 from kronborg.cli import main
 from kronborg_hdl.boards import BOARDS, Board
+from kronborg_hdl.boards.board import SPARE
 from kronborg_hdl.overlays.description import OVERLAYS
 from kronborg_hdl.synthesis.devices import DEVICES
 from kronborg_hdl.synthesis.table import Row, load
@@ -22,7 +23,8 @@ def room(board: Board) -> tuple[int, int, int, int]:
 
 def fits(board: Board, row: Row) -> bool:
     engines = sum(part.type.startswith("xilinx.com:ip:axi_dma") for part in OVERLAYS[row.core](board).parts)
-    needed = row.multipliers, row.luts + ENGINE * engines, row.registers, row.block_rams
+    luts = (row.luts + ENGINE * engines) / (1 - SPARE)
+    needed = row.multipliers, luts, row.registers, row.block_rams
     return all(used <= there for used, there in zip(needed, room(board), strict=True))
 
 

@@ -1,5 +1,6 @@
 """The Vivado script, run by a Tcl interpreter in which Vivado's commands note what they are told."""
 
+import json
 import tkinter
 import warnings
 from xml.etree import ElementTree
@@ -29,12 +30,13 @@ TOLD = (
     *("create_project", "add_files", "create_bd_design", "create_bd_cell", "set_property", "connect_bd_net"),
     *("connect_bd_intf_net", "assign_bd_address", "validate_bd_design", "make_wrapper", "launch_runs", "wait_on_run"),
     *("open_run", "report_utilization", "report_timing_summary", "write_bitstream", "puts", "exit"),
+    *("open", "close", "version", "file"),
 )
 NAMED = ("get_bd_cells", "get_bd_pins", "get_bd_intf_pins", "get_bd_addr_segs", "get_files", "current_fileset")
 
 
-def run(text: str, slack: str = "0.1") -> list[tuple[str, ...]]:
-    """What a script orders, in its order; what is named stands for itself."""
+def run(text: str, **slack: str) -> list[tuple[str, ...]]:
+    """What a script orders, in its order; what is named stands for itself. A kind's slack is 0.1 ns unless given."""
     orders: list[tuple[str, ...]] = []
     tcl = tkinter.Tcl()
 
@@ -51,8 +53,8 @@ def run(text: str, slack: str = "0.1") -> list[tuple[str, ...]]:
         tell(name)
     for name in NAMED:
         tcl.createcommand(name, lambda *arguments: " ".join(arguments))
-    tcl.createcommand("get_timing_paths", lambda *arguments: "path")
-    tcl.createcommand("get_property", lambda *arguments: slack)
+    tcl.createcommand("get_timing_paths", lambda *arguments: arguments[-1])
+    tcl.createcommand("get_property", lambda name, path: slack.get(path.removeprefix("-"), "0.1"))
     try:
         tcl.eval(text)
     except (tkinter.TclError, SystemExit):
@@ -146,7 +148,14 @@ def test_every_pin_address_and_clock_is_that_of_the_verilog_and_the_description(
 def test_a_design_that_is_too_slow_has_no_bitstream() -> None:
     board = BOARDS["pynq-z2"]
     text = script(OVERLAYS["pulse_shaper"](board), board)
-    assert run(text)[-1] == ("write_bitstream", "-force", "kronborg_pulse_shaper.bit")
-    *_, said, left = run(text, slack="-0.25")
-    assert said == ("puts", "timing is missed by 0.25 ns: no bitstream")
-    assert left == ("exit", "1")
+    orders = run(text)
+    assert orders[-1] == ("write_bitstream", "-force", "kronborg_pulse_shaper.bit")
+    (said,) = [order[-1] for order in orders if order[0] == "puts"]
+    assert json.loads(said) == {"vivado": "", "setup_slack_ns": 0.1}
+    for kind in ("setup", "hold"):
+        *_, said, left = run(text, **{kind: "-0.25"})
+        assert said == ("puts", f"timing of {kind} is missed by 0.25 ns: no bitstream")
+        assert left == ("exit", "1")
+        *_, said, left = run(text, **{kind: ""})
+        assert said == ("puts", f"there is no path of {kind}: no bitstream")
+        assert left == ("exit", "1")

@@ -8,7 +8,6 @@ import pytest
 
 from kronborg_hdl.axi.marks import EVENT_BITS
 from kronborg_hdl.axi.skin import Skin
-from kronborg_hdl.compensation.converter_input.model import ConverterInput, imbalance_correction
 from kronborg_hdl.compensation.pilot_tracker.model import PilotTracker
 from kronborg_hdl.decimation.power_meter.model import Measurement, PowerMeter, Section
 from kronborg_hdl.decimation.power_meter.registers import SUMS
@@ -260,27 +259,6 @@ def test_two_pilots_tell_the_clock(bench: ReceiverBench) -> None:
     # 125 MHz apart, a pilot at 20 ppm is 2.5 kHz off, seen to 0.3 kHz in a block of 1024 hops; told to the mixer.
     assert abs(rate * 2.0**-40 * of.scene.sample_rate_hz) < 1000
     assert bench.rtl.read(("pilot_tracker", "losses"), "count") == expected.tracker.losses == 0
-
-
-def test_samples_of_two_converters_are_received_with_their_imbalance_taken_off(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    # 180 MHz below: the signal lies about -55 MHz, where one converter would see its image; the image of the pilot, at
-    # -70 MHz, is half a SNU until the imbalance is taken off.
-    scene = replace(SCENE, payload=1024, vacuum=1280, beat_hz=-180e6)
-    core = ReceiverCore(lanes=2, halvings=2, complex_input=True, preamble=SCENE.preamble, detector_chips=DETECTOR_CHIPS)
-    verilog = Skin(core).to_verilog("receiver")
-    rtl = RtlModel(verilog, "receiver", core.registers, tmp_path_factory.mktemp("receiver_of_two"))
-    rng = np.random.default_rng(9)
-    sent, symbols = scene.sent(FRAMES, rng)
-    of = Link(scene, symbols, scene.detected_by_two(np.concatenate(sent), rng, gain=1.1, skew_rad=0.1))
-    model = scene.receiver(2, detector_chips=DETECTOR_CHIPS)
-    gain, skew = imbalance_correction(1.1, 0.1)
-    model = replace(model, converter_input=ConverterInput(gain=gain, skew=skew))
-    packets, expected = receive(ReceiverBench(core, rtl), of, model=model)
-    assert not expected.saturated
-    assert good(packets) >= {FRAMES - 2, FRAMES - 1}
-    assert of.correlation(packets[FRAMES - 1]) > LEAST_CORRELATION
 
 
 def test_a_command_that_the_resampler_refuses_marks_the_frame(bench: ReceiverBench) -> None:

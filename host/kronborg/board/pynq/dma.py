@@ -150,7 +150,14 @@ class InTurn:
         return np.array(filled[:])[: size // filled.strides[0]]
 
     def erase(self) -> None:
-        """What the buffers hold is raw key: in the board's memory too, of which a cache or a remote host has a copy."""
+        """Give up what was asked for and has not been taken, and erase the buffers.
+
+        They hold raw key: in the board's memory too, of which a cache or a remote host has a copy. An engine that was
+        still to write would write it again.
+        """
+        if self._begun:
+            again(self._channel)
+            self._begun = False
         for buffer in self._buffers:
             buffer[:] = 0
             # An array of a board at a serial line lies in this process alone.

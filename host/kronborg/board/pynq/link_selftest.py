@@ -25,6 +25,8 @@ SIGNAL_SNU = 16.0
 """Strong, so that frames are found with a preamble of any length."""
 TIMEOUT_S = 600.0
 """A simulation on a machine that has other things to do takes its time."""
+SILENCE_S = 10.0
+"""The models' frame is computed between two of the board's."""
 EMULATED_WORDS = 100.0
 
 
@@ -95,7 +97,7 @@ def loopback(opened: Opened, seed: int) -> Outcome:
     settings = plan(opened.overlay, seed).settings
     key = rng.integers(0, 2**32, KEY_WORDS, np.uint32)
     outcome, good = Outcome("loopback"), 0
-    with Board(opened, timeout_s=TIMEOUT_S) as board:
+    with Board(opened, silence_s=SILENCE_S, timeout_s=TIMEOUT_S) as board:
         board.configure(settings)
         reference = Reference(settings, key, board.start(key))
         for count, frame in enumerate(board.frames(), 1):

@@ -142,7 +142,8 @@ def bitstream(folder: Path, manifest: dict[str, Any]) -> Path:
             script = f"the script that kronborg build {board.name} --overlay {manifest['overlay']} --out DIR writes"
         # Of no command's options: --board of one is --on of another.
         simulate = f"kronborg selftest --board rtl:{board.name} --overlay {manifest['overlay']}"
-        raise InputError(f"{name} is not built for {board.title}: run {script} first, or try {simulate}")
+        take = "put what it makes into the manifest with kronborg build --take"
+        raise InputError(f"{name} is not built for {board.title}: run {script} first, {take}, or try {simulate}")
     path = folder / manifest["bitstream"]
     if path.suffix == PACKED and path.with_suffix("").exists():
         path = path.with_suffix("")

@@ -80,6 +80,7 @@ class Transmitter:
         self._device = overlay.device
         self._timeout_s, self._behind = timeout_s, behind
         self._settings: Settings | None = None
+        self._next: int | None = None
         self.silence_s = silence_s
         self._watchdog.armed = False
         self._watchdog.period = silence_s * clock_hz
@@ -222,6 +223,7 @@ class Transmitter:
         """
         if self._settings is None:
             raise InputError("the transmitter has no settings: call configure() first")
+        self._next = number
         self._registers.frame_controller.put("next_frame", number=number)
         self._watchdog.armed = True
         self._watchdog.heartbeat = 0
@@ -300,7 +302,7 @@ class Transmitter:
 
         Args:
             takers: of :meth:`takers`.
-            before: number of the frame before it; None if it is the first.
+            before: number of the frame before it; None if it is the first that is taken.
             more: another one is wanted after it.
 
         Raises:
@@ -313,6 +315,9 @@ class Transmitter:
             raise BoardError(f"what memory has is no record: {error}") from None
         if before is not None and packet.frame != (before + 1) % NUMBERS:
             raise BoardError(f"frame {packet.frame} comes after frame {before}: one is missing")
+        if self._next not in (None, packet.frame):
+            raise BoardError(f"frame {packet.frame} comes first and not frame {self._next}: load the overlay anew")
+        self._next = None
         return SentFrame(packet, samples[0] if samples else None)
 
     def alive(self) -> None:

@@ -17,6 +17,8 @@ LARGEST = 1 << 26
 """Bytes of a packet."""
 WAITING = 16
 """Packets of a stream that wait for a buffer; then the design waits."""
+PIECES = 8
+"""Of words, that are thrown away where a channel is stopped: twice what the board keeps of a stream."""
 _STATUS = REGISTERS["receive_status"]
 
 
@@ -85,9 +87,13 @@ class Channel:
         """For a transfer that is complete."""
 
     def stop(self) -> None:
-        """Give up what is under way, and packets that nobody has taken."""
+        """Give up what is under way, and packets that nobody has taken; the board's buffer may have some of them.
+
+        Raises:
+            BoardError: the board does not answer.
+        """
         self._buffer, self.running = None, False
-        self._streams.packets[self._name].clear()
+        self._streams.drain(self._name)
 
     def start(self) -> None:
         """Take packets again."""
@@ -109,6 +115,7 @@ class Streams:
     def __init__(self, device: Device, names: Sequence[str]) -> None:
         self._device = device
         self._begun: dict[str, list[bytes]] = {name: [] for name in names}
+        self._skipping: set[str] = set()
         self.packets: dict[str, deque[bytes]] = {name: deque() for name in names}
         self.channels = {name: Channel(self, name) for name in names}
 
@@ -121,13 +128,33 @@ class Streams:
         for name, begun in self._begun.items():
             if len(self.packets[name]) < WAITING:
                 words, ended = self._device.fetch(name, FETCHED_WORDS)
-                begun.append(words.astype("<u4").tobytes())
+                if len(words):
+                    begun.append(words.astype("<u4").tobytes())
                 if ended:
-                    self.packets[name].append(b"".join(begun))
+                    if name not in self._skipping:
+                        self.packets[name].append(b"".join(begun))
+                    self._skipping.discard(name)
                     begun.clear()
+
+    def drain(self, name: str) -> None:
+        """Throw away what there is of a stream, and of a packet that has begun the rest too when it comes.
+
+        Raises:
+            BoardError: words are lost, or the board does not answer.
+        """
+        begun = bool(self._begun[name]) or name in self._skipping
+        self._begun[name].clear()
+        self.packets[name].clear()
+        for _ in range(PIECES):
+            words, ended = self._device.fetch(name, FETCHED_WORDS)
+            if not len(words):
+                break
+            begun = not ended
+        (self._skipping.add if begun else self._skipping.discard)(name)
 
     def forget(self) -> None:
         """The design was reset: what had begun does not go on."""
+        self._skipping.clear()
         for name, begun in self._begun.items():
             begun.clear()
             self.packets[name].clear()

@@ -98,7 +98,7 @@ class Link:
         self._answer_s = answer_s + LONGEST_ANSWER * BITS_PER_BYTE / baud
         self._deframer = Deframer()
         self._messages: list[bytes] = []
-        self._sequence = secrets.randbelow(1 << 16)
+        self._sequence, self._accessed = secrets.randbelow(1 << 16), -1
         self.counts = Counts()
         self.bridge = self.hello()
 
@@ -128,7 +128,7 @@ class Link:
         Raises:
             BoardError: there is no answer, the board refuses, or the port is gone.
         """
-        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._sequence = self._number(kind)
         sent = frame(request(self._sequence, kind, body))
         what = what or kind.name
         for attempt in range(ATTEMPTS):
@@ -141,6 +141,15 @@ class Link:
             f"{self.name} does not answer to {what}, asked {ATTEMPTS} times: is the board on, its bitstream loaded, and"
             f" the line at its rate? ({self._deframer.broken} broken frames came)"
         )
+
+    def _number(self, kind: Kind) -> int:
+        """Of the next request. An access never has that of the one before it, which would be answered and not done."""
+        number = (self._sequence + 1) & 0xFFFF
+        if kind in (Kind.READ, Kind.WRITE):
+            if number == self._accessed:  # 65 535 requests for words came between
+                number = (number + 1) & 0xFFFF
+            self._accessed = number
+        return number
 
     def _wait(self, kind: Kind) -> bytes | None:
         """The answer to the request under way, if it comes in time."""

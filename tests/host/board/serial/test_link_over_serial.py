@@ -128,6 +128,31 @@ def test_a_board_that_is_reset_gives_the_same_words() -> None:
     np.testing.assert_array_equal(*came)
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_board_that_was_stopped_begins_anew_with_the_frame_that_it_was_told_to() -> None:
+    """Frames that nobody took lie in the board's buffers."""
+    link = linking.Link(Dropping(SerialLink(core()), 0.0), "the port", BOARD.baud, answer_s=0.0005)
+    with Board(opened(Device(link, inputs=INTO, outputs=OUT_OF)), timeout_s=60) as board:
+        board.configure(PLAN.settings)
+        for number in (0, 100):
+            board.start(KEY, number)
+            for frame, wanted in zip(board.frames(), range(number, number + 3), strict=False):
+                assert frame.sent.frame == wanted
+                assert frame.received is None or frame.received.frame == wanted
+            board.stop()
+
+
+def test_the_rest_of_a_packet_that_was_given_up_is_no_packet() -> None:
+    device = Packets(a=[([1], False), ([], False), ([2], True), ([3], True)])
+    streams = Streams(device, ("a",))
+    streams.read()
+    channel = streams.channels["a"]
+    channel.stop()
+    channel.start()
+    taker = InTurn(Memory(), channel, 1, "packets")
+    assert taker.take(1.0, lambda: None, more=False).view("<u4").tolist() == [[3]]
+
+
 def test_streams_and_pages_are_those_of_the_design() -> None:
     design = DESIGNS["loopback"].make(BOARD)
     skin = SerialSkin(design, clock_hz=BOARD.clock_hz, baud=BOARD.baud)

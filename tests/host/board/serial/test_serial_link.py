@@ -123,6 +123,17 @@ def test_pages_of_register_tables_work_on_a_device() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_an_access_is_carried_out_although_as_many_requests_as_there_are_numbers_came_between() -> None:
+    host = device(FailingPort(EchoBoard()))
+    word = REGISTERS["word"].offset
+    for value in (1, 2, 3):
+        host.write(word, value)
+        host.link._sequence = (host.link._sequence + 65_535) & 0xFFFF  # all of them for words
+    assert host.read(word) == 3
+    assert host.read(REGISTERS["writes"].offset) == 3
+
+
+@pytest.mark.usefixtures("quick")
 def test_what_the_board_says_no_to_is_one_line() -> None:
     host = device(FailingPort(EchoBoard()))
     with pytest.raises(BoardError, match="reading register 0x800 is answered with 2: the design has no such register"):
