@@ -10,11 +10,13 @@ from kronborg.board.pynq.board import Board, Exchanged
 from kronborg.board.pynq.link_selftest import plan as plan_of
 from kronborg.board.pynq.reference import Reference
 from kronborg.errors import BoardError
+from kronborg_hdl.axi.dma.registers import REGISTERS as DMA
 from kronborg_hdl.axi.registers import WORD_BYTES
 from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
 from kronborg_hdl.modulation.symbol_record.model import Flag as Sent
 from kronborg_hdl.overlays.description import OVERLAYS
 from kronborg_hdl.synchronisation.frame_synchroniser.packet import Flag as Received
+from kronborg_sim.devices.model_gateware import Dma
 
 KEY = np.arange(1, KEY_WORDS + 1, dtype=np.uint32) * np.uint32(0x01020304)
 FRAMES = 8
@@ -39,6 +41,26 @@ BROKEN = [
     ("packets", "receive_destination", 1 << 12),
     ("packets", "receive_length", 32),
 ]
+MISREAD = [
+    ("record", "receive_length", 8),
+    ("packets", "receive_length", 32),
+    ("record", "receive_status", DMA["receive_status"].word(internal_error=1)),
+    ("packets", "receive_status", DMA["receive_status"].word(decode_error=1)),
+    ("transmitter_entropy", "epoch_low", 1),
+]
+BEAT = 8
+"""Bytes of memory's words."""
+SPOILT: dict[str, Callable[[bytes], bytes]] = {
+    "a bit": lambda packet: packet[:99] + bytes([packet[99] ^ 1]) + packet[100:],
+    "a beat lost": lambda packet: packet[BEAT:],
+    "a beat twice": lambda packet: packet[:BEAT] + packet,
+    "ends too early": lambda packet: packet[:-BEAT],
+    "a beat later": lambda packet: packet[-BEAT:] + packet[:-BEAT],
+    "halves exchanged": lambda packet: b"".join(
+        packet[k + BEAT // 2 : k + BEAT] + packet[k : k + BEAT // 2] for k in range(0, len(packet), BEAT)
+    ),
+}
+"""What an engine that is broken does to a packet."""
 
 
 @pytest.fixture
@@ -82,6 +104,42 @@ def test_a_register_whose_writes_are_changed_is_found(linked, page: str, registe
 
     device.write_registers = other
     assert not is_as_the_models(linked)
+
+
+@pytest.mark.parametrize(("page", "register", "flipped"), MISREAD, ids=lambda value: str(value))
+def test_a_register_that_reads_as_another_word_is_found(linked, page: str, register: str, flipped: int) -> None:
+    device = linked.device
+    address = device.board.processor.base + OVERLAYS["loopback"](device.board).pages.offset(page, register)
+    read = device.read_registers
+
+    def other(at: int, length: int) -> bytes:
+        word = int.from_bytes(read(at, length), "little")
+        return (word ^ flipped * (at == address)).to_bytes(length, "little")
+
+    device.read_registers = other
+    assert not is_as_the_models(linked)
+
+
+@pytest.mark.parametrize("engine", ["record", "packets"])
+@pytest.mark.parametrize("fault", SPOILT)
+def test_an_engine_that_moves_something_else_is_found(
+    linked, monkeypatch: pytest.MonkeyPatch, engine: str, fault: str
+) -> None:
+    """In one packet, the fourth; of what each engine is by the order in which it has packets: a record is first."""
+    step, begun, seen = Dma.step, [], []
+
+    def spoilt(self: Dma) -> None:
+        if self not in begun and self.packets:
+            begun.append(self)
+        if self._busy["receive"] and self.packets and begun[["record", "packets"].index(engine) :][:1] == [self]:
+            seen.append(self.packets[0])
+            if len(seen) == 4:
+                self.packets[0] = SPOILT[fault](self.packets[0])
+        step(self)
+
+    monkeypatch.setattr(Dma, "step", spoilt)
+    assert not is_as_the_models(linked)
+    assert len(seen) >= 4
 
 
 @pytest.mark.parametrize("end", ["sent", "received"])
