@@ -224,6 +224,9 @@ def audit_of(logs: Iterable[Path]) -> dict[str, Any]:
 def lines_of(found: dict[str, Any]) -> list[str]:
     """A status for people."""
     lines = [f"{found['network']}: {'all well' if found['healthy'] else 'NOT WELL'}", ""]
+    if not found["running"]:
+        audit = [f"  audit: {found['audit']['trouble']}"] if found["audit"]["trouble"] else []
+        return [*lines, "  none of its processes runs: kronborg network up begins it", *audit]
     sites = [*found["sites"], *found["abroad"]]
     wide = max(len(each["id"]) for each in sites) + 2
     lines.append(f"  {'site':<{wide}}{'state':<8}{'links':>6}{'stored':>12}{'keys m/s':>10}{'up':>9}{'memory':>9}")

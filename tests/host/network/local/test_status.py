@@ -131,6 +131,20 @@ def test_a_key_that_was_handed_out_twice_is_no_good_health(tmp_path: Path, monke
     assert "  audit: 1 keys were handed to the same SAE twice" in lines_of(found)
 
 
+def test_a_network_that_does_not_run_is_two_lines_and_what_was_handed_out_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen(tmp_path, monkeypatch, None, None)
+    found = status(tmp_path)
+    assert not found["healthy"]
+    assert [each.strip() for each in lines_of(found) if each][1:] == [
+        "none of its processes runs: kronborg network up begins it"
+    ]
+    (tmp_path / "sites" / "a").mkdir(parents=True)
+    (tmp_path / "sites" / "a" / "audit.jsonl").write_text(2 * (line("slave", "sae-a", "sae-b", "1") + "\n"))
+    assert lines_of(status(tmp_path))[-1] == "  audit: 1 keys were handed to the same SAE twice"
+
+
 def test_a_site_that_runs_and_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = seen(tmp_path, monkeypatch, told(), None)
     assert [site["trouble"] for site in found["sites"]] == ["", "does not answer"]
