@@ -147,6 +147,9 @@ def _bitstream(options: argparse.Namespace, board: Board) -> int:
 def _fabric_bitstream(options: argparse.Namespace) -> int:
     """Of a board without a processor."""
     board = FABRIC_BOARDS[options.board]
+    for name in ("clock", "nextpnr", "chipdb", "bits"):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name} means nothing to {options.board}: leave it out")
     if options.out is None:
         raise InputError("name a directory for the bitstream with --out")
     if options.lanes is not None:

@@ -89,6 +89,7 @@ def test_what_vivado_has_made_is_taken_into_the_manifest_and_can_be_flashed(
     (tmp_path / f"{NAME}.v").write_text("module other; endmodule")
     fails(take, f"{NAME}.v is not what these sources and options write: build it again")
     fails(["build", "ulx3s", "--out", str(tmp_path), "--take"], "--take is for what Vivado has made")
+    fails(["build", "ulx3s", "--out", str(tmp_path), "--clock", "25"], "--clock means nothing to ulx3s: leave it out")
 
 
 def test_a_file_that_changed_or_is_missing_is_named(built: Path, tmp_path: Path) -> None:
