@@ -222,6 +222,12 @@ def test_a_buffer_that_was_erased_is_not_written_again_and_the_packet_is_the_nex
     np.testing.assert_array_equal(taker.take(5.0, lambda: None, more=False), model.process(symbols(3))[0])
 
 
+def test_a_packet_longer_than_an_engine_moves_is_refused_in_a_line(loaded) -> None:
+    channel = loaded.overlay.dma.recvchannel
+    with pytest.raises(InputError, match=f"samples of {2**27} bytes: the board's DMA engine moves {2**27 - 1} at once"):
+        InTurn(loaded.device, channel, 2**27 // 4, "samples")
+
+
 def test_buffers_do_not_overlap_and_are_given_back(loaded) -> None:
     held = [pynq.allocate(5000, "u1") for _ in range(3)]
     places = sorted(buffer.physical_address for buffer in held)
