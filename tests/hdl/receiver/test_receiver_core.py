@@ -14,6 +14,7 @@ from kronborg_hdl.decimation.power_meter.registers import SUMS
 from kronborg_hdl.dsp.nco import phase_word, word_frequency
 from kronborg_hdl.receiver.closed_loop import Change
 from kronborg_hdl.receiver.core import Receiver as ReceiverCore
+from kronborg_hdl.receiver.pilot_loop import PilotLoop
 from kronborg_hdl.receiver.registers import REGISTERS, receiver_pages
 from kronborg_hdl.receiver.stream import ReceiverStream
 from kronborg_hdl.receiver.tap.model import pack
@@ -249,6 +250,23 @@ def test_what_happens_to_the_pilot_marks_a_frame_that_leaves_before_its_block_en
     assert bool(expected.tracker.slips) == (what == "slips")
 
 
+def test_the_lock_is_held_in_the_blocks_in_which_the_models_is(bench: ReceiverBench) -> None:
+    # After a search the beat is pulled in for a block; only one that was followed wins the lock.
+    of = link(frames=3)
+    model = of.scene.receiver(LANES, detector_chips=DETECTOR_CHIPS)
+    bench.rtl.pause(SAMPLES, 0.0, seed=1)
+    bench.rtl.reset()
+    bench.configure(model)
+    loop, held = PilotLoop(model.mixer, model.tracker), []
+    for samples in np.split(of.samples[: 24 * 512 * 8], range(300 * 8, 24 * 512 * 8, 512 * 8)):
+        loop.process(samples)
+        feed(bench, samples)
+        assert loop.tracker_state is not None
+        held.append(loop.tracker_state.locked)
+        assert bench.rtl.read(("pilot_tracker", "state"), "locked") == held[-1]
+    assert set(held) == {False, True}
+
+
 def test_two_pilots_tell_the_clock(bench: ReceiverBench) -> None:
     of = link(replace(SCENE, two_pilots=True, pilot_snr_db=17.0))
     packets, expected = receive(bench, of)
@@ -408,17 +426,21 @@ def test_a_measurement_tells_what_happened_to_its_symbols(bench: ReceiverBench) 
     bench.rtl.pause(SAMPLES, 0.0, seed=1)
     # Until the lock is won, and so long as those symbols are in the chain, all is touched.
     begin, hit = 8 * 11_500, 8 * 14_000
-    for over_range in (False, True):
+    for happens in (None, Flag.OVER_RANGE, Flag.CHANGED):
         bench.rtl.reset()
         bench.configure(model)
         bench.rtl.write(("power_meter", "gate"), symbols=4000)
         samples = of.samples.copy()
-        samples[hit] = 32767 if over_range else 0
+        samples[hit] = 32767 if happens is Flag.OVER_RANGE else 0
         feed(bench, samples[:begin])
         bench.rtl.write(("power_meter", "control"), apply=1)
-        feed(bench, samples[begin:])
+        feed(bench, samples[begin:hit])
+        if happens is Flag.CHANGED:
+            bench.rtl.write(("rotator", "control"), apply=1)
+        feed(bench, samples[hit:])
         assert bench.rtl.read(("power_meter", "control"), "complete") == 1
-        assert bench.rtl.read(("power_meter", "control"), "touched") == over_range << EVENTS.index(Flag.OVER_RANGE)
+        expected = 1 << EVENTS.index(happens) if happens else 0
+        assert bench.rtl.read(("power_meter", "control"), "touched") == expected
 
 
 def test_case_of_the_bench_holds_words_marks_and_counts(bench: ReceiverBench) -> None:
