@@ -110,11 +110,16 @@ def shot_noise(vacuum: Measurement, dark: Measurement) -> ShotNoise:
 
 
 def without_phase(packet: Received) -> NDArray[np.complex64]:
-    """A packet's symbols, words, without the static phase that its preamble tells, and without their mean."""
+    """A packet's symbols, words, without the static phase that its preamble tells, and without their mean.
+
+    The mean takes a part of the noise with it, one in as many as there are symbols: they are scaled so that their
+    variance is that of the light. What they have in common with Alice's then looks smaller by half of that.
+    """
     words = packet.symbols.astype(np.float32).view(np.complex64)[:, 0]
     turn = complex(*packet.correlation)
     turned = words * np.complex64(np.conj(turn) / abs(turn))
-    return np.asarray(turned - turned.mean(), np.complex64)
+    unbiased = np.float32(math.sqrt(len(turned) / max(1, len(turned) - 1)))
+    return np.asarray((turned - turned.mean()) * unbiased, np.complex64)
 
 
 def random_key(rng: np.random.Generator | None = None) -> NDArray[np.uint32]:
