@@ -18,11 +18,9 @@ from kronborg_hdl.receiver.model import alignment, decimate
 from kronborg_sim.benches.receiver import SAMPLES, ReceiverBench
 from kronborg_sim.rtl.model import RtlModel
 
-from .links import DETECTOR_CHIPS, FRAMES, SCENE, Link, feed, good, receive
+from .links import DETECTOR_CHIPS, FRAMES, LEAST_CORRELATION, SCENE, Link, feed, good, receive
 
 LANES, HALVINGS = 2, 2
-LEAST_CORRELATION = 0.83
-"""Of a payload at an SNR of 2.9 with Alice's symbols: 0.861 when nothing is amiss; its noise is below 0.01."""
 SILENCE = 8192
 """Samples behind which all has come through."""
 
