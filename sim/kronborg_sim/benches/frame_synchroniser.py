@@ -51,13 +51,25 @@ def make_link() -> Link:
 LINK = make_link()
 
 
-def plain_stream(numbers: list[int], seed: int) -> NDArray[np.int16]:
-    """Whole frames one after the other, then enough noise for all of them to be decided."""
+def plain_stream(numbers: list[int], seed: int, *, late: dict[int, float] | None = None) -> NDArray[np.int16]:
+    """Whole frames one after the other, then enough noise for all of them to be decided.
+
+    `late` has by how many symbols the frames of these numbers are sampled too late.
+    """
     rng = np.random.default_rng(seed)
     sent = [LINK.frame.frame(number, gaussian(rng, LINK.frame.payload))[0] for number in numbers]
     words = np.concatenate([*sent, np.zeros((SIZES.preamble + 100 * N, 2), np.int16)])
     words = words[: len(words) // 8 * 8]
-    return Channel(SNR, rng=rng).sample(words, np.arange(float(len(words))))
+    at = np.arange(float(len(words)))
+    for number, symbols in (late or {}).items():
+        at[numbers.index(number) * LINK.frame.symbols :][: LINK.frame.symbols] += symbols
+    return Channel(SNR, rng=rng).sample(words, at)
+
+
+def make_faint(stream: NDArray[np.int16], index: int) -> None:
+    """Let a frame of a plain stream fall below the amplitude that is asked for."""
+    frame = stream[index * LINK.frame.symbols :][: LINK.frame.symbols]
+    frame[:] = frame.astype(np.int32) * 3 // 10
 
 
 def unpack_metered(beats: list[int]) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
@@ -177,6 +189,35 @@ async def weak_preambles_equal_the_model(dut: Any) -> None:
 
 
 @bench_test
+async def a_frame_that_is_near_by_chance_does_not_make_the_clock_known(dut: Any) -> None:
+    """The second one is within `wide`, the third one is not; fourth and sixth are; the fifth is too weak to tell."""
+    bench = Bench(dut)
+    await bench.reset()
+    await bench.load()
+    stream = plain_stream([1, 2, 3, 4, 5, 6], seed=15, late={3: 0.2})
+    make_faint(stream, 4)
+    packets = await bench.expect(stream)
+    assert [packet.good for packet in packets] == [False] * 5 + [True]
+
+
+@bench_test
+async def apply_forgets_a_frame_that_was_near(dut: Any) -> None:
+    """Two frames in a row must come behind it, though the first of the new settings is too weak to tell."""
+    bench = Bench(dut)
+    await bench.reset()
+    await bench.load()
+    bench.send_symbols(plain_stream([1, 2], seed=16))
+    assert [packet.good for packet in await bench.receive_packets(2)] == [False, False]
+    await bench.load()
+    stream = plain_stream([3, 4, 5], seed=17)
+    make_faint(stream, 0)
+    expected = FrameSynchroniser(LINK.settings).process(stream).packets
+    assert [packet.flags for packet in expected] == [Flag.WEAK | Flag.TIMING, Flag.TIMING, Flag(0)]
+    bench.send_symbols(stream)
+    assert [packet.flags for packet in await bench.receive_packets(3)] == [packet.flags for packet in expected]
+
+
+@bench_test
 async def the_stream_never_waits(dut: Any) -> None:
     """A beat each clock, whatever is found in it."""
     bench = Bench(dut)
@@ -279,7 +320,7 @@ async def apply_waits_for_the_frame_and_begins_anew(dut: Any) -> None:
     await bench.reset()
     await bench.load()
     taken = bench.watch("s_axis")
-    stream = plain_stream([1, 2, 3, 4, 5], seed=9)
+    stream = plain_stream([1, 2, 3, 4, 5, 6], seed=9)
     bench.send_symbols(stream)
     while len(taken) < (2 * LINK.frame.symbols + LINK.frame.head) // N + DELAY:
         await ClockCycles(dut.aclk, 1)
@@ -287,12 +328,13 @@ async def apply_waits_for_the_frame_and_begins_anew(dut: Any) -> None:
     await bench.write("payload", length=LINK.frame.payload - 2 * N)
     await bench.write("control", run=1, apply=1)
     assert await bench.read("control", "apply")
-    packets = await bench.receive_packets(5)
+    packets = await bench.receive_packets(6)
     lengths = [len(packet.symbols) for packet in packets]
     before = lengths.count(LINK.frame.payload)
     assert before >= 3
-    assert lengths == [LINK.frame.payload] * before + [LINK.frame.payload - 2 * N] * (5 - before)
-    assert [Flag.TIMING in packet.flags for packet in packets] == [number in (0, before) for number in range(5)]
+    assert lengths == [LINK.frame.payload] * before + [LINK.frame.payload - 2 * N] * (6 - before)
+    unknown = (0, 1, before, before + 1)
+    assert [Flag.TIMING in packet.flags for packet in packets] == [number in unknown for number in range(6)]
 
 
 @bench_test

@@ -69,7 +69,31 @@ def test_two_frames_tell_the_clock_offset() -> None:
     assert solved.jump is not None
     assert solved.jump * 2.0**-28 == pytest.approx(4 * -0.6, abs=1e-3)
     _, loop = loop.follow(SETTINGS, *correlation(0.0), 0)
+    assert not loop.locked
+    _, loop = loop.follow(SETTINGS, *correlation(0.0), 0)
     assert loop.locked
+
+
+@pytest.mark.parametrize("between", [correlation(0.9), ((0, 0), (0, 0))], ids=["wide", "weak"])
+def test_a_frame_that_is_near_by_chance_does_not_make_the_clock_known(
+    between: tuple[tuple[int, int], tuple[int, int]],
+) -> None:
+    loop = Loop(SETTINGS.step)
+    for distance in (None, 0):
+        _, loop = loop.follow(SETTINGS, *correlation(0.0), distance)
+        assert not loop.locked
+    # A weak frame says nothing about the clock; a wide one says that the near one was chance.
+    _, loop = loop.follow(SETTINGS, *between, 0)
+    _, loop = loop.follow(SETTINGS, *correlation(0.0), 0)
+    assert loop.locked == (between[0] == (0, 0))
+
+
+def test_a_near_frame_without_an_expectation_does_not_make_the_clock_known() -> None:
+    loop = Loop(SETTINGS.step)
+    for distance in (0, None, 0):
+        _, loop = loop.follow(SETTINGS, *correlation(0.0), distance)
+        assert not loop.locked
+    assert loop.follow(SETTINGS, *correlation(0.0), 0)[1].locked
 
 
 def test_a_clock_out_of_reach_holds_the_step_at_its_limit_and_is_never_locked() -> None:

@@ -27,12 +27,13 @@ def usual() -> LinkRun:
     return run(PLAN)
 
 
-def test_every_frame_is_received_and_only_those_before_the_lock_are_marked() -> None:
+def test_every_frame_is_received_and_only_those_before_the_clock_is_known_are_marked() -> None:
     frames = usual().frames
     assert [frame.number for frame in frames] == [(NUMBER + n) % 2**32 for n in range(FRAMES)]
     assert all(frame.received is not None for frame in frames)
-    assert [frame.good for frame in frames] == [False] + [True] * (FRAMES - 1)
+    assert [frame.good for frame in frames] == [False] * 2 + [True] * (FRAMES - 2)
     assert frames[0].received.flags & Flag.UNLOCKED
+    assert frames[1].received.flags == Flag.TIMING
     assert usual().emulator_saturated == usual().receiver.saturated == usual().receiver.late == 0
 
 

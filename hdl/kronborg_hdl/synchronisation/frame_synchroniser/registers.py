@@ -107,7 +107,13 @@ REGISTERS = RegisterMap(
                     "loaded", 8, 1, Access.READ, "Settings were taken since reset; until then nothing is looked for."
                 ),
                 Field("active", 9, 1, Access.READ, "A frame is under way."),
-                Field("locked", 10, 1, Access.READ, "The clock was within `wide` at the last frame."),
+                Field(
+                    "locked",
+                    10,
+                    1,
+                    Access.READ,
+                    "The clock is known: two frames in a row were within `wide`, and the last one.",
+                ),
             ),
             status=(
                 *(

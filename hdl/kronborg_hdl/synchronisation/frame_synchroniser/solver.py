@@ -101,8 +101,8 @@ class TimingSolver(wiring.Component):
         # The multiplier: adds the multiplicand, which moves up, for each bit of the factor that is one.
         product, multiplicand = Signal(signed(PRODUCT_BITS)), Signal(signed(PRODUCT_BITS))
         factor = Signal(FACTOR_BITS)
-        error, near = Signal(signed(ERROR_BITS)), Signal()
-        tracks = Signal()
+        error, within = Signal(signed(ERROR_BITS)), Signal()
+        near, tracks = Signal(), Signal()
         gains = Mux(tracks, settings.track, settings.acquire)
         gains = data.View(GAINS, gains)
         stepped = Signal(signed(STEP_BITS + 4))
@@ -165,15 +165,16 @@ class TimingSolver(wiring.Component):
                 m.next = "NEAR"
             with m.State("NEAR"):
                 wide = Cat(settings.wide, 0).as_signed()
-                m.d.sync += near.eq((error < wide) & (error > -wide))
+                m.d.sync += within.eq((error < wide) & (error > -wide))
                 with m.If(self.weak):
                     m.d.sync += self.ahead.eq(0), self.done.eq(1)
                     m.next = "IDLE"
                 with m.Else():
                     m.next = "GAIN"
             with m.State("GAIN"):
-                m.d.sync += tracks.eq(near & self.locked), self.ahead.eq(Mux(self.expected, self.distance, 0))
-                m.d.sync += self.locked.eq(near & (self.locked | self.expected))
+                m.d.sync += tracks.eq(within & self.locked), self.ahead.eq(Mux(self.expected, self.distance, 0))
+                m.d.sync += near.eq(within & self.expected)
+                m.d.sync += self.locked.eq(within & (self.locked | (near & self.expected)))
                 m.next = "SUM"
             with m.State("SUM"):
                 m.d.sync += multiply(self.phase, gains.phase + Mux(self.expected, gains.drift, 0))
@@ -202,7 +203,7 @@ class TimingSolver(wiring.Component):
                 m.next = "IDLE"
         m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
         with m.If(self.restart):
-            m.d.sync += self.step.eq(settings.step), self.locked.eq(0)
+            m.d.sync += self.step.eq(settings.step), near.eq(0), self.locked.eq(0)
         return m
 
     def _multiply(self, m: Module, product: Signal, multiplicand: Signal, factor: Signal, index: Signal) -> None:

@@ -139,11 +139,13 @@ class Loop:
 
     Attributes:
         step: of the resampler, as commanded.
-        locked: the clock was within `wide`, last time.
+        near: the last frame was within `wide` of where it was expected.
+        locked: the clock is known: two frames in a row were near. One may be by chance, with the clock far off.
         ahead: whole symbols that the frame under way gains and that no jump takes off.
     """
 
     step: int
+    near: bool = False
     locked: bool = False
     ahead: int = 0
 
@@ -164,8 +166,8 @@ class Loop:
         if amplitude < settings.weak:
             return Solved(phase, True, None), replace(self, ahead=0)
         error = phase + ((distance or 0) << PHASE_FRACTION)
-        near = abs(error) < settings.wide
-        gains = settings.track if near and self.locked else settings.acquire
+        within = abs(error) < settings.wide
+        gains = settings.track if within and self.locked else settings.acquire
         gain = gains.phase + (0 if distance is None else gains.drift)
         jump = round_product(phase * gain, PHASE_FRACTION + PHASE_GAIN_FRACTION - JUMP_FRACTION)
         jump = max(-(1 << (JUMP_BITS - 1)), min((1 << (JUMP_BITS - 1)) - 1, jump))
@@ -174,8 +176,9 @@ class Loop:
             step += round_product(error * gains.frequency, FREQUENCY_GAIN_FRACTION)
             wander = settings.step >> WANDER_SHIFT
             step = max(settings.step - wander, min(settings.step + wander, step))
-        locked = near and (self.locked or distance is not None)
-        return Solved(phase, False, jump), Loop(step, locked, distance or 0)
+        near = within and distance is not None
+        locked = within and (self.locked or (self.near and near))
+        return Solved(phase, False, jump), Loop(step, near, locked, distance or 0)
 
 
 def slope_of(pulse_slope: float) -> int:
