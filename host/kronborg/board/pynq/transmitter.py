@@ -82,8 +82,8 @@ class Transmitter:
         self._settings: Settings | None = None
         self._next: int | None = None
         self.silence_s = silence_s
+        self._silence_clocks = silence_s * clock_hz
         self._watchdog.armed = False
-        self._watchdog.period = silence_s * clock_hz
 
     def __enter__(self) -> Transmitter:
         return self
@@ -225,6 +225,7 @@ class Transmitter:
             raise InputError("the transmitter has no settings: call configure() first")
         self._next = number
         self._registers.frame_controller.put("next_frame", number=number)
+        self._watchdog.period = self._silence_clocks  # each time: a bitstream that is loaded anew has its own
         self._watchdog.armed = True
         self._watchdog.heartbeat = 0
         self._registers.frame_controller.run = True
