@@ -1,5 +1,6 @@
 """A board that is broken on purpose, register by register: the tests of a link find it."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,7 +17,9 @@ from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
 from kronborg_hdl.modulation.symbol_record.model import Flag as Sent
 from kronborg_hdl.overlays.description import OVERLAYS
 from kronborg_hdl.synchronisation.frame_synchroniser.packet import Flag as Received
-from kronborg_sim.devices.model_gateware import Dma
+from kronborg_sim.devices.model_gateware import Dma, Interrupts, ModelGateware, Table
+
+from .test_overlay import STATUS_READS, transfers_by_interrupt
 
 KEY = np.arange(1, KEY_WORDS + 1, dtype=np.uint32) * np.uint32(0x01020304)
 FRAMES = 8
@@ -140,6 +143,27 @@ def test_an_engine_that_moves_something_else_is_found(
     monkeypatch.setattr(Dma, "step", spoilt)
     assert not is_as_the_models(linked)
     assert len(seen) >= 4
+
+
+def test_an_interrupt_that_is_never_raised_is_found(loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ModelGateware, "irq", False)
+    with pytest.raises(asyncio.TimeoutError):
+        transfers_by_interrupt(loaded, timeout_s=0.5)
+
+
+@pytest.mark.parametrize(("table", "register"), [(Interrupts, "acknowledge"), (Dma, "receive_status")])
+def test_an_interrupt_that_is_never_cleared_is_found(
+    loaded, monkeypatch: pytest.MonkeyPatch, table: type[Table], register: str
+) -> None:
+    """In the controller, or in the engine: after the first one a host looks again and again, as without interrupts."""
+    written = table.written
+
+    def deaf(self: Table, to: str, given: dict[str, int]) -> None:
+        if to != register:
+            written(self, to, given)
+
+    monkeypatch.setattr(table, "written", deaf)
+    assert transfers_by_interrupt(loaded) > STATUS_READS
 
 
 @pytest.mark.parametrize("end", ["sent", "received"])

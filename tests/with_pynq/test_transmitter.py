@@ -16,6 +16,7 @@ from kronborg_hdl.modulation.gaussian.model import GaussianSource
 from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper
 from kronborg_hdl.modulation.predistortion.model import Predistortion
 from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
+from kronborg_hdl.modulation.symbol_record.model import Flag, read_packet
 from kronborg_hdl.transmitter.model import Transmitter as Settings
 
 from .conftest import TRANSMITTER_SPAN, M
@@ -97,6 +98,33 @@ def test_the_transmitter_begins_anew_after_it_was_stopped(transmitting, host: Tr
         wanted = expected(given, epoch, 1)[0]
         np.testing.assert_array_equal(frame.samples, wanted.samples)
         host.stop()
+
+
+@pytest.mark.parametrize("kind", ["rtl"])
+def test_samples_that_are_missing_are_counted_and_mark_their_frame_for_the_host(transmitting) -> None:
+    """Records that nobody takes fill their FIFO, and the third frame waits: its converter has no sample."""
+    host, core = Transmitter(transmitting.overlay, pynq.Clocks.fclk0_mhz * 1e6), transmitting.overlay.transmitter
+    given = settings(transmitting.overlay, payload=core.symbol_record.depth // 2 - 64)
+    host.configure(given)
+    host.seed(KEY)
+    assert (core.gaps, core.happened()) == (0, [])
+    waste, samples = pynq.allocate(1 << 20, "u1"), transmitting.overlay.samples.recvchannel
+    with host:
+        host.start(NUMBER)
+        for _ in range(2):
+            samples.transfer(waste)
+            samples.wait()
+        samples.transfer(waste)
+        transmitting.device.gateware.run(4000)
+        assert core.gaps > 1000
+        assert core.happened() == ["gap"]
+        record = host.takers()[0]
+        came = [read_packet(record.take(60.0, host.alive, more=True), symbols_per_clock=1) for _ in range(3)]
+        record.erase()
+        assert [packet.flags for packet in came] == [0, 0, Flag.GAP]
+        assert not came[2].may_become_key
+        core.clear_counters()
+        assert core.gaps == 0
 
 
 def test_a_host_that_is_silent_stops_the_board_with_the_frame_under_way(transmitting, host: Transmitter) -> None:
