@@ -1,9 +1,11 @@
 """What the comparison says of a stream with TUSER, and that every case's stimulus and response go together."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from kronborg_sim.rtl.bench import difference
+from kronborg_sim.rtl.bench import BACK_PRESSURE, IDLE, difference, set_pauses
 from kronborg_sim.rtl.cases import CASES, Size
 from kronborg_sim.rtl.cases.case import marked
 from kronborg_sim.rtl.model import Beats
@@ -37,6 +39,21 @@ def test_frames_and_their_record_have_so_many_symbols_and_some_that_are_no_key(c
     assert recorded.sum() * 4 >= 1000
     assert 0 < starved.sum() < recorded.sum()
     assert any(counts.values())
+
+
+@pytest.mark.parametrize(("lanes", "held_up"), [(1, True), (2, True), (4, False), (8, False)])
+def test_the_loopbacks_record_is_held_up_only_where_its_fifo_has_room_for_it(lanes: int, held_up: bool) -> None:
+    """A frame that has to wait for its record has a gap, and which ones have to the model does not know."""
+    case = CASES["loopback"](Size(lanes, 8, 17), np.random.default_rng(1))
+    paused: dict[str, float] = {}
+    model = SimpleNamespace(
+        streams=["s_axis", "m_axis", "m_axis_record"],
+        is_input=lambda stream: stream.startswith("s_"),
+        pause=lambda stream, chance, seed: paused.update({stream: chance}),
+    )
+    set_pauses(model, IDLE, BACK_PRESSURE, 1, case.steady)
+    assert paused.pop("m_axis_record", 0.0) == BACK_PRESSURE * held_up
+    assert paused == {"s_axis": IDLE, "m_axis": BACK_PRESSURE}
 
 
 SIDES = {"frame_controller": "m_axis", "symbol_record": "s_axis"}

@@ -55,7 +55,7 @@ class Case:
         rate_of: the stream on which samples per clock are counted.
         samples_per_beat: of that stream.
         samples_per_symbol: that pass there for each symbol.
-        steady: inputs that do not pause, since what comes out then depends on when they do.
+        steady: streams that do not pause, since what comes out depends on when they do.
     """
 
     core: Core
