@@ -61,12 +61,13 @@ class Receiver:
         if payload * SYMBOL_BYTES % (DATA_BITS // 8):
             raise InputError(f"a payload of {payload} symbols: memory's words have {DATA_BITS} bits, so make it even")
         self.stop()
+        for name in (*APPLIED, "frame_synchroniser"):  # before anything is written: what refuses a tap says so then
+            pages[name].clear_status()
         for page, register, words in receiver_writes(settings):
             if (page, register) != ("frame_synchroniser", "control"):
                 pages[page].put(register, **words)
         self.registers.put("control", source_waits=int(source_waits))
         for name in (*APPLIED, "frame_synchroniser"):
-            pages[name].clear_status()
             if name == "frame_synchroniser":
                 pages[name].run = True
             pages[name].apply()

@@ -30,6 +30,10 @@ from .dma import LOOKS, InTurn, again, allocate
 NUMBERS = 1 << 32
 """Frames are numbered modulo this."""
 SYMBOL_BYTES = SAMPLE_BYTES = 4
+APPLIED = ("frame_controller", "pulse_shaper", "shift_and_pilots", "predistortion")
+"""Pages whose settings are used together, by a command."""
+WRITTEN = ("alphabet", *APPLIED)
+"""Pages that may refuse what is written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +106,10 @@ class Transmitter:
         """Stop, write all settings, and wait until they are in use.
 
         Raises:
-            InputError: a frame whose record is not whole words of memory, or settings that the board does not have.
+            InputError: a frame whose record is not whole words of memory, or settings that the board is not built for.
             BoardError: the board refuses them.
         """
+        self._check_sizes(settings)
         record_bytes = (settings.frame.payload + trailer_beats(self.symbols_per_clock)) * SYMBOL_BYTES
         if record_bytes % (DATA_BITS // 8) or settings.samples * SAMPLE_BYTES % (DATA_BITS // 8):
             raise InputError(
@@ -115,21 +120,37 @@ class Transmitter:
         pages = self._registers.pages
         if settings.predistortion is not None and "predistortion" not in pages:
             raise InputError("this bitstream has no pre-distortion: build it with, or leave it out of the settings")
+        written = [pages[name] for name in WRITTEN if name in pages]
+        for page in written:  # before anything is written: what refuses a tap or a row says so then
+            page.clear_status()
         self._write_source(settings)
         self._write_frame(settings)
         self._write_shaper(settings)
         self._write_shift_and_pilots(settings)
-        applied = [pages[name] for name in ("frame_controller", "pulse_shaper", "shift_and_pilots")]
         if "predistortion" in pages:
             self._write_predistortion(settings.predistortion or Predistortion())
-            applied.append(pages["predistortion"])
-        for page in applied:
-            page.clear_status()
-            page.apply()
-        refused = [name for page in applied for name in page.happened() if name.endswith("refused")]
+        for name in APPLIED:
+            if name in pages:
+                pages[name].apply()
+        refused = [name for page in written for name in page.happened() if name.endswith("refused")]
         if refused:
             raise BoardError(f"the board refuses the settings: {', '.join(refused)}")
         self._settings = settings
+
+    def _check_sizes(self, settings: Settings) -> None:
+        """Whether the gateware makes frames of this shape. Raises InputError."""
+        there = self._registers
+        shaper = there.pages["pulse_shaper"]
+        interpolates = isinstance(settings.shaper, InterpolatingShaper)
+        if interpolates != ("index" in (entry.name for entry in shaper.table["tap"].fields)):
+            raise InputError(f"this bitstream has the {shaper.table.name}: the settings are for another shaper")
+        for name, wanted, built in (
+            ("samples a symbol", settings.shaper.samples_per_symbol, there.samples_per_symbol),
+            ("symbols of a pulse", settings.shaper.span, there.span),
+            ("symbols a clock", settings.frame.limits.symbols_per_clock, self.symbols_per_clock),
+        ):
+            if wanted != built:
+                raise InputError(f"settings for {wanted} {name}: this bitstream has {built}")
 
     def _write_source(self, settings: Settings) -> None:
         source = settings.source
@@ -161,12 +182,9 @@ class Transmitter:
 
     def _write_shaper(self, settings: Settings) -> None:
         shaper, page = settings.shaper, self._registers.pulse_shaper
-        interpolates = isinstance(shaper, InterpolatingShaper)
-        if interpolates != ("index" in (entry.name for entry in page.table["tap"].fields)):
-            raise InputError(f"this bitstream has the {page.table.name}: the settings are for another shaper")
         for tap, value in enumerate(shaper.taps.tolist()):
             symbol, sample = divmod(tap, shaper.samples_per_symbol)
-            where = {"index": tap} if interpolates else {"symbol": symbol, "sample": sample}
+            where = {"index": tap} if isinstance(shaper, InterpolatingShaper) else {"symbol": symbol, "sample": sample}
             page.put("tap", value=value, **where)
         page.put("shift", amount=shaper.shift)
 
@@ -210,9 +228,12 @@ class Transmitter:
         entropy.put("blocks_per_key", count=blocks_per_key)
         entropy.put("source", mode=Source.HOST)
         epoch: int = entropy.epoch_low | entropy.epoch_high << 32
+        entropy.clear_status()
         for word in key.tolist():
             entropy.put("key", word=word)
         entropy.seed()
+        if "key_refused" in entropy.happened():
+            raise BoardError("the board does not take the key: key_refused")
         return epoch
 
     def start(self, number: int = 0) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,17 +15,23 @@ from kronborg.board.loopback import LoopbackPlan
 from kronborg.board.pynq.board import Board
 from kronborg.board.pynq.dma import InTurn
 from kronborg.board.pynq.reference import Reference
+from kronborg.board.pynq.registers import Page
 from kronborg.board.serial import link as linking
 from kronborg.board.serial.channels import Memory, Streams
 from kronborg.board.serial.device import Device
 from kronborg.board.serial.overlay import INTO, OUT_OF, OpenedBoard, SerialOverlay
 from kronborg.cli import main
-from kronborg.errors import BoardError
+from kronborg.errors import BoardError, InputError
 from kronborg_hdl.axi.serial_bridge.skin import SerialSkin
 from kronborg_hdl.boards import FABRIC_BOARDS
 from kronborg_hdl.loopback.core import Loopback
 from kronborg_hdl.loopback.pages import loopback_pages
+from kronborg_hdl.modulation.alphabet.model import shaped_qam
 from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
+from kronborg_hdl.modulation.entropy.registers import Source
+from kronborg_hdl.modulation.frame_controller.model import FrameLimits
+from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper
+from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
 from kronborg_hdl.serial_board.build import DESIGNS
 from kronborg_sim.benches.echo_core import EchoBoard
 from kronborg_sim.devices.serial_line import PseudoTerminal
@@ -140,6 +146,77 @@ def test_a_board_that_was_stopped_begins_anew_with_the_frame_that_it_was_told_to
                 assert frame.sent.frame == wanted
                 assert frame.received is None or frame.received.frame == wanted
             board.stop()
+
+
+@pytest.fixture
+def board(quick: None) -> Iterator[Board]:
+    """A link's, over a line that loses nothing."""
+    link = linking.Link(Dropping(SerialLink(core()), 0.0), "the port", BOARD.baud, answer_s=0.0005)
+    with Board(opened(Device(link, inputs=INTO, outputs=OUT_OF)), timeout_s=60) as board:
+        yield board
+
+
+@pytest.mark.parametrize(
+    ("shaper", "line"),
+    [
+        (InterpolatingShaper(np.ones(SPAN, np.int16), 4, 15), "settings for 4 samples a symbol: this bitstream has 8"),
+        (InterpolatingShaper(np.ones(9, np.int16), 8, 15), "settings for 9 symbols of a pulse: this bitstream has 17"),
+        (InterpolatingShaper(np.ones(33, np.int16), 8, 15), "settings for 33 symbols of a pulse: this bitstream has"),
+        (PulseShaper(np.ones(8 * SPAN, np.int16), 8, 15), "has the interpolating_shaper: the settings are for another"),
+    ],
+)
+def test_settings_for_other_gateware_are_refused_before_anything_is_written(
+    board: Board, shaper: InterpolatingShaper | PulseShaper, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = replace(PLAN.settings.transmitter, shaper=shaper)
+    with monkeypatch.context() as context:
+        context.setattr(Page, "put", None)
+        with pytest.raises(InputError, match=line):
+            board.transmitter.configure(given)
+
+
+def test_beats_of_more_symbols_than_the_gateware_has_are_refused(board: Board) -> None:
+    given = PLAN.settings.transmitter
+    limits, preamble = FrameLimits(2), given.frame.preamble[:508]
+    frame = replace(given.frame, limits=limits, guard=256, preamble=preamble, header_repetition=2)
+    with pytest.raises(InputError, match="settings for 2 symbols a clock: this bitstream has 1"):
+        board.transmitter.configure(replace(given, frame=frame))
+
+
+def changed(page: Page, register: str, change: Callable[[dict[str, int]], dict[str, int]]) -> None:
+    """What is written into this register comes otherwise."""
+    put = page.put
+    page.put = lambda name, **words: put(name, **(change(words) if name == register else words))  # type: ignore[method-assign]
+
+
+def test_what_the_board_does_not_store_is_no_setting(board: Board) -> None:
+    given, pages = PLAN.settings, board.transmitter._registers.pages
+    board.configure(given)
+    changed(pages["pulse_shaper"], "tap", lambda words: words | {"index": SPAN})
+    with pytest.raises(BoardError, match="the board refuses the settings: tap_refused"):
+        board.configure(given)
+    del pages["pulse_shaper"].put
+    board.configure(given)
+    alphabet = replace(given.transmitter, source=shaped_qam(16, 3000, 0.05))
+    changed(pages["alphabet"], "control", lambda words: {"run": 1})
+    with pytest.raises(BoardError, match="the board refuses the settings: row_refused"):
+        board.transmitter.configure(alphabet)
+    del pages["alphabet"].put
+    board.transmitter.configure(alphabet)
+    changed(board.receiver.registers.pages["symbol_filter"], "tap", lambda words: words | {"index": 255})
+    with pytest.raises(BoardError, match="the board refuses the settings: symbol_filter: tap_refused"):
+        board.configure(given)
+
+
+def test_a_key_that_the_board_does_not_take_is_an_error(board: Board) -> None:
+    board.configure(PLAN.settings)
+    entropy = board.transmitter._registers.pages["entropy"]
+    assert board.transmitter.seed(KEY) == 0
+    changed(entropy, "source", lambda words: {"mode": Source.OFF})
+    with pytest.raises(BoardError, match="the board does not take the key: key_refused"):
+        board.transmitter.seed(KEY)
+    del entropy.put
+    assert board.transmitter.seed(KEY) == 1
 
 
 def test_the_rest_of_a_packet_that_was_given_up_is_no_packet() -> None:
