@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,12 +17,14 @@ from kronborg_hdl.modulation.frame_controller.model import FrameLimits, FrameSet
 from kronborg_hdl.modulation.gaussian.model import GaussianSource, deviation_word
 from kronborg_hdl.modulation.interpolating_shaper.model import HALF_BANDS, InterpolatingShaper, pulse_taps
 from kronborg_hdl.modulation.pulse_shaper.model import PulseShaper
-from kronborg_hdl.modulation.shift_and_pilots.model import Pilot
+from kronborg_hdl.modulation.shift_and_pilots.model import PILOTS, Pilot
 from kronborg_hdl.transmitter.model import Transmitter
 
 from ..errors import InputError
 from ..link.frame_format import SPAN_SYMBOLS, FrameFormat
 
+SAMPLES_PER_SYMBOL = range(2, 17)
+"""That the transmitter is built for."""
 SYMBOL_DEVIATION = 4096.0
 """Standard deviation of a payload quadrature in words: 8 sigma fit, and a word is 1/4096 of it."""
 
@@ -39,6 +42,9 @@ class FramePlan:
         pilot_to_signal_db: power of the pilot over the power of the signal.
         sample_rate_hz: rate of both converters.
         samples: length of a frame and of its capture.
+
+    Raises:
+        InputError: what the gateware cannot send.
     """
 
     frame_format: FrameFormat
@@ -50,6 +56,7 @@ class FramePlan:
     def __post_init__(self) -> None:
         if not self.modulation_variance_snu > 0:
             raise InputError(f"modulation variance {self.modulation_variance_snu:g} SNU is not positive")
+        self._check_rates()
         if self.pilot_amplitude + 6 * self.signal_deviation * np.sqrt(2) > SAMPLE.maximum:
             raise InputError(
                 f"a pilot {self.pilot_to_signal_db:.1f} dB above the signal does not fit into the converter's range;"
@@ -63,6 +70,26 @@ class FramePlan:
         if self._spare_symbols < 0:
             needed = self.samples - self._spare_symbols * m
             raise InputError(f"a frame of {self.samples} samples is shorter than the {needed} that its symbols need")
+
+    def _check_rates(self) -> None:
+        """Whether a converter of this rate has whole symbols, and all that is sent below half of it."""
+        frame, rate = self.frame_format, self.sample_rate_hz
+        if not (math.isfinite(rate) and rate > 0):
+            raise InputError(f"a sample rate of {rate:g} Hz cannot be")
+        m = rate / frame.symbol_rate_hz
+        if round(m) not in SAMPLES_PER_SYMBOL or abs(m - round(m)) > 1e-9 * m:
+            least, most = min(SAMPLES_PER_SYMBOL), max(SAMPLES_PER_SYMBOL)
+            raise InputError(
+                f"{frame.symbol_rate_hz / 1e6:g} MBd from a converter at {rate / 1e6:g} MS/s are {m:.6g} samples a"
+                f" symbol: there must be {least} to {most}, and a whole number"
+            )
+        if len(frame.pilot_frequencies_hz) > PILOTS:
+            raise InputError(f"{len(frame.pilot_frequencies_hz)} pilots: the gateware sends {PILOTS} at most")
+        edge = abs(frame.frequency_shift_hz) + frame.symbol_rate_hz * (1 + frame.roll_off) / 2
+        highest = max(edge, *map(abs, frame.pilot_frequencies_hz))
+        if highest >= rate / 2:
+            what = "the signal's band reaches" if highest == edge else "a pilot lies at"
+            raise InputError(f"{what} {highest / 1e6:g} MHz: a converter at {rate / 1e6:g} MS/s sends less than half")
 
     @property
     def samples_per_symbol(self) -> int:

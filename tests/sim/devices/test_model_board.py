@@ -73,6 +73,43 @@ def test_a_frame_that_the_gateware_cannot_send_is_refused_in_one_line(silence: i
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("rate_hz", "shift_hz", "pilots_hz", "sample_rate_hz", "message"),
+    [
+        (
+            120e6,
+            125e6,
+            (250e6,),
+            1e9,
+            "120 MBd from a converter at 1000 MS/s are 8.33333 samples a symbol: there must be",
+        ),
+        (1e9, 0.0, (700e6,), 1e9, "are 1 samples a symbol: there must be 2 to 16, and a whole number"),
+        (3e9, 0.0, (2e9,), 1e9, "are 0.333333 samples a symbol"),
+        (50e6, 50e6, (150e6,), 1e9, "are 20 samples a symbol"),
+        (125e6, 125e6, (700e6,), 1e9, "a pilot lies at 700 MHz: a converter at 1000 MS/s sends less than half"),
+        (125e6, 125e6, (-500e6,), 1e9, "a pilot lies at 500 MHz"),
+        (125e6, -450e6, (250e6,), 1e9, "the signal's band reaches 525 MHz: a converter at 1000 MS/s sends less than"),
+        (125e6, 125e6, (250e6, 300e6, -300e6), 1e9, "3 pilots: the gateware sends 2 at most"),
+        (125e6, 125e6, (250e6,), 0.0, "a sample rate of 0 Hz cannot be"),
+        (125e6, 125e6, (250e6,), float("nan"), "a sample rate of nan Hz cannot be"),
+    ],
+)
+def test_an_impossible_rate_is_refused_in_one_line(
+    rate_hz: float, shift_hz: float, pilots_hz: tuple[float, ...], sample_rate_hz: float, message: str
+) -> None:
+    preamble = replace(FORMAT.preamble, rate_hz=rate_hz)
+    frame = replace(
+        FORMAT,
+        symbol_rate_hz=rate_hz,
+        frequency_shift_hz=shift_hz,
+        pilot_frequencies_hz=pilots_hz,
+        preamble=preamble,
+    )
+    with pytest.raises(InputError, match=message) as caught:
+        FramePlan(frame, 4.0, 10.0, sample_rate_hz=sample_rate_hz)
+    assert "\n" not in str(caught.value)
+
+
 def test_vacuum_fills_the_frame_to_its_last_sample() -> None:
     for samples in (2**17, 8 * (512 + 1021 + 12_000 + 40)):
         plan = FramePlan(FORMAT, 4.0, 22.0, samples=samples)
