@@ -110,8 +110,9 @@ def _over_serial(options: argparse.Namespace, folder: Path) -> int:
     _check_overlay(options, folder, manifest)
     said = {key: manifest[key] for key in ("overlay", "board", "status", "bitstream")} | {"loaded": False, "parts": []}
     if not options.dry_run:
-        # A port that is not there is better said before the board has another bitstream than after.
+        # A port that is not there, or not open to us, is better said before the board has another bitstream than after.
         port = ports.at(board, options.port)
+        ports.open_port(port, int(manifest.get("baud", board.baud))).close()
         flashing.write(board, unpacked(folder / manifest["bitstream"]))
         said |= {"loaded": True, "parts": flashing.answers(board, manifest, port)}
     if options.json == "-":

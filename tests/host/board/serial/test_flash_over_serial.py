@@ -3,7 +3,7 @@ import json
 import lzma
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -80,11 +80,20 @@ def test_a_dry_run_loads_nothing(files: Path, monkeypatch: pytest.MonkeyPatch, c
 
 
 @pytest.fixture
-def fails(files: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
+def port() -> Iterator[str]:
+    """One at which nobody is."""
+    ours, theirs = os.openpty()
+    yield os.ttyname(theirs)
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.fixture
+def fails(files: Path, port: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
     """The command fails, and says one line."""
 
     def fails(line: str, code: int, *options: str) -> None:
-        assert main(["flash", "ulx3s", "--files", str(files), *(options or ("--port", "/dev/nowhere"))]) == code
+        assert main(["flash", "ulx3s", "--files", str(files), *(options or ("--port", port))]) == code
         error = capsys.readouterr().err
         assert line in error
         assert error.count("\n") == 1
@@ -135,16 +144,20 @@ def test_what_is_asked_for_and_not_done_is_refused_before_anything_is_loaded(
     fails("--on means nothing to ulx3s: leave it out", 2, "--on", "model")
     monkeypatch.setattr(list_ports, "comports", list)
     fails("no USB serial port 0403:6015 is there", 2, "--json", "-")
+    fails("cannot open /dev/nowhere at 3000000 baud: there is no such port: is the board", 2, "--port", "/dev/nowhere")
     monkeypatch.setitem(sys.modules, "serial", None)
     fails("pip install 'kronborg[serial]'", 2)
     assert not told.exists()
 
 
 def test_a_board_that_was_loaded_and_is_not_what_it_must_be_is_said_to_be_loaded(
-    tmp_path_factory: pytest.TempPathFactory, fails, monkeypatch: pytest.MonkeyPatch
+    tmp_path_factory: pytest.TempPathFactory, port: str, fails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loader(tmp_path_factory.mktemp("loader"), monkeypatch, "true")
-    fails("the bitstream is loaded, and is not what it must be or cannot be asked: cannot open /dev/nowhere", 1)
+    gone = tmp_path_factory.mktemp("loader") / "port"
+    gone.symlink_to(port)
+    loader(gone.parent, monkeypatch, f"rm -f {gone}")
+    said = f"the bitstream is loaded, and is not what it must be or cannot be asked: cannot open {gone}"
+    fails(said, 1, "--port", str(gone))
     monkeypatch.setitem(flashing.DESIGNS, "echo", WATCHDOG)
     with PseudoTerminal(EchoBoard()) as terminal:
         fails(
