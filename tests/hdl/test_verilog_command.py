@@ -37,6 +37,8 @@ def test_verilog_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> 
     [
         (["alphabet", "--lanes", "1", "--span", "3"], "--span means nothing to alphabet"),
         (["pulse_shaper", "--lanes", "2", "--samples-per-symbol", "3"], "3 samples per symbol: must be"),
+        (["transmitter", "--lanes", "8", "--samples-per-symbol", "0"], "0 samples per symbol: must be 2 to 16"),
+        (["transmitter", "--lanes", "8", "--span", "0"], "a span of 0 symbols: must be 1 to 256"),
         (["entropy", "--lanes", "16"], "16 symbols per clock: ChaCha20 gives 8 at most"),
         (["alphabet", "--lanes", "1", "--output", "/nowhere/a.v"], "cannot write '/nowhere/a.v'"),
     ],

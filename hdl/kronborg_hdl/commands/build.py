@@ -17,6 +17,8 @@ from kronborg.console.atomic import write_bytes, write_text
 from kronborg.errors import InputError, KronborgError
 
 from ..boards import BOARDS, FABRIC_BOARDS, Board
+from ..boards.board import ZYNQ_7000
+from ..dsp.rates import check_lanes
 from ..overlays.build import files
 from ..overlays.gateware import GATEWARE
 from ..overlays.manifest import BUILT, MANIFEST, NOT_BUILT
@@ -29,6 +31,9 @@ VIVADO, NEXTPNR = "vivado", "nextpnr"
 SLOWEST_MHZ, FASTEST_MHZ = 10, 250
 """Of a fabric; a processor's clock can be faster than any overlay."""
 EVERY = {**BOARDS, **FABRIC_BOARDS}
+USUAL_SEED = 1
+OF_NEXTPNR = ("nextpnr", "chipdb", "bits", "seed", "xz")
+"""Options that mean nothing where Vivado builds."""
 USUAL = "pulse_shaper"
 """Of a board without a processor, for the loopback is too large for it yet; of the others it is the transmitter."""
 
@@ -64,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nextpnr", metavar="FILE", help="nextpnr-himbaechel (default: from PATH)")
     parser.add_argument("--chipdb", metavar="FILE", help="nextpnr's chip database of the device")
     parser.add_argument("--bits", metavar="DIR", help="Project X-Ray's bit database of the device's family")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of nextpnr's placement (default %(default)s)")
+    parser.add_argument("--seed", type=int, metavar="N", help=f"of nextpnr's placement (default {USUAL_SEED})")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,9 +80,23 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"there is no {options.overlay} for {options.board}: choose one of {', '.join(known)}")
     if options.take and (options.board in FABRIC_BOARDS or options.tool != VIVADO):
         raise InputError("--take is for what Vivado has made: nextpnr's bitstreams have their manifest already")
+    if options.lanes is not None:
+        try:
+            check_lanes(options.lanes)
+        except ValueError as error:
+            raise InputError(str(error)) from None
     if options.board in FABRIC_BOARDS:
         return _fabric_bitstream(options)
     board = BOARDS[options.board]
+    if options.tool == VIVADO:
+        for name in OF_NEXTPNR:
+            if getattr(options, name) not in (None, False):
+                raise InputError(f"--{name} is of nextpnr: give --tool {NEXTPNR} too, or leave it out")
+    elif board.processor is not ZYNQ_7000:
+        raise InputError(
+            f"nextpnr builds for a Zynq-7000 and the {board.title} has an {board.device}: it needs Vivado,"
+            f" whose script is written without --tool"
+        )
     if options.overlay in board.too_large:
         raise InputError(
             f"{options.overlay} has no room on a {board.title}, {board.device} (docs/resources.md): build it for"
@@ -94,9 +113,10 @@ def run(options: argparse.Namespace) -> int:
         texts = files(options.overlay, board)
     except ValueError as error:
         raise InputError(str(error)) from None
-    folder = _folder(options)
-    if options.take:
+    if options.take:  # into a folder that is there already
+        folder = overlays.folder(options.overlay) if options.out is None else Path(options.out)
         return _take(options, board, folder, texts)
+    folder = _folder(options)
     for name, text in texts.items():
         write_text(folder / name, text)
     if options.out is None:
@@ -134,7 +154,7 @@ def _bitstream(options: argparse.Namespace, board: Board) -> int:
     """Nothing is written until everything is there."""
     tools = find_tools(options.nextpnr, options.chipdb, options.bits)
     folder = _folder(options)
-    contents, reached_hz = package(options.overlay, board, tools, seed=options.seed, pack=options.xz)
+    contents, reached_hz = package(options.overlay, board, tools, seed=_seed(options), pack=options.xz)
     for name, data in contents.items():
         write_bytes(folder / name, data)
     print(
@@ -158,7 +178,7 @@ def _fabric_bitstream(options: argparse.Namespace) -> int:
     caution = DESIGNS[options.overlay].caution or "to place and route it takes minutes"
     print(f"{options.overlay} for {board.title}: {caution}", flush=True)
     try:
-        contents = build(board, options.overlay, options.seed, pack=options.xz)
+        contents = build(board, options.overlay, _seed(options), pack=options.xz)
     except PackageNotFoundError as error:
         raise InputError(f"this needs the extra 'ecp5' ({error} is missing): pip install 'kronborg[ecp5]'") from None
     except (ValueError, TimingMissedError) as error:
@@ -173,6 +193,11 @@ def _fabric_bitstream(options: argparse.Namespace) -> int:
     print("Nobody has run it on a board yet. To load it:")
     print(f"kronborg flash {board.name} --files {folder}")
     return 0
+
+
+def _seed(options: argparse.Namespace) -> int:
+    """Of the placement."""
+    return USUAL_SEED if options.seed is None else int(options.seed)
 
 
 def _folder(options: argparse.Namespace) -> Path:

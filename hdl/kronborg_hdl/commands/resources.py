@@ -61,13 +61,15 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out; returns the exit code."""
     if options.jobs is not None and options.jobs < 1:
         raise InputError(f"--jobs {options.jobs}: there must be one process at least")
-    if options.store and (options.samples_per_symbol or options.span):
+    if options.store and _other_figures(options):
         raise InputError("--store is for rows of the table: leave out --samples-per-symbol and --span")
     for target in (options.json, options.markdown):
         if target and target != "-":
             check_writable(target)
     if options.check and not options.timing:
         raise InputError("--check is of --timing: of what cores take, the tests check it")
+    if options.timing and options.slow_paths:
+        raise InputError("--timing and --slow-paths are two tables: ask for one after the other")
     if options.timing:
         return _timing(options)
     if options.slow_paths:
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _timing(options: argparse.Namespace) -> int:
     """Place and route instead of counting cells; returns the exit code."""
-    if options.samples_per_symbol or options.span or options.device:
+    if _other_figures(options) or options.device:
         raise InputError(
             f"--timing is of the table's configurations on an {timing.DEVICE}:"
             " leave out --samples-per-symbol, --span and --device"
@@ -102,7 +104,7 @@ def _timing(options: argparse.Namespace) -> int:
 
 def _slow_paths(options: argparse.Namespace) -> int:
     """Synthesise for a 7-series device and look for long paths; returns the exit code."""
-    if options.samples_per_symbol or options.span or options.device or options.lanes:
+    if _other_figures(options) or options.device or options.lanes:
         raise InputError(
             f"--slow-paths is of each core at its fewest lanes on an {slow_paths.DEVICE}:"
             " leave out --lanes, --samples-per-symbol, --span and --device"
@@ -155,11 +157,16 @@ def _tell(options: argparse.Namespace, kept: Any, rows: list[Any], page: str) ->
     print(kept.text(rows), end="")
 
 
+def _other_figures(options: argparse.Namespace) -> bool:
+    """Whether samples per symbol or span other than the table's are asked for."""
+    return options.samples_per_symbol is not None or options.span is not None
+
+
 def _jobs(options: argparse.Namespace) -> list[Job]:
     """What is asked for: rows of the table, or of the same kind."""
     devices = options.device or table.TABLED
     chosen = table.jobs()
-    if options.samples_per_symbol or options.span or not set(devices) <= set(table.TABLED):
+    if _other_figures(options) or not set(devices) <= set(table.TABLED):
         figures = (options.samples_per_symbol, options.span)
         chosen = [
             (configure(core, lanes, *figures), device)

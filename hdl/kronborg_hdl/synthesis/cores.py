@@ -168,7 +168,11 @@ def configure(core: str, lanes: int, samples_per_symbol: int | None = None, span
     None stands for what the table has: 8 samples per symbol, such as 125 MBd from a converter at 1 GS/s, and a span of
     32 symbols and the tap at its end.
     """
-    figures = {"lanes": lanes, "samples_per_symbol": samples_per_symbol or 8, "span": span or 33}
+    figures = {
+        "lanes": lanes,
+        "samples_per_symbol": 8 if samples_per_symbol is None else samples_per_symbol,
+        "span": 33 if span is None else span,
+    }
     return Configuration(core, **{name: figures[name] for name in CORES[core].needs})
 
 

@@ -139,14 +139,28 @@ def test_every_overlay_has_gateware() -> None:
         (["pynq-z3", "--out", "x"], "invalid choice: 'pynq-z3'"),
         (["pynq-z2", "--overlay", "none"], "invalid choice: 'none'"),
         (["pynq-z2", "--out", "/dev/null/x"], "cannot make '/dev/null/x'"),
+        (["pynq-z2", "--out", "x", "--chipdb", "FILE"], "--chipdb is of nextpnr: give --tool nextpnr too, or leave it"),
+        (["pynq-z2", "--out", "x", "--seed", "1"], "--seed is of nextpnr: give --tool nextpnr too, or leave it out"),
+        (["pynq-z2", "--out", "x", "--xz"], "--xz is of nextpnr: give --tool nextpnr too, or leave it out"),
+        (
+            ["zcu111", "--out", "x", "--tool", "nextpnr"],
+            "nextpnr builds for a Zynq-7000 and the AMD ZCU111 has an xczu",
+        ),
+        (["ulx3s", "--out", "x", "--lanes", "3"], "3 samples per clock: must be one of 1, 2, 4, 8, 16"),
+        (["pynq-z2", "--overlay", "pulse_shaper", "--out", "x", "--take"], f"there is no {NAME}.v in 'x'"),
     ],
 )
-def test_wrong_input_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_input_is_one_line(
+    arguments: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     try:
         code = main(["build", *arguments])
     except SystemExit as exit_:
         code = exit_.code
     assert code == 2
-    error = capsys.readouterr().err
-    assert line in error
-    assert error.count("\n") == 1
+    said = capsys.readouterr()
+    assert line in said.err
+    assert said.err.count("\n") == 1
+    assert not said.out
+    assert not list(tmp_path.iterdir()), "something was made for it"

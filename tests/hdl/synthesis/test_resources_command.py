@@ -28,6 +28,9 @@ def test_json_on_standard_output_is_alone_there(capsys: pytest.CaptureFixture[st
     [
         (["--core", "gaussian", "--lanes", "16"], "no core is built so"),
         (["--core", "pulse_shaper", "--lanes", "2", "--samples-per-symbol", "3"], "3 samples per symbol: must be"),
+        (["--core", "transmitter", "--lanes", "8", "--samples-per-symbol", "0"], "0 samples per symbol: must be 2"),
+        (["--core", "transmitter", "--lanes", "8", "--span", "0"], "a span of 0 symbols: must be 1 to 256"),
+        (["--timing", "--slow-paths"], "--timing and --slow-paths are two tables"),
         (["--jobs", "0"], "--jobs 0"),
         (["--store", "--span", "5"], "leave out --samples-per-symbol and --span"),
         (["--json", "/nowhere/rows.json"], "cannot write '/nowhere/rows.json'"),
