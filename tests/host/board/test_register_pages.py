@@ -122,6 +122,13 @@ def test_flags_that_stand_are_named_and_forgotten() -> None:
     assert bus.written == [(BASE + 0x10, 0b11)]
 
 
+def test_a_word_that_does_not_fit_is_told_with_its_register_and_not_written() -> None:
+    page, bus = small()
+    with pytest.raises(InputError, match=r"small\.control: run = 2 is outside 0 to 1"):
+        page.put("control", run=2)
+    assert not bus.written
+
+
 def test_a_command_that_does_not_end_says_what_the_registers_say() -> None:
     page, bus = small()
     bus.commands[BASE + 0x0C] = 0

@@ -48,9 +48,17 @@ class Page:
         return self._bus.read(self._base + self.table[register].offset)
 
     def put(self, register: str, **words: int) -> None:
-        """Write a register: fields by name, in words, all others zero."""
+        """Write a register: fields by name, in words, all others zero.
+
+        Raises:
+            InputError: a word that its field cannot hold.
+        """
         entry = self.table[register]
-        self._bus.write(self._base + entry.offset, entry.word(**words))
+        try:
+            word = entry.word(**words)
+        except ValueError as error:
+            raise InputError(f"{self.table.name}.{register}: {error}") from None
+        self._bus.write(self._base + entry.offset, word)
 
     def clear_status(self) -> None:
         """Forget what happened."""

@@ -218,7 +218,7 @@ class Transmitter:
             The epoch: with key and instance it says which words come.
 
         Raises:
-            InputError: it is no key.
+            InputError: it is no key, or a number that no register holds.
             BoardError: the board does not take it.
         """
         if key.shape != (KEY_WORDS,) or key.dtype != np.uint32:
@@ -240,12 +240,12 @@ class Transmitter:
         """Emit frames, numbered from `number` on. They come with :meth:`frames`.
 
         Raises:
-            InputError: there are no settings.
+            InputError: there are no settings, or it is no number of a frame.
         """
         if self._settings is None:
             raise InputError("the transmitter has no settings: call configure() first")
-        self._next = number
         self._registers.frame_controller.put("next_frame", number=number)
+        self._next = number
         self._watchdog.period = self._silence_clocks  # each time: a bitstream that is loaded anew has its own
         self._watchdog.armed = True
         self._watchdog.heartbeat = 0

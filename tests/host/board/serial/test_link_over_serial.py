@@ -208,6 +208,19 @@ def test_what_the_board_does_not_store_is_no_setting(board: Board) -> None:
         board.configure(given)
 
 
+def test_numbers_that_no_register_holds_are_told_in_a_line(board: Board) -> None:
+    board.configure(PLAN.settings)
+    for wrong, line in (
+        ({"blocks_per_key": 2**32}, r"entropy\.blocks_per_key: count = 4294967296 is outside 0 to 4294967295"),
+        ({"instance": -1}, r"entropy\.instance: number = -1 is outside"),
+    ):
+        with pytest.raises(InputError, match=line):
+            board.transmitter.seed(KEY, **wrong)
+    with pytest.raises(InputError, match=r"frame_controller\.next_frame: number = 4294967296 is outside"):
+        board.transmitter.start(2**32)
+    assert not board.transmitter._registers.frame_controller.run
+
+
 def test_a_key_that_the_board_does_not_take_is_an_error(board: Board) -> None:
     board.configure(PLAN.settings)
     entropy = board.transmitter._registers.pages["entropy"]
