@@ -102,6 +102,8 @@ def test_one_word_is_split_as_described() -> None:
         (np.zeros(2, np.int16), np.array([0.5, 0.4]), "sum to 1"),
         (np.zeros(2, np.int16), np.array([1.5, -0.5]), "not negative"),
         (np.zeros(2, np.int16), np.array([1.0]), "one a level"),
+        (np.zeros(2, np.int16), np.array([np.nan, 1.0]), "not negative"),
+        (np.zeros(2, np.int16), np.array([np.inf, 0.0]), "sum to 1"),
     ],
 )
 def test_refuses_what_is_no_distribution(levels: np.ndarray, probabilities: np.ndarray, message: str) -> None:
@@ -116,6 +118,9 @@ def test_refuses_what_is_no_distribution(levels: np.ndarray, probabilities: np.n
         (256, 4096, -0.1, "must not be negative"),
         (256, 0, 0.0, "must be positive"),
         (256, 4096, 1.0, "lower the deviation or the shape"),
+        (16, 4096, math.inf, "must not be negative or infinite"),
+        (16, 4096, math.nan, "must not be negative or infinite"),
+        (256, 3, 0.0, "a deviation of 3 words is too small for 16 levels: raise it"),
     ],
 )
 def test_refuses_a_constellation_that_cannot_be(order: int, deviation: float, shape: float, message: str) -> None:

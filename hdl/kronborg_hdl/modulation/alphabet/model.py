@@ -86,7 +86,10 @@ def alphabet(levels: NDArray[np.int16], probabilities: NDArray[np.float64]) -> A
     """
     if levels.dtype != np.int16 or levels.ndim != 1 or not 1 <= len(levels) <= ROWS:
         raise ValueError(f"levels must be 1 to {ROWS} of int16, not {levels.dtype} of shape {levels.shape}")
-    if probabilities.shape != levels.shape or np.any(probabilities < 0) or abs(float(probabilities.sum()) - 1) > 1e-9:
+    # Turned round, so that what is no number is refused.
+    if probabilities.shape != levels.shape or not (
+        np.all(probabilities >= 0) and abs(float(probabilities.sum()) - 1) <= 1e-9
+    ):
         raise ValueError("probabilities must be one a level, not negative, and sum to 1")
     # Integers from here on. Every row holds FULL_SHARE units; what rounding leaves over goes to the likeliest level.
     units = np.round(probabilities * (FULL_SHARE * ROWS)).astype(np.int64)
@@ -118,12 +121,12 @@ def shaped_qam(order: int, deviation: float, shape: float) -> AlphabetSource:
         shape: 0 for equal probabilities; 1 / s**2 for a Gaussian of s half-spacings.
 
     Raises:
-        ValueError: no such order, a negative shape, or levels that do not fit a word.
+        ValueError: no such order, a negative shape, or levels that do not fit a word or fall together in one.
     """
     if order not in ORDERS:
         raise ValueError(f"{order} points: must be one of {', '.join(map(str, ORDERS))}")
-    if not (shape >= 0 and deviation > 0):
-        raise ValueError("the shape must not be negative and the deviation must be positive")
+    if not (0 <= shape < math.inf and deviation > 0):
+        raise ValueError("the shape must not be negative or infinite and the deviation must be positive")
     side = math.isqrt(order)
     x = np.arange(1 - side, side, 2).astype(np.float64)
     probabilities = np.exp(-shape * (x**2 - 1) / 2)
@@ -133,4 +136,6 @@ def shaped_qam(order: int, deviation: float, shape: float) -> AlphabetSource:
         raise ValueError(
             f"the outermost level is {levels[-1]:.0f} words, above {SAMPLE.maximum}: lower the deviation or the shape"
         )
+    if np.any(np.diff(levels) < 1):
+        raise ValueError(f"a deviation of {deviation:g} words is too small for {side} levels: raise it")
     return alphabet(levels.astype(np.int16), probabilities)
