@@ -91,14 +91,23 @@ def _folder(options: argparse.Namespace) -> Path:
     if options.files:
         return Path(options.files)
     named, kept = overlays.folder(options.overlay or "loopback"), Path("bitstreams") / options.board
-    if options.board in FABRIC_BOARDS or ((kept / MANIFEST).exists() and not (named / MANIFEST).exists()):
-        return kept
-    return named
+    places = (kept,) if options.board in FABRIC_BOARDS else (named, kept)
+    for folder in places:
+        if (folder / MANIFEST).exists():
+            return folder
+    build = f"kronborg build {options.board}{f' --overlay {options.overlay}' if options.overlay else ''} --out DIR"
+    raise InputError(
+        f"there are no files for {options.board} in {' or '.join(map(str, places))}: name them with --files,"
+        f" or make them with {build}"
+    )
 
 
 def _check_overlay(options: argparse.Namespace, folder: Path, manifest: dict[str, Any]) -> None:
     if options.overlay and manifest["overlay"] != options.overlay:
-        raise InputError(f"{folder} has the overlay {manifest['overlay']}: name the files of {options.overlay}")
+        raise InputError(
+            f"{folder} has the overlay {manifest['overlay']}: name the files of {options.overlay} with --files, or make"
+            f" them with kronborg build {options.board} --overlay {options.overlay} --out DIR"
+        )
 
 
 def _over_serial(options: argparse.Namespace, folder: Path) -> int:

@@ -42,9 +42,24 @@ def test_a_board_without_a_bitstream_has_a_line_that_says_how_one_is_made(
 
 def test_another_overlay_than_the_one_that_was_built_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["flash", "pynq-z2", "--overlay", "receiver", "--dry-run"]) == 2
-    assert "has the overlay pulse_shaper: name the files of receiver" in capsys.readouterr().err
+    assert (
+        "has the overlay pulse_shaper: name the files of receiver with --files,"
+        " or make them with kronborg build pynq-z2 --overlay receiver --out DIR"
+    ) in capsys.readouterr().err
     assert main(["flash", "pynq-z2", "--port", "/dev/ttyUSB0", "--dry-run"]) == 2
     assert "--port means nothing to pynq-z2: leave it out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("board", ["zcu111", "ulx3s"])
+def test_where_there_are_no_files_it_says_where_it_looked_and_how_they_are_made(
+    board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["flash", board, "--dry-run"]) == 2
+    error = capsys.readouterr().err
+    assert f"bitstreams/{board}: name them with --files, or make them with kronborg build {board} --out DIR" in error
+    assert (f"{tmp_path}/loopback or " in error) == (board == "zcu111")
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("missing", ["amaranth", "pynq", "cocotb"])
