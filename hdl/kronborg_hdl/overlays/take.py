@@ -31,7 +31,10 @@ def taken(overlay: str, board: Board, folder: Path, texts: Mapping[str, str]) ->
         try:
             contents[name] = (folder / name).read_bytes()
         except OSError:
-            raise ValueError(f"there is no {name} in {str(folder)!r}: run kronborg_{overlay}.tcl there first") from None
+            first = (
+                "write the files first, without --take" if name in texts else f"run kronborg_{overlay}.tcl there first"
+            )
+            raise ValueError(f"there is no {name} in {str(folder)!r}: {first}") from None
         if name in texts and contents[name] != texts[name].encode():
             raise ValueError(f"{folder / name} is not what these sources and options write: build it again")
     try:

@@ -68,7 +68,7 @@ def test_what_vivado_has_made_is_taken_into_the_manifest_and_can_be_flashed(
         assert line in error
         assert error.count("\n") == 1
 
-    fails(take, f"there is no {NAME}.bit in ")
+    fails(take, f"there is no {NAME}.bit in {str(tmp_path)!r}: run {NAME}.tcl there first")
     fails(flash, "is not built for TUL PYNQ-Z2: run kronborg_pulse_shaper.tcl first")
     (tmp_path / f"{NAME}.bit").write_bytes(b"bits")
     for report in REPORTS:
@@ -147,7 +147,10 @@ def test_every_overlay_has_gateware() -> None:
             "nextpnr builds for a Zynq-7000 and the AMD ZCU111 has an xczu",
         ),
         (["ulx3s", "--out", "x", "--lanes", "3"], "3 samples per clock: must be one of 1, 2, 4, 8, 16"),
-        (["pynq-z2", "--overlay", "pulse_shaper", "--out", "x", "--take"], f"there is no {NAME}.v in 'x'"),
+        (
+            ["pynq-z2", "--overlay", "pulse_shaper", "--out", "x", "--take"],
+            f"no {NAME}.v in 'x': write the files first, without --take",
+        ),
     ],
 )
 def test_wrong_input_is_one_line(
