@@ -1,10 +1,12 @@
 """What the comparison says of a stream with TUSER, and that every case's stimulus and response go together."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from kronborg.errors import InputError
 from kronborg_sim.rtl.bench import BACK_PRESSURE, IDLE, difference, set_pauses
 from kronborg_sim.rtl.cases import CASES, Size
 from kronborg_sim.rtl.cases.case import marked
@@ -54,6 +56,13 @@ def test_the_loopbacks_record_is_held_up_only_where_its_fifo_has_room_for_it(lan
     set_pauses(model, IDLE, BACK_PRESSURE, 1, case.steady)
     assert paused.pop("m_axis_record", 0.0) == BACK_PRESSURE * held_up
     assert paused == {"s_axis": IDLE, "m_axis": BACK_PRESSURE}
+
+
+def test_a_loopback_without_a_good_frame_is_refused_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["kronborg_sim.rtl.cases.loopback"], "FRAMES", 1)
+    case = CASES["loopback"](Size(1, 8, 17), np.random.default_rng(1))
+    with pytest.raises(InputError, match="loopback: of 1 frames none is good with this seed"):
+        case.response(case.stimulus(np.random.default_rng(2), 1))
 
 
 SIDES = {"frame_controller": "m_axis", "symbol_record": "s_axis"}
