@@ -79,7 +79,8 @@ class Transmitter(wiring.Component):
 
     Entropy: ChaCha20 is built with the fewest rounds per clock that give 64 bits a symbol. What was made of entropy
     that is then given up, by a failed health test or a write to ``entropy.source``, is thrown away: words and symbols
-    that have not entered a frame. So no frame has symbols of two keys unsaid, and none begins after a failure.
+    that have not entered a frame. So no frame begins with symbols of what was given up, and none after a failure. A
+    new key of the same source changes within a frame, and needs no mark.
 
     Shaper: an ``InterpolatingShaper`` for 2, 4, 8 or 16 samples a symbol, with few multipliers; for other figures the
     general ``PulseShaper``, whose multipliers no half-band can save. Both are on the page ``pulse_shaper``.
