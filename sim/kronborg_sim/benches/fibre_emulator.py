@@ -117,7 +117,7 @@ async def settings_change_between_beats_with_a_continuous_phase(dut: Any, idle: 
 
 @bench_test
 async def samples_under_way_keep_their_settings(dut: Any) -> None:
-    """Those in the core when amplitude and beat change are the old ones'."""
+    """Those in the core when amplitude and beat change are the old ones', wherever in the core they are."""
     rng = np.random.default_rng(3)
     bench = Bench(dut)
     await bench.reset()
@@ -126,10 +126,12 @@ async def samples_under_way_keep_their_settings(dut: Any) -> None:
     await bench.seed(old)
     await bench.load(old)
     await ClockCycles(dut.aclk, NOISE_LATENCY)
-    before, after = random_samples(rng, 4), random_samples(rng, 20)
+    before, after = random_samples(rng, LATENCY - 2), random_samples(rng, 20)
+    taken = bench.watch("s_axis")
     bench.hold_output()
     bench.send(before)
-    await ClockCycles(dut.aclk, 12)
+    await ClockCycles(dut.aclk, 2 * LATENCY)
+    assert len(taken) == LATENCY - 2, "they are not all under way"
     await bench.load(new)
     bench.send(after)
     await ClockCycles(dut.aclk, 8)
@@ -208,7 +210,10 @@ async def nothing_is_taken_before_the_first_apply(dut: Any, idle: bool, back_pre
 
 @bench_test
 async def noise_out_of_range_is_refused(dut: Any) -> None:
-    """No sample is taken until it is put right; then the noise is that of the seed, from its first word on."""
+    """No sample is taken until it is put right; then the noise is that of the seed, from its first word on.
+
+    Nor in mid-stream, though noise in range is there; it is the next samples' when that is put right.
+    """
     rng = np.random.default_rng(7)
     bench = Bench(dut)
     await bench.reset()
@@ -227,6 +232,15 @@ async def noise_out_of_range_is_refused(dut: Any) -> None:
         await bench.expect(emulator, samples)
         await bench.write("status", noise_refused=1)
         assert await bench.read("status", "noise_refused") == 0
+    await ClockCycles(dut.aclk, NOISE_LATENCY)
+    await bench.write("noise", deviation=1)
+    await bench.write("control", apply=1)
+    bench.send(samples)
+    await ClockCycles(dut.aclk, 40)
+    assert int(dut.s_axis_tready.value) == 0
+    assert bench.sink.empty(), "noise that was there let samples in"
+    await bench.load(emulator)
+    await bench.expect(emulator, samples)
 
 
 @bench_test
