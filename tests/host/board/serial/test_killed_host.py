@@ -19,8 +19,10 @@ BOARD = FABRIC_BOARDS["ulx3s"].of_design("loopback")
 HOST = """
 import sys
 from kronborg.board.serial import link
-link.ATTEMPTS = 1000  # a board that is simulated answers late on a machine that has much else to do
 from kronborg.cli import main
+from kronborg.link import on_board
+# A board that is simulated is slow on a machine that has much else to do.
+link.ATTEMPTS, on_board.TIMEOUT_S = 1000, 600.0
 sys.exit(main(sys.argv[1:]))
 """
 
