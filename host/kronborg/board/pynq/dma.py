@@ -38,6 +38,12 @@ def allocate(device: Any, shape: tuple[int, ...] | int, kind: str) -> Any:
     return pynq.allocate(shape, kind, target=device)
 
 
+def check_timeout(timeout_s: float) -> None:
+    """Whether it is a time to wait. Raises InputError: what is no number never ends."""
+    if not timeout_s > 0:
+        raise InputError(f"a time-out of {timeout_s:g} s: must be above 0")
+
+
 def explain(channel: Any) -> str:
     """The registers of a channel of ``pynq.lib.DMA``, in a line."""
     half = _HALVES[channel._offset]

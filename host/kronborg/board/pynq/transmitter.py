@@ -12,8 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kronborg_hdl.axi.watchdog.registers import COUNTER_BITS
 from kronborg_hdl.modulation.alphabet.model import AlphabetSource
 from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
+from kronborg_hdl.modulation.entropy.health.model import (
+    FALSE_ALARM,
+    HealthTests,
+    proportion_cutoff,
+    repetition_cutoff,
+    window,
+)
 from kronborg_hdl.modulation.entropy.registers import Source
 from kronborg_hdl.modulation.frame_controller.model import Section
 from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper
@@ -25,7 +33,7 @@ from kronborg_hdl.transmitter.model import Transmitter as Settings
 from kronborg_hdl.transmitter.registers import Symbols
 
 from ...errors import BoardError, InputError
-from .dma import LOOKS, InTurn, again, allocate
+from .dma import LOOKS, InTurn, again, allocate, check_timeout
 
 NUMBERS = 1 << 32
 """Frames are numbered modulo this."""
@@ -65,6 +73,7 @@ class Transmitter:
         behind: channels of what stands behind the transmitter, and makes it wait until their packets are taken.
 
     Raises:
+        InputError: times that are none, or that the watch-dog cannot count.
         BoardError: the overlay on the board is another.
     """
 
@@ -77,6 +86,10 @@ class Transmitter:
         timeout_s: float = 10.0,
         behind: Sequence[Any] = (),
     ) -> None:
+        check_timeout(timeout_s)
+        longest = ((1 << COUNTER_BITS) - 1) / clock_hz
+        if not 1 <= silence_s * clock_hz <= longest * clock_hz:
+            raise InputError(f"a silence of {silence_s:g} s: the watch-dog counts {1 / clock_hz:g} to {longest:.3g} s")
         self._registers = overlay.transmitter
         self._watchdog = overlay.watchdog
         self._record = overlay.record
@@ -110,8 +123,8 @@ class Transmitter:
             BoardError: the board refuses them.
         """
         self._check_sizes(settings)
-        record_bytes = (settings.frame.payload + trailer_beats(self.symbols_per_clock)) * SYMBOL_BYTES
-        if record_bytes % (DATA_BITS // 8) or settings.samples * SAMPLE_BYTES % (DATA_BITS // 8):
+        word = DATA_BITS // 8
+        if self._record_words(settings) * SYMBOL_BYTES % word or settings.samples * SAMPLE_BYTES % word:
             raise InputError(
                 f"a frame of {settings.frame.payload} payload symbols and {settings.samples} samples: memory's words"
                 f" have {DATA_BITS} bits, so make both even"
@@ -136,6 +149,11 @@ class Transmitter:
         if refused:
             raise BoardError(f"the board refuses the settings: {', '.join(refused)}")
         self._settings = settings
+
+    def _record_words(self, settings: Settings) -> int:
+        """Of a frame's record: symbols, and a trailer of whole beats."""
+        n = self.symbols_per_clock
+        return settings.frame.payload + trailer_beats(n) * n
 
     def _check_sizes(self, settings: Settings) -> None:
         """Whether the gateware makes frames of this shape. Raises InputError."""
@@ -236,6 +254,44 @@ class Transmitter:
             raise BoardError("the board does not take the key: key_refused")
         return epoch
 
+    def draw(
+        self,
+        source: Source,
+        min_entropy: float,
+        *,
+        false_alarm: float = FALSE_ALARM,
+        blocks_per_key: int = 0,
+        instance: int = 0,
+    ) -> HealthTests:
+        """Draw symbols from a QRNG's stream, whose samples are tested all the time; docs/entropy.md: what rests on it.
+
+        What was made of keys before is given up, and a stream that failed begins anew, with the start-up test.
+
+        Args:
+            source: ``DIRECT``, the stream itself, or ``STREAM``, ChaCha20 with keys from it.
+            min_entropy: of a sample, that is claimed for the QRNG, bit.
+            false_alarm: probability that a good sample, or window of samples, fails.
+            blocks_per_key, instance: of ChaCha20, as :meth:`seed` has them.
+
+        Returns:
+            The tests, with the cut-offs that the board has now.
+
+        Raises:
+            InputError: a source without a stream, a claim that a sample cannot have or that no test can check, or a
+                number that no register holds.
+        """
+        if source not in (Source.STREAM, Source.DIRECT):
+            raise InputError(f"{source!r} has no stream: choose STREAM or DIRECT; seed() takes a key")
+        entropy = self._registers.entropy
+        tests = _health_tests(entropy.sample_bits, min_entropy, false_alarm)
+        entropy.put("instance", number=instance)
+        entropy.put("blocks_per_key", count=blocks_per_key)
+        entropy.put("repetition", cutoff=tests.repetition_cutoff)
+        entropy.put("proportion", cutoff=tests.proportion_cutoff)
+        entropy.put("source", mode=source)
+        entropy.clear_status()
+        return tests
+
     def start(self, number: int = 0) -> None:
         """Emit frames, numbered from `number` on. They come with :meth:`frames`.
 
@@ -292,8 +348,7 @@ class Transmitter:
         """Buffers for records, and for samples where they go to memory."""
         if self._settings is None:
             raise InputError("the transmitter has no settings: call configure() first")
-        n = self.symbols_per_clock
-        record = self._settings.frame.payload + trailer_beats(n) * n
+        record = self._record_words(self._settings)
         takers = [InTurn(self._device, self._record.recvchannel, record, "records")]
         if self._samples is not None:
             takers.append(InTurn(self._device, self._samples.recvchannel, self._settings.samples, "samples"))
@@ -330,7 +385,10 @@ class Transmitter:
         Raises:
             BoardError: as of :meth:`frames`.
         """
-        record, *samples = (taker.take(self._timeout_s, self.alive, more=more) for taker in takers)
+        try:
+            record, *samples = (taker.take(self._timeout_s, self.alive, more=more) for taker in takers)
+        except BoardError as error:
+            raise BoardError(f"{error}; {self.explain()}") from None
         try:
             packet = read_packet(record, symbols_per_clock=self.symbols_per_clock)
         except ValueError as error:
@@ -341,6 +399,15 @@ class Transmitter:
             raise BoardError(f"frame {packet.frame} comes first and not frame {self._next}: load the overlay anew")
         self._next = None
         return SentFrame(packet, samples[0] if samples else None)
+
+    def explain(self) -> str:
+        """Why there may be no symbols, in a line: where they come from, and what happened there."""
+        entropy = self._registers.entropy
+        states = [name for name in ("keyed", "started", "stopped") if getattr(entropy, name)]
+        return (
+            f"entropy {Source(entropy.source).name}: {', '.join(states) or 'no key, and no stream that passed'};"
+            f" since it was cleared: {', '.join(entropy.happened()) or 'nothing'}"
+        )
 
     def alive(self) -> None:
         """Give a sign of life.
@@ -353,3 +420,14 @@ class Transmitter:
                 f"the watch-dog has stopped the board: no frame was taken for {self.silence_s:g} s; start() begins anew"
             )
         self._watchdog.heartbeat = 0
+
+
+def _health_tests(sample_bits: int, min_entropy: float, false_alarm: float) -> HealthTests:
+    """The tests of samples of which so much entropy is claimed. Raises InputError."""
+    if not 0 < min_entropy <= sample_bits:
+        raise InputError(f"a sample of {sample_bits} bits has no entropy of {min_entropy:g} bit")
+    try:
+        proportion = proportion_cutoff(min_entropy, window(sample_bits), false_alarm)
+        return HealthTests(sample_bits, repetition_cutoff(min_entropy, false_alarm), proportion)
+    except ValueError as error:
+        raise InputError(f"cut-offs of the health tests: {error}") from None

@@ -16,6 +16,7 @@ from kronborg.board.pynq.board import Board
 from kronborg.board.pynq.dma import InTurn
 from kronborg.board.pynq.reference import Reference
 from kronborg.board.pynq.registers import Page
+from kronborg.board.pynq.transmitter import Transmitter
 from kronborg.board.serial import link as linking
 from kronborg.board.serial.channels import Memory, Streams
 from kronborg.board.serial.device import Device
@@ -28,6 +29,7 @@ from kronborg_hdl.loopback.core import Loopback
 from kronborg_hdl.loopback.pages import loopback_pages
 from kronborg_hdl.modulation.alphabet.model import shaped_qam
 from kronborg_hdl.modulation.entropy.chacha20.model import KEY_WORDS
+from kronborg_hdl.modulation.entropy.health.model import HealthTests
 from kronborg_hdl.modulation.entropy.registers import Source
 from kronborg_hdl.modulation.frame_controller.model import FrameLimits
 from kronborg_hdl.modulation.interpolating_shaper.model import InterpolatingShaper
@@ -230,6 +232,72 @@ def test_a_key_that_the_board_does_not_take_is_an_error(board: Board) -> None:
         board.transmitter.seed(KEY)
     del entropy.put
     assert board.transmitter.seed(KEY) == 1
+
+
+@pytest.mark.parametrize("source", [Source.STREAM, Source.DIRECT])
+def test_a_qrngs_stream_is_drawn_from_with_the_cutoffs_of_its_claim(board: Board, source: Source) -> None:
+    entropy, alice = board.transmitter._registers.pages["entropy"], board.transmitter
+    board.configure(PLAN.settings)
+    alice.seed(KEY)
+    assert alice.draw(source, 8.0, blocks_per_key=3, instance=7) == HealthTests(8, 5, 16)
+    assert (entropy.repetition, entropy.proportion) == (5, 16)
+    assert (entropy.source, entropy.blocks_per_key, entropy.instance) == (source, 3, 7)
+    assert not entropy.keyed
+    assert alice.draw(source, 2.0, false_alarm=2**-20).repetition_cutoff == 11  # the example of SP 800-90B, 4.4.1
+    assert entropy.repetition == 11
+    assert alice.explain() == (
+        f"entropy {source.name}: no key, and no stream that passed; since it was cleared: nothing"
+    )
+
+
+def test_a_frame_that_does_not_come_for_want_of_entropy_says_so(board: Board) -> None:
+    alice = Transmitter(board.opened.overlay, board.opened.clock_hz, silence_s=10, timeout_s=0.2)
+    alice.configure(PLAN.settings.transmitter)
+    alice.start()
+    with pytest.raises(BoardError, match=r"records: the transfer does not end .*; entropy OFF: no key, and no stream"):
+        next(alice.frames(1))
+    alice.stop()
+
+
+@pytest.mark.parametrize(
+    ("claim", "others", "line"),
+    [
+        (8.01, {}, "a sample of 8 bits has no entropy of 8.01 bit"),
+        (0.0, {}, "has no entropy of 0 bit"),
+        (-1.0, {}, "has no entropy of -1 bit"),
+        (float("nan"), {}, "has no entropy of nan bit"),
+        (0.05, {}, "0.05 bit per sample: a good source may well repeat one value"),
+        (8.0, {"false_alarm": 0.0}, "false-alarm probability of 0"),
+        (8.0, {"false_alarm": float("nan")}, "false-alarm probability of nan"),
+        (8.0, {"blocks_per_key": -1}, r"entropy\.blocks_per_key: count = -1 is outside"),
+    ],
+)
+def test_a_claim_that_no_test_can_hold_is_refused_and_the_source_left_alone(
+    board: Board, claim: float, others: dict[str, float], line: str
+) -> None:
+    entropy = board.transmitter._registers.pages["entropy"]
+    board.transmitter.seed(KEY)
+    with pytest.raises(InputError, match=line):
+        board.transmitter.draw(Source.DIRECT, claim, **others)  # type: ignore[arg-type]
+    assert (entropy.source, entropy.proportion, entropy.keyed) == (Source.HOST, 0, True)
+    with pytest.raises(InputError, match="has no stream: choose STREAM or DIRECT"):
+        board.transmitter.draw(Source.HOST, 8.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"silence_s": 0.0}, "a silence of 0 s: the watch-dog counts"),
+        ({"silence_s": float("nan")}, "a silence of nan s"),
+        ({"silence_s": -1.0}, "a silence of -1 s"),
+        ({"silence_s": 2**32 / BOARD.clock_hz}, "a silence of .* s: the watch-dog counts"),
+        ({"timeout_s": 0.0}, "a time-out of 0 s: must be above 0"),
+        ({"timeout_s": float("nan")}, "a time-out of nan s"),
+    ],
+)
+def test_times_that_cannot_be_are_refused(board: Board, wrong: dict[str, float], line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        Board(board.opened, **wrong)
 
 
 def test_the_rest_of_a_packet_that_was_given_up_is_no_packet() -> None:
