@@ -18,6 +18,7 @@ from kronborg_hdl.compensation.pilot_tracker.model import PilotTracker
 from kronborg_hdl.decimation.power_meter.model import Measurement
 from kronborg_hdl.loopback.model import Loopback
 from kronborg_hdl.modulation.symbol_record.model import Packet as Sent
+from kronborg_hdl.synchronisation.frame_synchroniser.packet import EVENTS, Flag
 from kronborg_hdl.synchronisation.frame_synchroniser.packet import Packet as Received
 
 from ...errors import BoardError
@@ -33,6 +34,8 @@ PATIENCE = 4
 """Frames without a packet after which the first of them is given up; or for each of the power meter's windows."""
 FRAMES_AHEAD = IN_TURN
 """Whose records the board writes while the host looks at none."""
+FALSIFY = Flag.OVER_RANGE | Flag.SATURATED | Flag.OVERRUN
+"""What makes less of noise."""
 WORD_BYTES = 4
 
 
@@ -186,7 +189,7 @@ class Board:
             symbols: to measure, at least.
 
         Raises:
-            BoardError: they are not measured in time.
+            BoardError: they are not measured in time, or were clipped or lost on their way.
         """
         self.reset()
         tracker = settings.receiver.tracker.settings
@@ -214,11 +217,24 @@ class Board:
                     break
                 if taken > 2 * PATIENCE * (count + 1):
                     raise BoardError(f"the power meter does not measure {symbols} symbols; {self.receiver.explain()}")
-            return reduce(operator.add, windows[1:])
+            return untouched(reduce(operator.add, windows[1:]))
         finally:
             for taker in records:
                 taker.erase()
             self.stop()
+
+
+def untouched(measured: Measurement) -> Measurement:
+    """A measurement of noise that is noise: without a pilot there is no lock, and all else is a fault.
+
+    Raises:
+        BoardError: its symbols were clipped, or some were lost: less noise than there is would pass for vacuum.
+    """
+    touched = [flag for bit, flag in enumerate(EVENTS) if measured.touched >> bit & 1 and flag in FALSIFY]
+    if touched:
+        said = ", ".join(str(flag.name) for flag in touched)
+        raise BoardError(f"the noise was not measured as it is ({said}): lower the light or the gain")
+    return measured
 
 
 def _matched(waiting: deque[Sent], came: dict[int, Received]) -> Iterator[Exchanged]:

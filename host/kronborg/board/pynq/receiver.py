@@ -5,17 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kronborg_hdl.decimation.power_meter.model import ALL_SECTIONS, GATE_BITS, Measurement, Section
 from kronborg_hdl.overlays.description import DATA_BITS
 from kronborg_hdl.receiver.closed_loop import ClosedLoop
-from kronborg_hdl.synchronisation.frame_synchroniser.packet import Packet, read_packet
+from kronborg_hdl.synchronisation.frame_synchroniser.packet import MAGIC, Packet, read_packet
 from kronborg_hdl.synchronisation.frame_synchroniser.sizes import TRAILER_WORDS
 
 from ...errors import BoardError, InputError
 from ..receiver_writes import APPLIED, receiver_writes
-from .dma import InTurn
+from .dma import InTurn, check_timeout
 
 SYMBOL_BYTES = 4
+
+
+def without_filling(words: NDArray[np.int16], width: int) -> NDArray[np.int16]:
+    """A packet without the zeros with which memory's last word is filled up where a frame was cut short.
+
+    Args:
+        words: one transfer, int16, shape (n, 2).
+        width: of a word of memory, in symbols.
+    """
+    for end in range(len(words), len(words) - width, -1):
+        if end >= TRAILER_WORDS and not words[end:].any():
+            trailer = np.ascontiguousarray(words[end - TRAILER_WORDS : end], "<i2").view("<u4").ravel()
+            if trailer[0] == MAGIC and trailer[2] == end - TRAILER_WORDS:
+                return words[:end]
+    return words
 
 
 class Receiver:
@@ -28,13 +46,19 @@ class Receiver:
 
     Attributes:
         registers: the driver, with a page for each part.
+
+    Raises:
+        InputError: a time that is none.
     """
 
     def __init__(self, overlay: Any, engine: str, *, timeout_s: float = 10.0) -> None:
+        check_timeout(timeout_s)
         self.registers = overlay.receiver
         self._packets = getattr(overlay, engine).recvchannel
         self._device, self._timeout_s = overlay.device, timeout_s
         self._settings: ClosedLoop | None = None
+        # Of the engine: where processors have ports of 128 bits, so has this one. A serial line has no memory.
+        self._memory_bytes: int = max(DATA_BITS // 8, getattr(self._packets, "_align", 0))
 
     def configure(self, settings: ClosedLoop, *, source_waits: bool = False) -> None:
         """Stop, and write all settings; samples go in with :meth:`start`.
@@ -58,8 +82,10 @@ class Receiver:
             if wanted != there:
                 raise InputError(f"settings for {wanted} {name}: this bitstream has {there}")
         payload = settings.synchroniser.settings.payload
-        if payload * SYMBOL_BYTES % (DATA_BITS // 8):
-            raise InputError(f"a payload of {payload} symbols: memory's words have {DATA_BITS} bits, so make it even")
+        bits = 8 * self._memory_bytes
+        if payload * SYMBOL_BYTES % self._memory_bytes:
+            even = "even" if bits == DATA_BITS else f"a multiple of {self._memory_bytes // SYMBOL_BYTES}"
+            raise InputError(f"a payload of {payload} symbols: memory's words have {bits} bits, so make it {even}")
         self.stop()
         for name in (*APPLIED, "frame_synchroniser"):  # before anything is written: what refuses a tap says so then
             pages[name].clear_status()
@@ -115,7 +141,8 @@ class Receiver:
             BoardError: it does not come, or is no packet.
         """
         try:
-            return read_packet(taker.take(self._timeout_s, alive, more=more))
+            words = taker.take(self._timeout_s, alive, more=more)
+            return read_packet(without_filling(words, self._memory_bytes // SYMBOL_BYTES))
         except BoardError as error:
             raise BoardError(f"{error}; {self.explain()}") from None
         except ValueError as error:
@@ -139,10 +166,12 @@ class Receiver:
         All sections are the whole stream.
 
         Raises:
-            InputError: more symbols than it counts.
+            InputError: more symbols than it counts, or no section.
         """
         if not 0 < symbols < 1 << GATE_BITS:
             raise InputError(f"a measurement of {symbols} symbols: must be 1 to 2**{GATE_BITS} - 1")
+        if not sections:
+            raise InputError("a measurement of no section never has a symbol: name one")
         meter = self.registers.power_meter
         meter.put("gate", symbols=symbols)
         meter.put("sections", **{section.name.lower(): int(section in sections) for section in Section})
@@ -153,12 +182,13 @@ class Receiver:
         meter = self.registers.power_meter
         if not meter.complete:
             return None
+        touched = int(meter.touched)
 
         def total(name: str) -> int:
             high, low = meter.table[f"{name}_high"]["word"].extract(meter.get(f"{name}_high")), meter.get(f"{name}_low")
             return int(high << 32 | low)
 
         sums, squares = ((total(f"{what}_i"), total(f"{what}_q")) for what in ("sum", "square"))
-        measured = Measurement(int(meter.get("count")), sums, squares)
+        measured = Measurement(int(meter.get("count")), sums, squares, touched)
         meter.release()
         return measured
