@@ -6,6 +6,7 @@ one clock, and a frame follows the one before it without a gap.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ import numpy as np
 from kronborg_hdl.channel.fibre_emulator.model import AMPLITUDE_BITS, FibreEmulator
 from kronborg_hdl.dsp.formats import SAMPLE
 from kronborg_hdl.dsp.nco import phase_word
+from kronborg_hdl.dsp.rates import check_filter
 from kronborg_hdl.dsp.root_raised_cosine import quantise_taps
 from kronborg_hdl.dsp.zadoff_chu import zadoff_chu
 from kronborg_hdl.loopback.model import Loopback
@@ -33,6 +35,10 @@ from .plan import SHAPER_SHIFT, SYMBOL_DEVIATION
 ROLL_OFF = 0.2
 GUARD = 64
 HEADER_REPETITION = 8
+POSITIVE = ("sample_rate_hz", "signal_snu", "shot_noise_words", "chip_ratio")
+NOT_NEGATIVE = ("linewidth_hz", "electronic_noise_snu")
+FINITE = ("beat_hz", "pilot_snr_db")
+"""Figures of a plan, by what they may be."""
 WIDE = 1 << 11
 """A 32nd of a symbol: from there on the receiver acquires its sampling phase anew."""
 
@@ -82,8 +88,7 @@ class LoopbackPlan:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.samples_per_symbol not in (8, 16):
-            raise InputError(f"{self.samples_per_symbol} samples a symbol: signal and pilot need 8 or 16")
+        self._check_figures()
         if self.payload % self.symbols_per_clock or self.vacuum % self.symbols_per_clock:
             raise InputError(f"payload and vacuum are whole clocks of {self.symbols_per_clock} symbols")
         if self.pilot_amplitude + 6 * self.signal_deviation * np.sqrt(2) > SAMPLE.maximum:
@@ -94,6 +99,26 @@ class LoopbackPlan:
         if not 0 < self.amplitude < 1 - 2.0**-AMPLITUDE_BITS:
             raise InputError(
                 f"the emulator would multiply by {self.amplitude:.3g}, and it is a loss: lower shot_noise_words"
+            )
+
+    def _check_figures(self) -> None:
+        """Whether there can be light like this, and a converter sees it."""
+        if self.samples_per_symbol not in (8, 16):
+            raise InputError(f"{self.samples_per_symbol} samples a symbol: signal and pilot need 8 or 16")
+        try:
+            check_filter(self.lanes, self.samples_per_symbol, self.span)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        for names, least in ((POSITIVE, 0.0), (NOT_NEGATIVE, -math.ulp(0.0)), (FINITE, -math.inf)):
+            for name in names:
+                if not least < (value := getattr(self, name)) < math.inf:
+                    raise InputError(f"{name} = {value:g}: there is no such link")
+        edge = self.symbol_rate_hz * (1 - (1 + ROLL_OFF) / 2)
+        room = self.sample_rate_hz / 2 - 2 * self.symbol_rate_hz
+        if not -edge < self.beat_hz < room:
+            raise InputError(
+                f"a beat of {self.beat_hz / 1e6:g} MHz: signal and pilot lie between 0 and half of the sample rate for"
+                f" {-edge / 1e6:g} to {room / 1e6:g} MHz"
             )
 
     @property
@@ -213,8 +238,15 @@ class LoopbackPlan:
 
     @cached_property
     def settings(self) -> Loopback:
-        """Of all parts: what is written to the gateware, and the model that says what comes of it."""
-        return Loopback(self.transmitter, self.fibre, self.receiver)
+        """Of all parts: what is written to the gateware, and the model that says what comes of it.
+
+        Raises:
+            InputError: what a part does not have, such as so many chips.
+        """
+        try:
+            return Loopback(self.transmitter, self.fibre, self.receiver)
+        except ValueError as error:
+            raise InputError(str(error)) from None
 
 
 def fibre_writes(settings: FibreEmulator) -> Iterator[tuple[str, dict[str, int]]]:

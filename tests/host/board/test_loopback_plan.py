@@ -78,11 +78,41 @@ def test_what_is_written_are_registers_of_the_emulator() -> None:
         ({"lanes": 16, "payload": 4097}, "payload and vacuum are whole clocks of 2 symbols"),
         ({"pilot_snr_db": 35.0}, "do not fit into the converter's range: lower pilot_snr_db"),
         ({"shot_noise_words": 1500.0}, "the emulator would multiply by 1.46, and it is a loss"),
+        ({"lanes": 0}, "0 samples per clock: must be one of 1, 2, 4, 8, 16"),
+        ({"lanes": 32}, "32 samples per clock: must be one of"),
+        ({"span": 0}, "a span of 0 symbols: must be 1 to 256"),
+        ({"sample_rate_hz": 0.0}, "sample_rate_hz = 0: there is no such link"),
+        ({"signal_snu": 0.0}, "signal_snu = 0: there is no such link"),
+        ({"signal_snu": float("nan")}, "signal_snu = nan"),
+        ({"chip_ratio": float("inf")}, "chip_ratio = inf"),
+        ({"linewidth_hz": -1.0}, "linewidth_hz = -1: there is no such link"),
+        ({"electronic_noise_snu": -0.01}, "electronic_noise_snu = -0.01"),
+        ({"pilot_snr_db": float("nan")}, "pilot_snr_db = nan"),
+        ({"beat_hz": float("nan")}, "beat_hz = nan"),
+        ({"beat_hz": 51e6}, "a beat of 51 MHz: signal and pilot lie between 0 and .* for -10 to 50 MHz"),
+        ({"beat_hz": -11e6}, "a beat of -11 MHz: signal and pilot lie"),
     ],
 )
 def test_what_the_gateware_cannot_do_is_refused_in_a_line(change: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(PLAN, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vacuum": -2}, "a vacuum of -2 symbols"),
+        ({"preamble": 34}, "root 17 of the preamble is not coprime"),
+        ({"detector_chips": 0}, "0 chips"),
+    ],
+)
+def test_sizes_that_no_part_has_are_refused_in_a_line(change: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        _ = replace(PLAN, **change).settings
+
+
+def test_light_without_linewidth_or_electronic_noise_is_light() -> None:
+    assert replace(PLAN, linewidth_hz=0.0, electronic_noise_snu=0.0).settings.fibre.step == 0
 
 
 def test_noise_that_the_emulator_does_not_have_is_refused() -> None:
