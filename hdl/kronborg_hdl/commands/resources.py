@@ -70,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--check is of --timing: of what cores take, the tests check it")
     if options.timing and options.slow_paths:
         raise InputError("--timing and --slow-paths are two tables: ask for one after the other")
+    if options.jobs and (options.timing or options.slow_paths):
+        raise InputError("--timing and --slow-paths take one core after the other: leave out --jobs")
     if options.timing:
         return _timing(options)
     if options.slow_paths:

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ..console.atomic import write_text
+from ..console.atomic import check_writable, write_text
 from ..link.replay import replay_files
 
 
@@ -19,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry the command out; returns the exit code."""
+    if options.json and options.json != "-":
+        check_writable(options.json)
     found = replay_files(options.capture, options.alice)
     text = json.dumps(found.to_json(), indent=2) + "\n"
     if options.json == "-":

@@ -32,6 +32,8 @@ def test_json_on_standard_output_is_alone_there(capsys: pytest.CaptureFixture[st
         (["--core", "transmitter", "--lanes", "8", "--span", "0"], "a span of 0 symbols: must be 1 to 256"),
         (["--timing", "--slow-paths"], "--timing and --slow-paths are two tables"),
         (["--jobs", "0"], "--jobs 0"),
+        (["--timing", "--jobs", "2"], "take one core after the other: leave out --jobs"),
+        (["--slow-paths", "--jobs", "2"], "take one core after the other: leave out --jobs"),
         (["--store", "--span", "5"], "leave out --samples-per-symbol and --span"),
         (["--json", "/nowhere/rows.json"], "cannot write '/nowhere/rows.json'"),
     ],

@@ -71,8 +71,9 @@ def test_a_field_is_written_in_its_unit_and_the_others_stay(table: RegisterMap) 
             }
             others = [f for f in register.fields if f.access in (Access.COMMAND, Access.STICKY)]
             assert not any(f.extract(bus.written[-1][1]) for f in others), "no command is started, no flag cleared"
-        with pytest.raises(InputError, match=f"{register.name}.{field.name} = .* is outside"):
-            setattr(page, name, (field.maximum + 1) * field.scale)
+        for wrong in ((field.maximum + 1) * field.scale, float("nan"), float("inf")):
+            with pytest.raises(InputError, match=f"{register.name}.{field.name} = .* is outside"):
+                setattr(page, name, wrong)
 
 
 def test_commands_are_started_alone(table: RegisterMap) -> None:

@@ -127,6 +127,11 @@ if FOUND := sorted(name for name in TRUTH if (CAPTURES / f"{name}.sigmf-meta").e
         assert found.correlation == pytest.approx(TRUTH[name], rel=0.006)
 
 
+def test_what_cannot_be_written_is_said_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["replay", "nothing.sigmf-meta", "--alice", "nothing.npy", "--json", "/nowhere/found.json"]) == 2
+    assert "cannot write '/nowhere/found.json'" in capsys.readouterr().err
+
+
 def test_the_command_prints_the_fields_and_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["replay", str(folder / "frame.sigmf-meta"), "--alice", str(folder / "alice.npy")]
     assert cli.main([*arguments, "--json", "-"]) == 0

@@ -55,3 +55,17 @@ def test_the_command_writes_the_rows(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_too_few_symbols_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "ledger", "--symbols", "10"]) == 2
     assert "10 symbols" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--linewidth", "nan"], "nan Hz of --linewidth: give 1 to 1e+06"),
+        (["--linewidth", "-5"], "-5 Hz of --linewidth"),
+        (["--pilot-snr", "inf"], "inf dB of --pilot-snr: give 0 to 50"),
+        (["--clock-offset", "101"], "101 ppm of --clock-offset: give -100 to 100"),
+    ],
+)
+def test_light_that_cannot_be_is_refused(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "ledger", *arguments]) == 2
+    assert line in capsys.readouterr().err

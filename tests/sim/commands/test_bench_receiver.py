@@ -185,3 +185,18 @@ def test_a_peer_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.Cap
     assert "Traceback" not in error
     assert cli.main([*arguments, "--peer-python", str(tmp_path / "nothing")]) == 2
     assert "nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--pilot-snr", "nan"], "nan dB of --pilot-snr: give 0 to 50"),
+        (["--pilot-snr", "-3"], "-3 dB of --pilot-snr"),
+        (["--peer-python", sys.executable], "--peer-python is of a peer: give --peer too (qosst)"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["bench", "receiver", *arguments]) == 2
+    assert line in capsys.readouterr().err

@@ -257,6 +257,8 @@ def open_by_name(kind: str, overlay: str) -> Opened:
     """
     kind, _, name = kind.partition(":")
     if kind == ON_BOARD:
+        if name:
+            raise InputError(f"{ON_BOARD} is the board that this runs on, not one to choose: leave out :{name}")
         return open_overlay(kind, overlays.folder(overlay))
     board = BOARDS.get(name or USUAL)
     if board is None:

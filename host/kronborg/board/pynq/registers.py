@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import cache
@@ -140,7 +141,7 @@ def _member(register: Register, field: Field) -> property | Callable[..., None]:
         return word if field.scale == 1 else word * field.scale
 
     def put(page: Page, value: float) -> None:
-        word = round(value / field.scale)
+        word = round(value / field.scale) if math.isfinite(value) else field.maximum + 1
         if not field.minimum <= word <= field.maximum:
             low, high = field.minimum * field.scale, field.maximum * field.scale
             raise InputError(

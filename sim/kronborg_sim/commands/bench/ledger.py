@@ -36,7 +36,7 @@ from kronborg_hdl.receiver.model import SETTLING_SYMBOLS, Receiver, half_bands
 
 from ...benches.receiver import Scene
 from ...recordings import TIMING_PHASES, Light, Recorded, record
-from .outcome import Outcome, whole
+from .outcome import Outcome, whole, within
 
 VARIANCE_SNU = 4.0
 RECEIVED = 0.6 * 10**-0.2 / 2
@@ -44,6 +44,8 @@ RECEIVED = 0.6 * 10**-0.2 / 2
 SAMPLE_RATE_HZ = 1e9
 SYMBOL_RATE_HZ = 125e6
 BEAT_HZ = 60e6
+LINEWIDTH_HZ, PILOT_SNR_DB, CLOCK_OFFSET_PPM = (1.0, 1e6), (0.0, 50.0), (-100.0, 100.0)
+"""Between which light and clocks may be."""
 HOP = 8
 ISI_SLOPE = 2.38
 """A sampling phase off by tau symbols makes interference of 2.38 tau**2 of the signal, at a roll-off of 0.2."""
@@ -81,20 +83,25 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     """Make a frame and receive it in all ways.
 
     Raises:
-        InputError: a number of symbols out of range.
+        InputError: a figure out of range.
     """
     symbols = whole(options.symbols, 2_000, 2e6, "symbols")
     seed = whole(options.seed, 0, 2**32, "as seed")
+    light = (
+        within(options.linewidth, *LINEWIDTH_HZ, "Hz of --linewidth"),
+        within(options.pilot_snr, *PILOT_SNR_DB, "dB of --pilot-snr"),
+        within(options.clock_offset, *CLOCK_OFFSET_PPM, "ppm of --clock-offset"),
+    )
     with progress.stage("ledger"):
-        effects = ledger(symbols, options.linewidth, options.pilot_snr, options.clock_offset, seed)
+        effects = ledger(symbols, *light, seed)
     with progress.stage("speed"):
-        speed = samples_per_second(options.linewidth, options.pilot_snr, options.clock_offset, seed)
-    within = sum(
+        speed = samples_per_second(*light, seed)
+    together = sum(
         effect.measured_msnu for effect in effects if effect.effect in ("fixed point", "oscillators", "filters")
     )
     table = [("effect", "measured, bound (mSNU at V_A = 4)")]
     table += [(row.effect, f"{row.measured_msnu:.5f}, {row.bound_msnu:.5f}") for row in effects]
-    table += [("symbols", grouped(symbols)), ("fixed point, filters", f"{within:.5f} together")]
+    table += [("symbols", grouped(symbols)), ("fixed point, filters", f"{together:.5f} together")]
     table.append(("model", f"{si(speed, 'sample')} a second of processor time"))
     beyond = [row.effect for row in effects if row.measured_msnu > row.bound_msnu]
     fault = f"beyond its bound: {', '.join(beyond)}" if beyond else ""
@@ -104,7 +111,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
         "pilot_snr_db": options.pilot_snr,
         "clock_offset_ppm": options.clock_offset,
         "seed": seed,
-        "fixed_point_and_filters_msnu": within,
+        "fixed_point_and_filters_msnu": together,
         "model_samples_per_second": speed,
         "rows": [asdict(row) for row in effects],
     }

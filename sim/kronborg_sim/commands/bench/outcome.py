@@ -52,6 +52,17 @@ def whole(number: float, least: int, most: float, what: str) -> int:
     return int(number)
 
 
+def within(number: float, least: float, most: float, what: str) -> float:
+    """A figure of an option.
+
+    Raises:
+        InputError: no number, or outside [least, most].
+    """
+    if not least <= number <= most:
+        raise InputError(f"{number:g} {what}: give {least:g} to {most:g}")
+    return number
+
+
 def over_cores(work: Callable[[T], R], tasks: Sequence[T]) -> Generator[R, None, None]:
     """Results of `work`, a function of a module, for each task and in their order, from processes on all cores.
 

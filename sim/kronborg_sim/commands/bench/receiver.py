@@ -18,7 +18,7 @@ from kronborg.link.frame_format import FrameFormat, Preamble
 from kronborg.link.receive import receive
 
 from ...recordings import Light, Recorded, record, told_the_truth
-from .outcome import Outcome, whole
+from .outcome import Outcome, whole, within
 from .qosst import AS_DOCUMENTED, PEERS, best, peer_python, receptions
 from .receptions import Reception, all_but_the_phase, judge
 
@@ -27,6 +27,8 @@ SIGNAL_SNU = 0.5
 """Of the signal at the detector. What is added is referred to a signal of this variance."""
 LINEWIDTHS_HZ = (100.0, 2e3, 10e3, 100e3)
 CLOCK_OFFSETS_PPM = (-100.0, -20.0, -2.0, 2.0, 20.0, 100.0)
+PILOT_SNR_DB = (0.0, 50.0)
+"""Between which a pilot may be."""
 PREAMBLE_SNU = 300.0
 """The peer looks for the loudest part of the recording."""
 PILOT_STEP_DB = 3.0
@@ -74,11 +76,14 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     """Receive recordings of several linewidths and clock offsets.
 
     Raises:
-        InputError: a number of symbols out of range.
+        InputError: a figure out of range, or a peer's interpreter without a peer.
         KronborgError: the peer cannot be installed, or its process fails.
     """
     symbols = whole(options.symbols, 20_000, 10**6, "symbols")
     seed = whole(options.seed, 0, 2**32, "as seed")
+    snr_db = within(options.pilot_snr, *PILOT_SNR_DB, "dB of --pilot-snr")
+    if options.peer_python and not options.peer:
+        raise InputError(f"--peer-python is of a peer: give --peer too ({', '.join(PEERS)})")
     python = None
     if options.peer:
         python = Path(options.peer_python) if options.peer_python else peer_python(options.peer)
@@ -90,7 +95,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     table = [("linewidth, clock", "added noise, phase variance, time a symbol")]
     with progress.stage("recordings", len(grid)) as stage:
         for number, (linewidth_hz, offset_ppm) in enumerate(grid):
-            light = light_of(linewidth_hz, offset_ppm, options.pilot_snr)
+            light = light_of(linewidth_hz, offset_ppm, snr_db)
             recorded = record(frame, light, SAMPLE_RATE_HZ, np.random.default_rng([seed, number]))
             truth = told_the_truth(recorded, frame, SAMPLE_RATE_HZ)
             rng = np.random.default_rng([seed, number, 1])
@@ -115,7 +120,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
             stage.advance()
     lost = frames_lost(rows)
     table += [(f"frames lost, {name}", ", ".join(places) or "none") for name, places in lost.items()]
-    figures = {"symbols": symbols, "pilot_snr_db": options.pilot_snr, "seed": seed, "rows": rows, "frames_lost": lost}
+    figures = {"symbols": symbols, "pilot_snr_db": snr_db, "seed": seed, "rows": rows, "frames_lost": lost}
     if python:
         figures["more_noise_than_the_peer"] = worse = more_noise_than_the_peer(rows)
         table.append((f"more noise than {options.peer}", ", ".join(worse) or "nowhere"))
