@@ -177,6 +177,20 @@ async def other_settings_equal_the_model(dut: Any, change: dict[str, Any]) -> No
 
 
 @bench_test
+async def headers_of_noise_are_read_as_the_model_reads_them(dut: Any) -> None:
+    """Each bit is a sum along the reference; of noise it has another sign along one that is an eighth of a turn off."""
+    bench = Bench(dut)
+    await bench.reset()
+    await bench.load()
+    stream, rng = plain_stream([1, 2, 3], seed=18), np.random.default_rng(18)
+    for begin in range(0, 3 * LINK.frame.symbols, LINK.frame.symbols):
+        header = stream[begin + LINK.frame.head - LINK.settings.header : begin + LINK.frame.head]
+        header[:] = gaussian(rng, len(header))
+    packets = await bench.expect(stream)
+    assert all(Flag.UNEXPECTED in packet.flags for packet in packets[1:])
+
+
+@bench_test
 async def weak_preambles_equal_the_model(dut: Any) -> None:
     """Found, but below the amplitude that is asked for."""
     bench = Bench(dut)
