@@ -210,12 +210,13 @@ class Link:
         sent = [frame.frame((first + k) % 2**32, gaussian(rng, frame.payload))[0] for k in range(frames)]
         sent[1] = np.zeros_like(sent[1])
         sent[2] = frame.frame(first ^ 0x5555, gaussian(rng, frame.payload))[0]
-        # Of the payload so much comes that the next preamble's end is looked for when it comes, and an odd symbol.
+        # Of the payload so much comes that the next preamble's end is looked for when it comes; and an odd number of
+        # symbols in all, so that the next frame begins elsewhere in a beat.
         cut = frame.head + 240 * self.settings.sizes.symbols_per_clock
-        sent[4] = np.delete(sent[4], slice(cut, frame.symbols - 101), 0)
+        sent[4] = np.delete(sent[4], slice(cut, frame.symbols - 101 - cut % 2), 0)
         if frames > 6:
             behind = frame.head + frame.payload + 20 * self.settings.sizes.symbols_per_clock
-            sent[6] = np.delete(sent[6], slice(behind, frame.symbols - 33), 0)
+            sent[6] = np.delete(sent[6], slice(behind, frame.symbols - 33 - behind % 2), 0)
         idle = self.settings.sizes.preamble + 100 * self.settings.sizes.symbols_per_clock
         words = np.concatenate([np.zeros((101, 2), np.int16), *sent, np.zeros((idle, 2), np.int16)])
         words = words[: len(words) // 8 * 8]
