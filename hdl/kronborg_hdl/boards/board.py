@@ -87,7 +87,7 @@ ZYNQ_ULTRASCALE = Processor(
 
 CLOCKS = 4
 """That a processor gives to the fabric."""
-SPARE = 0.1
+SPARE = 0.08
 """Share of a device's look-up tables that an overlay leaves free as it is usually built: a fuller one may not route."""
 
 
