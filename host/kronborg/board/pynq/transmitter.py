@@ -364,7 +364,6 @@ class Transmitter:
         number: int | None = None
         try:
             for left in reversed(range(count)):
-                self._watchdog.heartbeat = 0
                 for taker in takers:
                     taker.begin()
                 frame = self.take(takers, number, more=left > 0)
@@ -385,6 +384,7 @@ class Transmitter:
         Raises:
             BoardError: as of :meth:`frames`.
         """
+        self._watchdog.heartbeat = 0  # each time: of records that lie ready none is waited for
         try:
             record, *samples = (taker.take(self._timeout_s, self.alive, more=more) for taker in takers)
         except BoardError as error:
