@@ -12,8 +12,9 @@ import pytest
 from serial.tools import list_ports
 
 from kronborg.board.loopback import LoopbackPlan
-from kronborg.board.pynq.board import Board
+from kronborg.board.pynq.board import PACKETS, Board
 from kronborg.board.pynq.dma import InTurn
+from kronborg.board.pynq.receiver import Receiver
 from kronborg.board.pynq.reference import Reference
 from kronborg.board.pynq.registers import Page
 from kronborg.board.pynq.transmitter import Transmitter
@@ -298,6 +299,14 @@ def test_a_claim_that_no_test_can_hold_is_refused_and_the_source_left_alone(
 def test_times_that_cannot_be_are_refused(board: Board, wrong: dict[str, float], line: str) -> None:
     with pytest.raises(InputError, match=line):
         Board(board.opened, **wrong)
+
+
+def test_each_end_by_itself_refuses_a_time_out_that_cannot_be(board: Board) -> None:
+    opened = board.opened
+    with pytest.raises(InputError, match="a time-out of 0 s"):
+        Transmitter(opened.overlay, opened.clock_hz, timeout_s=0.0)
+    with pytest.raises(InputError, match="a time-out of 0 s"):
+        Receiver(opened.overlay, PACKETS, timeout_s=0.0)
 
 
 def test_the_rest_of_a_packet_that_was_given_up_is_no_packet() -> None:
