@@ -26,7 +26,7 @@ from .conftest import BOARD
 from .remote_board import FIRMWARE, RemoteBoard
 from .test_bit_file import PART
 
-BUILT = Path(__file__).parents[2] / "bitstreams" / "pynq-z2"
+BUILT = Path(__file__).parents[2] / "bitstreams" / "pynq-z2" / "pulse_shaper"
 NAME = "kronborg_pulse_shaper"
 ADDRESS = f"127.{os.getpid() >> 16 & 0xFF}.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF or 1}"
 """Of this machine's own, for this process: PYNQ's port is a fixed one."""

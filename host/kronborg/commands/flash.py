@@ -15,7 +15,7 @@ from kronborg_hdl.axi.pages import PAGE_BYTES
 from kronborg_hdl.axi.registers import RegisterMap
 from kronborg_hdl.boards import BOARDS, FABRIC_BOARDS
 from kronborg_hdl.overlays.description import OVERLAYS
-from kronborg_hdl.overlays.manifest import MANIFEST
+from kronborg_hdl.overlays.manifest import BUILT, MANIFEST, load
 
 from ..board.pynq import overlays
 from ..board.pynq.opening import ON_BOARD, Opened, bitstream, checked, open_overlay, unpacked
@@ -30,12 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     every = (*BOARDS, *FABRIC_BOARDS)
     parser.add_argument("board", choices=every, metavar="BOARD", help=", ".join(every))
     parser.add_argument(
-        "--overlay", choices=OVERLAYS, help=f"{', '.join(OVERLAYS)} (default: that of the files, or loopback)"
+        "--overlay",
+        choices=OVERLAYS,
+        help=f"{', '.join(OVERLAYS)} (default: that of the files; where none are named loopback, or the largest that is"
+        " built)",
     )
     parser.add_argument(
         "--files",
         metavar="DIR",
-        help="of the overlay (default: where PYNQ finds it by name; where it is not, bitstreams/BOARD)",
+        help="of the overlay (default: where PYNQ finds it by name; where it is not, bitstreams/BOARD/OVERLAY)",
     )
     parser.add_argument(
         "--port", metavar="PORT", help="serial port of such a board (default: found by its USB numbers)"
@@ -90,16 +93,27 @@ def _folder(options: argparse.Namespace) -> Path:
     """Where the files are."""
     if options.files:
         return Path(options.files)
-    named, kept = overlays.folder(options.overlay or "loopback"), Path("bitstreams") / options.board
-    places = (kept,) if options.board in FABRIC_BOARDS else (named, kept)
-    for folder in places:
-        if (folder / MANIFEST).exists():
-            return folder
+    named, home = overlays.folder(options.overlay or "loopback"), Path("bitstreams") / options.board
+    if options.board in BOARDS and (named / MANIFEST).exists():
+        return named
+    # The largest is the last.
+    kept = [home / overlay for overlay in reversed(OVERLAYS) if options.overlay in (None, overlay)]
+    if found := [folder for folder in kept if (folder / MANIFEST).exists()]:
+        return next(filter(_is_built, found), found[0])
+    places = [named] if options.board in BOARDS else []
+    places.append(home / options.overlay if options.overlay else home)
     build = f"kronborg build {options.board}{f' --overlay {options.overlay}' if options.overlay else ''} --out DIR"
     raise InputError(
         f"there are no files for {options.board} in {' or '.join(map(str, places))}: name them with --files,"
         f" or make them with {build}"
     )
+
+
+def _is_built(folder: Path) -> bool:
+    try:
+        return bool(load(folder)["status"] == BUILT)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _check_overlay(options: argparse.Namespace, folder: Path, manifest: dict[str, Any]) -> None:

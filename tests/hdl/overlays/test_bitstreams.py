@@ -14,18 +14,25 @@ from kronborg_hdl.serial_board.top import Top
 
 HOME = Path(__file__).parents[3] / "bitstreams"
 EVERY = {**BOARDS, **FABRIC_BOARDS}
+FOLDERS = [path.parent for path in sorted(HOME.glob(f"*/*/{MANIFEST}"))]
+"""`BOARD/OVERLAY`."""
 LARGEST = 1 << 20
 """Of a file in git, bytes."""
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_manifest_says_what_there_is_of_each_board(name: str) -> None:
-    board, folder = EVERY[name], HOME / name
+def called(folder: Path) -> str:
+    """Of a test."""
+    return f"{folder.parent.name}-{folder.name}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=called)
+def test_a_manifest_says_what_there_is_of_an_overlay_on_a_board(folder: Path) -> None:
+    name = folder.parent.name
     manifest = load(folder)
-    assert (manifest["board"], manifest["device"]) == (name, board.device)
+    assert (manifest["overlay"], manifest["board"], manifest["device"]) == (folder.name, name, EVERY[name].device)
     assert manifest["status"] in (BUILT, NOT_BUILT)
     assert check(folder) == []
-    unpacked = {name.removesuffix(".xz") for name in manifest["sha256"] if name.endswith(".xz")}  # by `kronborg flash`
+    unpacked = {file.removesuffix(".xz") for file in manifest["sha256"] if file.endswith(".xz")}  # by `kronborg flash`
     kept = [path for path in folder.iterdir() if path.name not in unpacked]
     assert {path.name for path in kept} == {MANIFEST, *manifest["sha256"]}
     assert all(path.stat().st_size <= LARGEST for path in kept)
@@ -40,9 +47,14 @@ def test_a_manifest_says_what_there_is_of_each_board(name: str) -> None:
     assert manifest["run_on_hardware"], "no, or by whom and when"
 
 
-@pytest.mark.parametrize("name", FABRIC_BOARDS)
-def test_a_bitstream_is_of_the_design_as_it_is(name: str) -> None:
-    manifest = json.loads((HOME / name / MANIFEST).read_text())
+@pytest.mark.parametrize(
+    "folder",
+    [path for path in FOLDERS if path.parent.name in FABRIC_BOARDS and load(path)["status"] == BUILT],
+    ids=called,
+)
+def test_a_bitstream_is_of_the_design_as_it_is(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    name = manifest["board"]
     board = FABRIC_BOARDS[name].of_design(manifest["overlay"])
     top = Top(board, DESIGNS[manifest["overlay"]].make(board))
     assert (manifest["clock_hz"], manifest["timing"]["asked_hz"]) == (board.clock_hz, board.clock_hz)
@@ -51,11 +63,12 @@ def test_a_bitstream_is_of_the_design_as_it_is(name: str) -> None:
     assert hashlib.sha256(hardware.encode()).hexdigest() == manifest["design_sha256"], (
         f"the design has changed: {again}"
     )
-    assert (HOME / name / f"kronborg_{manifest['overlay']}.lpf").read_text() == board.constraints()
+    assert (folder / f"kronborg_{manifest['overlay']}.lpf").read_text() == board.constraints()
 
 
-def test_no_board_is_there_that_is_not_known() -> None:
-    assert {path.name for path in HOME.iterdir()} == set(EVERY)
+def test_every_board_has_a_manifest_and_there_is_nothing_else() -> None:
+    assert {folder.parent.name for folder in FOLDERS} == {path.name for path in HOME.iterdir()} == set(EVERY)
+    assert set(FOLDERS) == set(HOME.glob("*/*"))
 
 
 def test_the_revision_is_that_of_these_sources_and_of_no_repository_that_they_lie_in(tmp_path: Path) -> None:
