@@ -31,6 +31,9 @@ SYNTHESIS = f"synth_xilinx -family xc7 -flatten -noiopad -nosrl -top {TOP}"
 """No shift registers in look-up tables: those with different enables may share a slice, and then nothing is routed."""
 GOAL_HZ = 100e6
 """That nextpnr is asked for where the board's clock is slower: it places better when more is asked."""
+LARGE = 20_000
+"""Cells of a netlist from which on nextpnr places with ``static``. Its usual placer, ``heap``, is good with few; with
+many it begins with all of them at one point, for only the processor has a fixed place, and does not get them apart."""
 _SCRIPT = f"read_rtlil top.il\n{SYNTHESIS}\nwrite_json -noscopeinfo netlist.json\n"
 _YOSYS = "from pyosys import libyosys as y; y.run_pass('script synthesis.ys', y.Design())"
 _CELLS = {
@@ -117,8 +120,8 @@ def build(top: ZynqTop, board: Board, tools: Tools, *, seed: int = 1) -> Built:
     with TemporaryDirectory() as name:
         folder = Path(name)
         synthesise(top, folder)
-        cut = _shorten(folder / "netlist.json")
-        _route(folder, board, tools, seed)
+        cut, cells = _shorten(folder / "netlist.json")
+        _route(folder, board, tools, seed, "static" if cells >= LARGE else "heap")
         found = json.loads((folder / "report.json").read_text())
         assembly = (folder / "top.fasm").read_text()
     reached = _reached(found, board)
@@ -187,20 +190,21 @@ def _run(command: list[str], folder: Path, tool: str) -> None:
         raise ValueError(f"not built: {why(tool, status, log)}")
 
 
-def _shorten(path: Path) -> int:
+def _shorten(path: Path) -> tuple[int, int]:
+    """Make a netlist one that nextpnr takes; returns how many cascades were cut, and how many cells it has."""
     netlist = json.loads(path.read_text())
     cut = shorten(netlist["modules"][TOP])
     path.write_text(json.dumps(netlist))
-    return cut
+    return cut, len(netlist["modules"][TOP]["cells"])
 
 
-def _route(folder: Path, board: Board, tools: Tools, seed: int) -> None:
+def _route(folder: Path, board: Board, tools: Tools, seed: int, placer: str) -> None:
     asked_hz = max(board.clock_hz, GOAL_HZ)
     (folder / "top.xdc").write_text(f"create_clock -period {1e9 / asked_hz:.3f} [get_nets {CLOCK_NET}]\n")
     command = [
         *(str(tools.nextpnr.resolve()), "--device", board.device, "--chipdb", str(tools.chip.resolve())),
         *("--json", "netlist.json", "-o", "xdc=top.xdc", "-o", "fasm=top.fasm"),
-        *("--freq", f"{asked_hz / 1e6:g}", "--seed", str(seed)),
+        *("--freq", f"{asked_hz / 1e6:g}", "--seed", str(seed), "--placer", placer),
         *("--report", "report.json", "--timing-allow-fail"),
     ]
     _run(command, folder, "nextpnr")

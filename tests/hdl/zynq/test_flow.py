@@ -30,7 +30,8 @@ if {fails}:
     sys.exit(1)
 assert given["--device"] == "xc7z020clg400-1"
 assert "create_clock -period 10.000" in open("top.xdc").read()
-assert json.load(open(given["--json"]))["modules"]["zynq_top"]
+cells = json.load(open(given["--json"]))["modules"]["zynq_top"]["cells"]
+assert given["--placer"] == ("static" if len(cells) >= 20000 else "heap")
 open("top.fasm", "w").write({fasm!r})
 used = {{"SLICE_LUTX": {{"used": 7, "available": 9}}, "DSP48E1_DSP48E1": {{"used": 0, "available": 220}}}}
 step = {{"delay": 1.5, "type": "logic", "from": {{}}, "to": {{"cell": "a", "port": "D"}}}}
@@ -44,14 +45,16 @@ json.dump({{"fmax": fmax, "utilization": used, "critical_paths": [path]}}, open(
 def tools(bits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Arguments of the command, with a nextpnr that does as it is told."""
 
-    def synthesise(top, folder: Path) -> None:
-        (folder / "netlist.json").write_text(json.dumps({"modules": {"zynq_top": {"cells": {}, "netnames": {}}}}))
-
-    monkeypatch.setattr(flow, "synthesise", synthesise)
     chip = tmp_path / "chip.bin"
     chip.write_bytes(b"chip")
 
-    def make(*, reached: float = 123.4, fasm: str = FEATURES, fails: bool = False) -> list[str]:
+    def make(*, reached: float = 123.4, fasm: str = FEATURES, fails: bool = False, cells: int = 0) -> list[str]:
+        module = {"cells": {f"cell {number}": {"type": "FDRE"} for number in range(cells)}, "netnames": {}}
+
+        def synthesise(top, folder: Path) -> None:
+            (folder / "netlist.json").write_text(json.dumps({"modules": {"zynq_top": module}}))
+
+        monkeypatch.setattr(flow, "synthesise", synthesise)
         program = tmp_path / "nextpnr-himbaechel"
         program.write_text(NEXTPNR.format(python=sys.executable, reached=reached, fasm=fasm, fails=fails))
         program.chmod(0o755)
@@ -102,6 +105,11 @@ def test_a_packed_bitstream_is_the_same_one(tools, tmp_path: Path) -> None:
     assert unpacked(bitstream(tmp_path / "packed", packed)) == beside
     beside.write_bytes(bits[:-1])
     assert check(tmp_path / "packed") == ["kronborg_pulse_shaper.bit is not the one that was built"]
+
+
+@pytest.mark.parametrize("cells", [19_999, 20_000])
+def test_what_is_large_is_placed_by_another_placer(cells: int, tools, tmp_path: Path) -> None:
+    assert main([*tools(cells=cells), str(tmp_path)]) == 0
 
 
 def test_two_builds_are_the_same(tools, tmp_path: Path) -> None:
