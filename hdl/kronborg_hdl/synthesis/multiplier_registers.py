@@ -1,8 +1,9 @@
-"""Registers before a multiplier of an ECP5, put into the multiplier, as Yosys does it for other families.
+"""Registers before and behind a multiplier of an ECP5, put into the multiplier, as Yosys does it for other families.
 
 A ``MULT18X18D`` has registers at its inputs. Where all bits of both factors come from registers that move together,
-those do the work: the way from a register to the multiplier, which is long where many words meet, is gone. Word for
-word it is the same. Lattice FPGA-TN-02205 has the cell.
+those do the work: the way from a register to the multiplier, which is long where many words meet, is gone. Another
+register is between its partial products and their sum, and may stand for that which holds the product. Word for word
+it is the same. Lattice FPGA-TN-02205 has the cell.
 """
 
 from __future__ import annotations
@@ -60,6 +61,48 @@ def fold(module: Netlist) -> int:
     return folded
 
 
+def fold_products(module: Netlist) -> int:
+    """Put registers that hold a product into the multiplier, where :func:`fold` has put those of its factors: for room.
+
+    Only where all bits of the product that are read go to registers of that kind, which move together, and to nothing
+    else. nextpnr does not know when the register within is read: it takes the way from the factors' registers to the
+    product for one clock, and what follows too, so that the frequency that it says is too low, never too high.
+
+    Args:
+        module: changed in place.
+
+    Returns: the multipliers whose products are registered now.
+    """
+    cells = module["cells"]
+    uses = Counter(bit for cell in cells.values() for bit in inputs_of(cell))
+    uses.update(bit for port in module["ports"].values() for bit in port["bits"])
+    behind = {cell["connections"]["DI"][0]: name for name, cell in cells.items() if _is_foldable(cell)}
+    folded = 0
+    for multiplier in [cell for cell in cells.values() if cell["type"] == MULTIPLIER]:
+        parameters, connections = multiplier["parameters"], multiplier["connections"]
+        pins = [pin for pin in _product_pins() if uses[connections.get(pin, [""])[0]]]
+        names = [behind.get(connections[pin][0]) for pin in pins if uses[connections[pin][0]] == 1]
+        holders = [name for name in names if name is not None]
+        moves = {_move(cells[name]) for name in holders}
+        if parameters.get("REG_INPUTA_CLK") != "CLK0" or len(holders) < len(pins) or len(moves) != 1:
+            continue
+        clock, enable, inverted = moves.pop()
+        if clock != connections["CLK0"][0] or inverted:
+            continue
+        for pin, name in zip(pins, holders, strict=True):
+            connections[pin] = cells.pop(name)["connections"]["Q"]
+        connections["CE1"] = [enable]
+        multiplier["port_directions"]["CE1"] = "input"
+        parameters.update({"REG_PIPELINE_CLK": "CLK0", "REG_PIPELINE_CE": "CE1"})
+        folded += 1
+    without_undriven_names(module)
+    return folded
+
+
+def _product_pins() -> Iterator[str]:
+    return (f"P{bit}" for bit in range(len(FACTORS) * FACTOR_BITS))
+
+
 def _pins() -> Iterator[str]:
     for factor in FACTORS:
         yield from (f"{factor}{bit}" for bit in range(FACTOR_BITS))
@@ -88,9 +131,13 @@ def _moves_together(multiplier: Netlist, registers: dict[Bit, Netlist]) -> Move 
             continue
         if bit not in registers:
             return None
-        mux, connections = registers[bit]["parameters"].get("CEMUX", "1").strip(), registers[bit]["connections"]
-        moves.add((connections["CLK"][0], "1" if mux == "1" else connections["CE"][0], mux == "INV"))
+        moves.add(_move(registers[bit]))
     return moves.pop() if len(moves) == 1 else None
+
+
+def _move(register: Netlist) -> Move:
+    mux, connections = register["parameters"].get("CEMUX", "1").strip(), register["connections"]
+    return connections["CLK"][0], "1" if mux == "1" else connections["CE"][0], mux == "INV"
 
 
 def _drop_unread(module: Netlist, registers: dict[Bit, Netlist]) -> None:

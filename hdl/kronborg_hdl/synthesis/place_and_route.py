@@ -163,8 +163,9 @@ def synthesise(
         top: its top module.
         folder: for all files.
         apart: for what is large. Each module is mapped by itself, all are made one before look-up tables are made;
-            shift registers go to distributed memory, see :func:`.shift_registers.fold`, and what lies before carry
-            chains into them, see :func:`.carry_chains.fold`.
+            registers before and behind multipliers go into them, see :mod:`.multiplier_registers`, shift registers to
+            distributed memory, see :func:`.shift_registers.fold`, and what lies before carry chains into them, see
+            :func:`.carry_chains.fold`.
         registered: registers before multipliers go into them: see :func:`.multiplier_registers.fold`.
         command: of Yosys, with its options.
 
@@ -175,7 +176,9 @@ def synthesise(
     (folder / "synthesis.ys").write_text(script(top, apart=apart, command=command))
     (folder / "adders.v").write_text(_ADDERS)
     _run([_YOSYS], folder, "synthesis.log")
-    passes = [shift_registers.fold, carry_chains.fold] * apart + [multiplier_registers.fold] * registered
+    passes = [multiplier_registers.fold] * (registered or apart)
+    if apart:
+        passes += [multiplier_registers.fold_products, shift_registers.fold, carry_chains.fold]
     if passes:
         netlist = json.loads((folder / "netlist.json").read_text())
         for fold in passes:

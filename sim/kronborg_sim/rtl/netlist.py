@@ -62,9 +62,11 @@ _WORDS = {factor: f"{{{', '.join(f'{factor}{bit}' for bit in reversed(range(18))
 _PRODUCT = "".join(f", P{bit}" for bit in range(36))
 _MULTIPLIER = f"""
 module MULT18X18D(input SIGNEDA, SIGNEDB{_FACTORS}, output{_PRODUCT[1:]},
-  input SOURCEA, SOURCEB, CLK0, CE0, RST0{"".join(f", C{bit}" for bit in range(18))});
+  input SOURCEA, SOURCEB, CLK0, CE0, CE1, RST0{"".join(f", C{bit}" for bit in range(18))});
   parameter REG_INPUTA_CLK = "NONE";
   parameter REG_INPUTB_CLK = "NONE";
+  parameter REG_PIPELINE_CLK = "NONE";
+  parameter REG_PIPELINE_CE = "CE0";
   reg [17:0] laterA = 18'd0, laterB = 18'd0;
   always @(posedge CLK0) if (CE0) begin
     laterA <= {_WORDS["A"]};
@@ -75,10 +77,13 @@ module MULT18X18D(input SIGNEDA, SIGNEDB{_FACTORS}, output{_PRODUCT[1:]},
   wire signed [18:0] x = {{SIGNEDA & a[17], a}};
   wire signed [18:0] y = {{SIGNEDB & b[17], b}};
   wire signed [37:0] product = x * y;
-  assign {{{", ".join(f"P{bit}" for bit in reversed(range(36)))}}} = product[35:0];
+  reg [35:0] laterP = 36'd0;
+  always @(posedge CLK0) if (REG_PIPELINE_CE == "CE1" ? CE1 : CE0) laterP <= product[35:0];
+  assign {{{", ".join(f"P{bit}" for bit in reversed(range(36)))}}} =
+    REG_PIPELINE_CLK == "CLK0" ? laterP : product[35:0];
 endmodule
 """
-"""Yosys has no model of it, and uses it without its registers: Lattice FPGA-TN-02205. Those at its inputs are of
+"""Yosys has no model of it, and uses it without its registers: Lattice FPGA-TN-02205. Those are of
 :mod:`kronborg_hdl.synthesis.multiplier_registers`, which never resets them."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kronborg_hdl.synthesis.multiplier_registers import MULTIPLIER, fold
+from kronborg_hdl.synthesis.multiplier_registers import MULTIPLIER, fold, fold_products
 from kronborg_hdl.synthesis.shift_registers import REGISTER
 
 CLOCK, ENABLE, RESET, FIRST_DATA, FIRST_NET = 2, 3, 4, 10, 100
@@ -56,7 +56,7 @@ def run(module: dict[str, Any], seed: int) -> list[list[int]]:
     rng = np.random.default_rng(seed)
     cells = module["cells"]
     nets: dict[Any, int] = {"0": 0, "1": 1}
-    held = {name: [int(cell["parameters"].get("REGSET") == "SET")] * 36 for name, cell in cells.items()}
+    held = {name: [int(cell["parameters"].get("REGSET") == "SET")] * 72 for name, cell in cells.items()}
     seen = []
     for _ in range(CLOCKS):
         nets |= {bit: int(rng.integers(2)) for bit in module["ports"]["i"]["bits"]}
@@ -76,9 +76,15 @@ def _drive(cell: dict[str, Any], held: list[int], nets: dict[Any, int]) -> None:
     elif cell["type"] == "LUT4":
         nets[pins["Z"]] = int(cell["parameters"]["INIT"][::-1][nets[pins["A"]]])
     else:
-        now = held if "REG_INPUTA_CLK" in cell["parameters"] else _factors(pins, nets)
-        a, b = (sum(bit << place for place, bit in enumerate(half)) for half in (now[:18], now[18:]))
-        nets |= {pins[f"P{bit}"]: a * b >> bit & 1 for bit in range(36)}
+        product = _product(cell, held, nets) if "REG_PIPELINE_CLK" not in cell["parameters"] else held[36:]
+        nets |= {pins[f"P{bit}"]: product[bit] for bit in range(36)}
+
+
+def _product(cell: dict[str, Any], held: list[int], nets: dict[Any, int]) -> list[int]:
+    pins = {pin: bits[0] for pin, bits in cell["connections"].items()}
+    now = held[:36] if "REG_INPUTA_CLK" in cell["parameters"] else _factors(pins, nets)
+    a, b = (sum(bit << place for place, bit in enumerate(half)) for half in (now[:18], now[18:]))
+    return [a * b >> bit & 1 for bit in range(36)]
 
 
 def _factors(pins: dict[str, Any], nets: dict[Any, int]) -> list[int]:
@@ -93,7 +99,12 @@ def _clocked(cell: dict[str, Any], held: list[int], nets: dict[Any, int]) -> lis
     if cell["type"] == MULTIPLIER and "CE0" in pins:
         assert pins["CLK0"] == CLOCK
         assert pins["RST0"] == "0"
-        return _factors(pins, nets) if nets[pins["CE0"]] else held
+        factors = _factors(pins, nets) if nets[pins["CE0"]] else held[:36]
+        product = held[36:]
+        if "CE1" in pins and nets[pins["CE1"]]:
+            assert cell["parameters"]["REG_PIPELINE_CE"] == "CE1"
+            product = _product(cell, held, nets)
+        return factors + product
     return held
 
 
@@ -169,3 +180,56 @@ def test_a_factor_that_is_not_of_registers_alone_stays(bit: Any) -> None:
     before = run(deepcopy(design.module), seed=4)
     assert fold(design.module) == 0
     assert run(design.module, seed=4) == before
+
+
+def held_product(enable: str = "1 ", behind: str = "CE", **parameters: Any) -> Multiplied:
+    """The same, with registers that hold the product."""
+    design = built(enable)
+    product = list(design.ends)
+    design.ends[:] = [design.register(bit, behind, **parameters) for bit in product[:30]]
+    return design
+
+
+@pytest.mark.parametrize("enable", ["1 ", "CE"])
+@pytest.mark.parametrize("behind", ["1 ", "CE"])
+def test_registers_behind_a_multiplier_go_into_it(enable: str, behind: str) -> None:
+    design = held_product(enable, behind)
+    before = run(deepcopy(design.module), seed=5)
+    assert fold(design.module) == 1
+    assert fold_products(design.module) == 1
+    assert [cell["type"] for cell in design.module["cells"].values()] == [MULTIPLIER]
+    assert run(design.module, seed=5) == before
+
+
+def test_a_product_stays_outside_where_its_factors_are_not_held() -> None:
+    design = held_product()
+    assert fold_products(design.module) == 0
+
+
+@pytest.mark.parametrize("different", [{"reset": RESET}, {"REGSET": "SET"}, {"CLKMUX": "INV"}, {"behind": "INV"}])
+def test_other_registers_behind_a_multiplier_stay(different: dict[str, Any]) -> None:
+    design = held_product(**different)
+    fold(design.module)
+    kept = deepcopy(design.module)
+    assert fold_products(design.module) == 0
+    assert design.module == kept
+
+
+def test_a_product_that_is_read_before_its_registers_stays() -> None:
+    design = held_product()
+    multiplier = next(cell for cell in design.module["cells"].values() if cell["type"] == MULTIPLIER)
+    design.ends.append(multiplier["connections"]["P7"][0])
+    before = run(deepcopy(design.module), seed=6)
+    fold(design.module)
+    assert fold_products(design.module) == 0
+    assert run(design.module, seed=6) == before
+
+
+def test_registers_that_do_not_move_together_stay() -> None:
+    design = held_product()
+    holders = [
+        cell for cell in design.module["cells"].values() if cell["type"] == REGISTER and "CE" in cell["connections"]
+    ]
+    holders[3]["connections"]["CE"] = [RESET]
+    fold(design.module)
+    assert fold_products(design.module) == 0
