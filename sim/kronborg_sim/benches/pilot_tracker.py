@@ -46,7 +46,8 @@ FIELDS = {
 }
 COUNTERS = ("slips", "losses", "missing", "ambiguous")
 
-bench_test = cocotb.test(timeout_time=400, timeout_unit="us")  # a core that stops must not stop the bench
+# A core that stops must not stop the bench.
+bench_test = cocotb.test(timeout_time=3200 // HOPS_PER_CLOCK, timeout_unit="us")
 crossed_with_pauses = cocotb.parametrize(idle=[False, True], back_pressure=[False, True])
 
 

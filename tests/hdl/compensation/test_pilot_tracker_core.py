@@ -9,7 +9,7 @@ from kronborg_sim.benches.runner import run_bench
 TESTS_IN_THE_BENCH = 20
 
 
-@pytest.mark.parametrize("hops_per_clock", [8])
+@pytest.mark.parametrize("hops_per_clock", [1, 8])
 def test_core_equals_its_model_on_the_bench(hops_per_clock: int, tmp_path: Path) -> None:
     core = PilotTracker(hops_per_clock=hops_per_clock, halvings=1)
     outcome = run_bench(

@@ -23,6 +23,10 @@ PATH_BITS = ANGLE_BITS + LONGEST
 SLOPE_BITS = ANGLE_BITS + 2 * (LONGEST - 1) + 1
 """(B / 2)**2 steps; half of that before the second half begins."""
 TOTAL_BITS = MAGNITUDE_BITS + LONGEST
+FOLD = {1: 8, 2: 4, 4: 1, 8: 1}
+"""Iterations of a stage of the CORDIC, by hops per clock: as many as the steps from sub-block to sub-block have room
+for. With four hops a clock that would be two, but half of the adders are less than the shifters that this needs.
+"""
 
 OF_A_PILOT = data.StructLayout(
     {
@@ -86,18 +90,19 @@ class Measure(wiring.Component):
         """The hardware."""
         m = Module()
         pipeline = Pipeline(m, self.advance)
-        m.submodules.vectoring = vectoring = Vectoring(width=SUM_BITS)
+        m.submodules.vectoring = vectoring = Vectoring(width=SUM_BITS, fold=FOLD[self.hops_per_clock])
         sums, complete = self._sums(m, pipeline)
-        # Pilot 1 waits for a step. The next sub-block is two steps later at least.
+        # Pilot 1 waits for a step.
         again = pipeline.register(complete, reset=True)
         waits = [pipeline.register(word) for word in sums[1]]
         m.d.comb += [
+            vectoring.begins.eq(complete),
             vectoring.x.eq(Mux(again, waits[0], sums[0][0])),
             vectoring.y.eq(Mux(again, waits[1], sums[0][1])),
             vectoring.advance.eq(self.advance),
         ]
-        comes = pipeline.history(complete | again, Vectoring.LATENCY, reset=True)[-1]
-        second = pipeline.history(again, Vectoring.LATENCY, reset=True)[-1]
+        second = pipeline.register(vectoring.ends, reset=True)
+        comes = vectoring.ends | second
         m.d.comb += [
             self.magnitude.eq(vectoring.magnitude),
             self.coming.eq(comes & self.advance),
