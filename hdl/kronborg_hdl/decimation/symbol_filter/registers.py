@@ -1,7 +1,8 @@
 """Registers of the symbol filter.
 
 The host writes all 33 taps, one write each, then SHIFT, then CONTROL.apply: they take effect together. Symbols whose
-sums are then under way are made of old and new taps.
+sums are then under way are made of old and new taps. Whoever writes only some of them before an apply gets others that
+were written before: those of the last apply, or of the one before it where multipliers are shared.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ REGISTERS = RegisterMap(
             "tap",
             0x14,
             f"A write stores tap c_k, which weighs the samples k before and k behind the symbol; there are "
-            f"{DISTINCT_TAPS}. After reset all are zero. Reads what was last written.",
+            f"{DISTINCT_TAPS}, and each apply needs all. After reset those in use are zero. Reads the last write.",
             (
                 Field("value", 0, TAP.width, Access.READ_WRITE, "Q1.17.", signed=True, scale=2.0**-TAP.fraction),
                 Field("index", 24, 8, Access.READ_WRITE, f"k, 0 to {REACH}."),
