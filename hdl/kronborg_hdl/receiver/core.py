@@ -103,8 +103,8 @@ class Receiver(wiring.Component):
         detector_chips: those that the detector looks at.
         packet_depth: beats of packets that can wait for the memory.
         picture_depth: beats of pictures likewise.
-        shared: the symbol filter's multipliers are shared where a symbol has several clocks, and long delays of the
-            smoother lie in block RAM. The filter then has no clock to spare: for a source that waits.
+        shared: the symbol filter's multipliers are shared where a symbol has several clocks, and the smoother's adders
+            where a hop has. They then have no clock to spare: for a source that waits.
 
     Members:
         i: LANES samples per clock, real or complex.
@@ -134,7 +134,7 @@ class Receiver(wiring.Component):
         self.mixer = Mixer(lanes=lanes, halvings=halvings, complex_input=complex_input)
         hops = self.mixer.hops_per_clock
         self.pilot_tracker = PilotTracker(hops_per_clock=hops, halvings=halvings)
-        self.phase_smoother = PhaseSmoother(hops_per_clock=hops, memories=shared)
+        self.phase_smoother = PhaseSmoother(hops_per_clock=hops, shared=shared and self.mixer.beats_per_hop > 1)
         self.unit_phasor = UnitPhasor(hops_per_clock=hops)
         self.half_bands = [
             HalfBandDecimator(words_per_clock=max(1, lanes >> stage), half_band=half_band)

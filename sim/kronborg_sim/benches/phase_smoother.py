@@ -1,6 +1,6 @@
 """Bench of the phase smoother in its skin: every word against the model.
 
-Parameters: hops_per_clock, latency.
+Parameters: hops_per_clock, clocks_per_beat, latency.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from .runner import parameters
 from .skin_bench import SkinBench
 
 PARAMETERS = parameters()
-HOPS_PER_CLOCK, LATENCY = PARAMETERS["hops_per_clock"], PARAMETERS["latency"]
+HOPS_PER_CLOCK, CLOCKS_PER_BEAT = PARAMETERS["hops_per_clock"], PARAMETERS["clocks_per_beat"]
+LATENCY = PARAMETERS["latency"]
 
 bench_test = cocotb.test(timeout_time=400, timeout_unit="us")  # a core that stops must not stop the bench
 crossed_with_pauses = cocotb.parametrize(idle=[False, True], back_pressure=[False, True])
@@ -43,6 +44,11 @@ def random_phasors(rng: np.random.Generator, beats: int) -> NDArray[np.int32]:
 def random_weights(rng: np.random.Generator) -> PhaseSmoother:
     """Any weights."""
     return PhaseSmoother(tuple(int(weight) for weight in rng.integers(0, 1 << WEIGHT_BITS, STAGES)))
+
+
+def _in_a_row(first: int, beats: int) -> list[int]:
+    """Clocks of beats without a gap."""
+    return list(range(first, first + beats * CLOCKS_PER_BEAT, CLOCKS_PER_BEAT))
 
 
 class Bench(SkinBench):
@@ -103,15 +109,34 @@ async def smoothers_of_use_equal_the_model(dut: Any, smoother: PhaseSmoother) ->
 
 @bench_test
 async def a_beat_comes_out_for_each_that_goes_in(dut: Any) -> None:
-    """No gap, and the latency that the core says."""
+    """No gap but a beat's own clocks, and the latency that the core says."""
     bench = Bench(dut)
     await bench.reset()
     taken, given = bench.watch("s_axis"), bench.watch("m_axis")
     bench.send_phasors(random_phasors(np.random.default_rng(3), LATENCY + 200))
     await bench.receive_phasors(200)
-    assert taken == list(range(taken[0], taken[0] + LATENCY + 200)), "the core made its source wait"
+    assert taken == _in_a_row(taken[0], LATENCY + 200), "the core made its source wait"
     # The first one stands at the output one clock after the beat that completes it: the skid buffer.
-    assert given == list(range(taken[LATENCY] + 1, taken[LATENCY] + 201)), "a gap, or another latency"
+    assert given == _in_a_row(taken[LATENCY] + 1, 200), "a gap, or another latency"
+
+
+@bench_test
+@crossed_with_pauses
+async def weights_do_not_change_within_a_phasor(dut: Any, idle: bool, back_pressure: bool) -> None:
+    """Applied in any clock of the stream: rails that are equal stay equal, in each stage."""
+    bench = Bench(dut, idle=idle, back_pressure=back_pressure)
+    await bench.reset()
+    rng = np.random.default_rng(8)
+    phasors = random_phasors(rng, LATENCY + 600)
+    phasors[:, 1] = phasors[:, 0]
+    bench.send_phasors(phasors)
+    received = cocotb.start_soon(bench.receive_phasors(600))
+    while not received.done():
+        await bench.load(random_weights(rng))
+        await ClockCycles(dut.aclk, int(rng.integers(1, 8)))
+    words = await received
+    assert len(np.unique(words)) > 500, "nothing came through"
+    np.testing.assert_array_equal(words[:, 0], words[:, 1])
 
 
 @bench_test
