@@ -103,8 +103,8 @@ class Receiver(wiring.Component):
         detector_chips: those that the detector looks at.
         packet_depth: beats of packets that can wait for the memory.
         picture_depth: beats of pictures likewise.
-        shared: the symbol filter's multipliers are shared where a symbol has several clocks, and the smoother's adders
-            where a hop has. They then have no clock to spare: for a source that waits.
+        shared: the symbol filter's multipliers and the detector's adders are shared where a symbol has several clocks,
+            and the smoother's adders where a hop has. They then have no clock to spare: for a source that waits.
 
     Members:
         i: LANES samples per clock, real or complex.
@@ -144,13 +144,15 @@ class Receiver(wiring.Component):
         self.rotator = Rotator(samples_per_clock=decimated)
         self.resampler = Resampler(words_per_clock=decimated)
         clocks = (SAMPLES_PER_SYMBOL << halvings) // lanes
+        has_clocks = shared and clocks > 1
         self.symbol_filter: SymbolFilter | SharedSymbolFilter = (
-            SharedSymbolFilter(clocks_per_symbol=clocks)
-            if shared and clocks > 1
-            else SymbolFilter(words_per_clock=decimated)
+            SharedSymbolFilter(clocks_per_symbol=clocks) if has_clocks else SymbolFilter(words_per_clock=decimated)
         )
         self.frame_synchroniser = FrameSynchroniser(
-            symbols_per_clock=self.symbol_filter.symbols_per_clock, preamble=preamble, detector_chips=detector_chips
+            symbols_per_clock=self.symbol_filter.symbols_per_clock,
+            preamble=preamble,
+            detector_chips=detector_chips,
+            shared=has_clocks,
         )
         self.power_meter = PowerMeter(symbols_per_clock=self.symbol_filter.symbols_per_clock)
         streams = self._tapped

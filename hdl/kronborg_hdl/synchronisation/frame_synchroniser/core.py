@@ -49,8 +49,8 @@ class FrameSynchroniser(wiring.Component):
     of SNR 0.36 is found with 256 chips, whatever the sampling phase; one of SNR 0.03 needs 512 chips, and a sampling
     phase that is within a quarter of a symbol.
 
-    Throughput: one beat per clock, always: it is never this core that pauses. Latency: :attr:`delay` beats; what was
-    found comes out only as more beats go in.
+    Throughput: one beat per clock, always: it is never this core that pauses. If it is shared, one in two clocks.
+    Latency: :attr:`delay` beats; what was found comes out only as more beats go in.
 
     Resources: no multiplier; ``32 N`` bits of block RAM for each of :attr:`depth` beats; the detector's counts of ones.
 
@@ -59,6 +59,8 @@ class FrameSynchroniser(wiring.Component):
         preamble: chips, 64 N to 4095.
         detector_chips: those that the detector looks at.
         chain: beats that the chain before this core holds at most.
+        shared: the detector counts the real part in one clock and the imaginary one in another, with one adder tree;
+            behind a beat the core takes none for a clock.
 
     Members:
         i: N symbols per clock, without end.
@@ -76,10 +78,16 @@ class FrameSynchroniser(wiring.Component):
     multipliers = 0
 
     def __init__(
-        self, *, symbols_per_clock: int, preamble: int = 2039, detector_chips: int = 256, chain: int = CHAIN_BEATS
+        self,
+        *,
+        symbols_per_clock: int,
+        preamble: int = 2039,
+        detector_chips: int = 256,
+        chain: int = CHAIN_BEATS,
+        shared: bool = False,
     ) -> None:
         self.sizes = Sizes(symbols_per_clock, preamble, detector_chips)
-        self.detector = FrameDetector(self.sizes)
+        self.detector = FrameDetector(self.sizes, shared=shared)
         self.measurer = PreambleMeasurer(self.sizes)
         # Until the reference stands: the sums, R(0) turned, its direction.
         self.header_wait = self.measurer.delay + 2
@@ -124,11 +132,12 @@ class FrameSynchroniser(wiring.Component):
         m.submodules.skid = skid = SkidBuffer(self.o.payload.shape())
         wiring.connect(m, skid.o, wiring.flipped(self.o))
         # All registers move when a beat comes in, and only then: the stream has no end that would need flushing.
-        step = Signal()
+        step, ready = Signal(), Signal()
         pipeline = Pipeline(m, step)
         m.d.comb += [
-            self.i.ready.eq(skid.i.ready),
-            step.eq(self.i.valid & skid.i.ready),
+            ready.eq(skid.i.ready & detector.ready),
+            self.i.ready.eq(ready),
+            step.eq(self.i.valid & ready),
             detector.step.eq(step),
             measurer.step.eq(step),
             cutter.step.eq(step),

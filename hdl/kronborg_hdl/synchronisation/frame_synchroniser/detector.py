@@ -32,9 +32,15 @@ class FrameDetector(wiring.Component):
 
     Everything moves with `step`. :attr:`delay` steps after a beat its magnitude is looked at.
 
-    Resources for each symbol per clock: two counts of twice the detector's chips. No multiplier.
+    Resources for each symbol per clock: two counts of twice the detector's chips, one if it is shared. No multiplier.
+
+    Args:
+        sizes: of the synchroniser.
+        shared: the real part of a beat is counted in the clock behind its step, the imaginary one in the clock of the
+            next step.
 
     Members:
+        ready: a step may come: always, or, shared, not in the clock behind one.
         step: a beat comes in.
         words: of it.
         store, chip: shift in the signs of the detector's next chip, bit 0 of I, bit 1 of Q.
@@ -47,11 +53,13 @@ class FrameDetector(wiring.Component):
         magnitude: of it.
     """
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, *, shared: bool = False) -> None:
         self.sizes = sizes
+        self.shared = shared
         n = sizes.symbols_per_clock
         super().__init__(
             {
+                "ready": Out(1),
                 "step": In(1),
                 "words": In(endless_words(n, SAMPLE)["words"].shape),
                 "store": In(1),
@@ -72,8 +80,11 @@ class FrameDetector(wiring.Component):
         threes, values = 0, 2 * self.sizes.detector_chips
         while values > 1:
             values, threes = -(-values // 3), threes + 1
-        # Difference; absolute values; larger and smaller; sum; the best lane.
-        return threes + 4 + (self.sizes.symbols_per_clock - 1).bit_length()
+        # Difference; absolute values. Shared, they begin behind the beat's own step, and two of them are a step's.
+        rails = threes + 2
+        rails = 1 + -(-rails // 2) if self.shared else rails
+        # Larger and smaller; sum; the best lane.
+        return rails + 2 + (self.sizes.symbols_per_clock - 1).bit_length()
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
@@ -84,18 +95,22 @@ class FrameDetector(wiring.Component):
         with m.If(self.store):
             m.d.sync += template.eq(Cat(template[2:], self.chip))
 
-        # Signs of the beats that came, this one first: bit m of a lane's rail is m beats old.
-        history = []
+        # Signs of the beats that came, this one first: bit m of a lane's rail is m beats old. Shared, this one is that
+        # of the last step: they stay from the clock behind it to the clock of the next one.
+        history: list[list[Value]] = []
         for lane in range(n):
-            rails = []
+            rails: list[Value] = []
             for rail in ("i", "q"):
-                past = Signal(sizes.rows, reset_less=True, name=f"signs_{rail}_{lane}")
+                past = Signal(sizes.rows + self.shared, reset_less=True, name=f"signs_{rail}_{lane}")
                 now = Cat(self.words[lane][rail][-1], past)
                 with m.If(self.step):
                     m.d.sync += past.eq(now)
-                rails.append(now)
+                rails.append(past if self.shared else now)
             history.append(rails)
-        magnitudes = [self._correlate(pipeline, template, history, lane) for lane in range(n)]
+        behind = Signal()
+        m.d.sync += behind.eq(self.step)
+        m.d.comb += self.ready.eq(~behind if self.shared else 1)
+        magnitudes = [self._correlate(m, pipeline, behind, template, history, lane) for lane in range(n)]
         best, lane = self._best(pipeline, magnitudes)
 
         age = Signal(range(sizes.rows + 2))
@@ -105,8 +120,10 @@ class FrameDetector(wiring.Component):
         self._pick(m, best, lane, full & self.run)
         return m
 
-    def _correlate(self, pipeline: Pipeline, template: Value, history: list[list[Value]], lane: int) -> Value:
-        """The magnitude for the preamble whose last chip this lane has."""
+    def _correlate(
+        self, m: Module, pipeline: Pipeline, behind: Value, template: Value, history: list[list[Value]], lane: int
+    ) -> Value:
+        """The magnitude for the preamble whose last chip this lane has. `behind`: the clock before was a step."""
         sizes, n = self.sizes, self.sizes.symbols_per_clock
         same: list[Value] = []  # bits of the real part that are one where the product is -1
         cross: list[Value] = []  # of the imaginary part that are one where it is +1
@@ -116,17 +133,25 @@ class FrameDetector(wiring.Component):
             chip_i, chip_q = template[2 * number], template[2 * number + 1]
             same += [chip_i ^ sign_i, chip_q ^ sign_q]
             cross += [chip_q ^ sign_i, ~(chip_i ^ sign_q)]
-        rails = []
-        for bits in (same, cross):
-            count, _ = count_ones(pipeline, bits)
-            # Half the rail, but for its sign.
-            half = pipeline.register(count - sizes.detector_chips, signed(len(count) + 1))
-            rails.append(pipeline.register(Mux(half < 0, -half, half)[: len(count)]))
-        one, other = rails
+        if self.shared:
+            clocks = Pipeline(m, self.step | behind)
+            other, moves = self._rail(clocks, [Mux(behind, a, b) for a, b in zip(same, cross, strict=True)])
+            # Both are there in a step if the imaginary part comes with the clock behind one.
+            one = clocks.register(other)
+            if moves % 2:
+                one, other = clocks.register(one), one
+        else:
+            (one, _), (other, _) = self._rail(pipeline, same), self._rail(pipeline, cross)
         greater = one > other
         larger, smaller = pipeline.register(Mux(greater, one, other)), pipeline.register(Mux(greater, other, one))
         # Twice eight, and twice three.
         return pipeline.register((larger << 4) + (smaller << 2) + (smaller << 1), MAGNITUDE_BITS)
+
+    def _rail(self, pipeline: Pipeline, bits: list[Value]) -> tuple[Value, int]:
+        """Half of a rail from its bits, but for its sign, and after how many steps."""
+        count, steps = count_ones(pipeline, bits)
+        half = pipeline.register(count - self.sizes.detector_chips, signed(len(count) + 1))
+        return pipeline.register(Mux(half < 0, -half, half)[: len(count)]), steps + 2
 
     def _best(self, pipeline: Pipeline, magnitudes: list[Value]) -> tuple[Value, Value]:
         """The largest magnitude of a beat, and its lane: the first of equals."""
