@@ -12,6 +12,9 @@ CONFIGURATIONS = [
     pytest.param(2, 8, 3, False, id="2 lanes, 4 clocks per symbol"),
     pytest.param(4, 2, 4, False, id="4 lanes, 2 symbols per clock"),
     pytest.param(2, 8, 4, True, id="2 lanes, 4 clocks per symbol, shared multipliers"),
+    pytest.param(2, 8, 9, True, id="2 lanes, 4 clocks per symbol, three shared multipliers"),
+    pytest.param(2, 4, 8, True, id="2 lanes, 2 clocks per symbol, shared multipliers"),
+    pytest.param(1, 8, 11, True, id="1 lane, 8 clocks per symbol, shared multipliers"),
 ]
 
 
@@ -59,3 +62,5 @@ def test_shares_a_multiplier_among_the_products_of_a_symbol() -> None:
     # Of 33 products 17 are of the sample on the symbol, which has half of its clocks.
     for lanes, wanted in ((4, 2 * 17), (2, 2 * 9), (1, 2 * 5), (8, 2 * 33)):
         assert InterpolatingShaper(lanes=lanes, samples_per_symbol=8, span=33, shared=True).multipliers == wanted
+    # Of three taps the farther half of the line would begin before the nearer one.
+    assert InterpolatingShaper(lanes=2, samples_per_symbol=8, span=3, shared=True).multipliers == 2 * 3

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Module, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...axi.bank import register_port
@@ -16,11 +17,14 @@ from ..pulse_shaper.core import FrameBeats, sequence_beats
 from .model import HALF_BANDS, check_samples_per_symbol, tail_symbols
 from .registers import REGISTERS
 from .stages import (
+    IN_BLOCKS,
+    can_share,
     half_band_steps,
     interpolate,
     pulse,
     pulse_steps,
     shared_multipliers,
+    shared_place,
     shared_pulse,
     shared_pulse_steps,
 )
@@ -51,14 +55,15 @@ class InterpolatingShaper(wiring.Component):
     symbol is taken. A frame of n symbols gives (n + tail) M samples, and ``last`` comes with the last of them. Frames
     do not see each other.
 
-    Taps: those written and those in use; CONTROL.apply changes over between two frames, the shift with it. After reset
-    no symbol is taken before the first apply.
+    Taps: those written and those in use; CONTROL.apply changes over between two frames, the shift with it. Before each
+    apply all are written. After reset no symbol is taken before the first apply.
 
     Throughput: one beat of LANES samples per clock, always, tails included, if there is a beat of symbols every P
     clocks. Latency: :attr:`latency` clocks from a beat of symbols to the first beat of a frame with as many before it.
 
     Resources: 2 K N multipliers of 17 x 16 bits (K = 33, 8 lanes, M = 8: 66, where ``pulse_shaper`` takes 528). With
-    `shared`, P times fewer (K = 33, 2 lanes, M = 8: 18), and look-up tables that choose among symbols and taps.
+    `shared`, P times fewer (K = 33, 2 lanes, M = 8: 18), and for each two of them two block RAMs of 32 bits for symbols
+    and half a one for taps, of which few words are used (23).
 
     Source: Crochiere & Rabiner, Multirate Digital Signal Processing (1983), chapters 3 and 5.
 
@@ -66,7 +71,9 @@ class InterpolatingShaper(wiring.Component):
         lanes: samples per clock, one of ``dsp.rates.LANES``.
         samples_per_symbol: M, 2, 4, 8 or 16.
         span: K, the number of taps.
-        shared: a multiplier has several products of a symbol, where it has several clocks (P > 1).
+        shared: a multiplier has several products of a symbol, where it has several clocks (P > 1) and K is not too
+            small (``stages.can_share``). Reset then flushes the line by as many zero symbols as there are in a tail,
+            before the first apply is done.
 
     Members:
         i: N = max(1, LANES / M) symbols per beat, and ``last``.
@@ -87,7 +94,7 @@ class InterpolatingShaper(wiring.Component):
         self.span = span
         self.symbols_per_clock = max(1, lanes // samples_per_symbol)
         self.clocks_per_symbol = max(1, samples_per_symbol // lanes)
-        self.shared = shared and self.clocks_per_symbol > 1
+        self.shared = shared and can_share(span, self.clocks_per_symbol)
         self.half_bands = HALF_BANDS[samples_per_symbol]
         super().__init__(
             {
@@ -135,17 +142,19 @@ class InterpolatingShaper(wiring.Component):
         # The pipeline moves as a whole, or pauses as a whole when the skid buffer is full.
         pipeline = Pipeline(m, skid.i.ready)
         tail = self.tail // self.symbols_per_clock
-        beats = sequence_beats(m, pipeline, self, clocks_per_symbol=self.clocks_per_symbol, tail=tail)
-        samples = (shared_pulse if self.shared else pulse)(
-            m,
-            pipeline,
-            beats.symbols,
-            beats.begins,
-            self.clocks_per_symbol,
-            self._taps(m, pipeline, beats),
-            beats.token.delayed(pipeline, self._pulse_steps - 2).shift,
-            BASEBAND if self.half_bands else SAMPLE,
+        beats = sequence_beats(
+            m, pipeline, self, clocks_per_symbol=self.clocks_per_symbol, tail=tail, flush=self.shared
         )
+        period = self.clocks_per_symbol
+        clock = pipeline.register(beats.phase) if self.shared else None
+        taps = self._taps(m, pipeline, beats) if clock is None else self._shared_taps(m, pipeline, beats, clock)
+        shift = beats.token.delayed(pipeline, self._pulse_steps - 2).shift
+        to = BASEBAND if self.half_bands else SAMPLE
+        line = m, pipeline, beats.symbols, beats.begins
+        if clock is None:
+            samples = pulse(*line, period, taps, shift, to)
+        else:
+            samples = shared_pulse(*line, clock, period, self.span, taps, shift, to)
         stages = [samples]
         for number, half_band in enumerate(self.half_bands):
             to = SAMPLE if number == len(self.half_bands) - 1 else BASEBAND
@@ -187,3 +196,32 @@ class InterpolatingShaper(wiring.Component):
             with m.If(store & (port.tap.index == k)):
                 m.d.sync += tap.eq(port.tap.value)
         return list(taps)
+
+    def _shared_taps(self, m: Module, pipeline: Pipeline, beats: FrameBeats, clock: Value) -> list[Value]:
+        """The tap of each shared multiplier, two steps after the clock that it is for: from one of two banks."""
+        port, tap = self.port, self.port.tap
+        # Bank 0 is never written: in it all taps are zero, until the first apply.
+        bank, spare, store = Signal(2), Signal(2), Signal()
+        with m.If(beats.load):
+            m.d.sync += bank.eq(spare)
+        used = pipeline.register(bank, reset=True)
+        m.d.comb += [
+            spare.eq(Mux(bank == 1, 2, 1)),
+            port.control.apply.busy.eq(beats.pending | (used != bank)),
+            store.eq(tap.written & (tap.index < self.span) & ~port.control.apply.busy),
+            port.status.tap_refused.eq(tap.written & ~store),
+        ]
+        multipliers = shared_multipliers(self.span, self.clocks_per_symbol)
+        m.submodules.taps = memory = Memory(
+            shape=data.ArrayLayout(word_shape(SAMPLE), multipliers),
+            depth=3 * self.clocks_per_symbol,
+            init=[],
+            attrs=IN_BLOCKS,
+        )
+        write, read = memory.write_port(granularity=1), memory.read_port(domain="comb")
+        multiplier, place = shared_place(m, self.span, self.clocks_per_symbol, tap.index)
+        m.d.comb += write.addr.eq(Cat(place, spare)), read.addr.eq(Cat(clock, used))
+        for number in range(multipliers):
+            m.d.comb += write.data[number].eq(tap.value), write.en[number].eq(store & (multiplier == number))
+        taps = pipeline.register(read.data, memory.shape)
+        return [pipeline.register(tap) for tap in taps]

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth import Const, Module, Mux, Signal, Value, signed
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data
+from amaranth.lib.memory import Memory
+from amaranth.utils import exact_log2
 
 from ...decimation.half_band.model import HalfBand
-from ...dsp.arithmetic import drop_bits, round_last_bit, saturate
+from ...dsp.arithmetic import drop_bits, round_last_bit, saturate, word_shape
 from ...dsp.constant_sum import constant_sum, sum_steps
 from ...dsp.formats import BASEBAND, SAMPLE, Format
 from ...dsp.pipeline import Pipeline
 from .model import GUARD_BITS
 
 RAILS = ("i", "q")
+SYMBOL = data.StructLayout({rail: word_shape(SAMPLE) for rail in RAILS})
+IN_BLOCKS = {"ram_style": "block", "no_rw_check": 1}
+"""Attributes of memories. Nothing is read in the clock in which its place is written: without a word of that Yosys adds
+registers and choices, as many as a block RAM has outputs, for what was there before."""
 Word = dict[str, Value]
 """A rail's value by its name."""
 
@@ -114,9 +121,22 @@ def shared_multipliers(span: int, period: int) -> int:
 
 def shared_pulse_steps(span: int, period: int) -> int:
     """Steps from symbols to the words that :func:`shared_pulse` makes of them."""
-    # Line; choice; pair; product; sums; their sum over clocks; shifter; rounding.
+    # Line; memory; pair; product; sums; their sum over clocks; shifter; rounding.
     gathering = period // 2 if period > 2 else 0
     return 4 + tree_steps(shared_multipliers(span, period)) + gathering + 2
+
+
+def can_share(span: int, period: int) -> bool:
+    """Whether :func:`shared_pulse` can be built: several clocks, and a line long enough for both of its halves."""
+    return period > 1 and span >= 2 + shared_multipliers(span, period) * (period // 2)
+
+
+def shared_place(m: Module, span: int, period: int, index: Value) -> tuple[Value, Value]:
+    """Which multiplier of :func:`shared_pulse` has the tap of an index, and in which clock of a symbol."""
+    twice = Signal(range(span))  # the nearer symbol's place, twice, and one for the sample on symbols
+    m.d.comb += twice.eq(span - 1 - index)
+    bits = exact_log2(period // 2)
+    return twice[1 + bits :], Cat(twice[1 : 1 + bits], twice[0])
 
 
 def shared_pulse(
@@ -124,8 +144,10 @@ def shared_pulse(
     pipeline: Pipeline,
     symbols: Sequence[Word],
     begins: Value,
+    clock: Value,
     period: int,
-    taps: Sequence[Value],
+    span: int,
+    weights: Sequence[Value],
     shift: Value,
     to: Format,
 ) -> Samples:
@@ -134,49 +156,70 @@ def shared_pulse(
     Each multiplier has one product of a sample's sum after the other: those of the sample between symbols in the first
     half of a symbol's clocks, those of the sample on them in the second.
 
+    Symbols lie in a line of small memories, of which each has both rails of the symbols of one multiplier, the nearer
+    ones or the farther ones of its pairs. What one reads goes on to the next, so that all of a side have one address.
+    In symbol s, half h and clock c of it, with H = P / 2, multiplier g has symbols s - g H - c, in place s - c of a
+    ring of 2 H, and s - (K - 1) + g H + c + h, in place s + c + h. In the next memory both are H places further. They
+    are not reset: after it K - 1 symbols of zero must come, and weights be zero until then.
+
     Args:
         m, pipeline, symbols, begins, shift, to: as of :func:`pulse`; a beat is one symbol.
+        clock: of its symbol, a step behind `begins`.
         period: clocks from a symbol to the next, 2 or more.
-        taps: c_0 ... c_(K-1), from two steps later on, as long as the symbol stands.
+        span: K, the number of taps.
+        weights: the tap of each multiplier, three steps behind `begins` in a symbol's first clock.
     """
-    span, half_period = len(taps), period // 2
-    line = Pipeline(m, pipeline.advance & begins)
-    (symbol,) = symbols
-    lines = {rail: _latest_first(line, [symbol[rail]], span) for rail in RAILS}
-    kept = GUARD_BITS if to == BASEBAND else 0
+    half_period = period // 2
     multipliers = shared_multipliers(span, period)
     steps = tree_steps(multipliers)
-    # In which clock of its symbol the choice is, the step behind, and so on to the sums.
-    clocks = [pipeline.history(begins, 1 + clock + 3 + steps, reset=True)[1 + clock :] for clock in range(period)]
-    chosen, paired = ([flags[step] for flags in clocks] for step in (0, 1))
+    flags = pipeline.history(begins, period + 4 + steps, reset=True)
+    (symbol,) = symbols
+    newest = Signal(range(period))
+    with m.If(begins & pipeline.advance):
+        m.d.sync += newest.eq(newest + 1)
+    number, half = clock[: exact_log2(half_period)], clock[-1]
+    at_near, at_far = Signal(range(period)), Signal(range(period))
+    m.d.comb += at_near.eq(newest - number), at_far.eq(newest + number + half)
+    next_near = pipeline.register(at_near + half_period, range(period))
+    next_far = pipeline.register(at_far + half_period, range(period))
 
-    def term(multiplier: int, clock: int) -> tuple[int, int, int] | None:
-        """Places of the two symbols that share a tap, and which tap; of a symbol alone the places are the same."""
-        half, number = divmod(clock, half_period)
-        near = multiplier * half_period + number
-        if near >= _terms(span, half):
-            return None
-        far = span - 1 - half - near
-        return near, far, abs(2 * near + half - (span - 1))
+    def memory(name: str, place: Value, word: Value, enable: Value, at: Value) -> data.View[data.StructLayout]:
+        m.submodules[name] = memory = Memory(shape=SYMBOL, depth=period, init=[], attrs=IN_BLOCKS)
+        write, read = memory.write_port(), memory.read_port(domain="comb")
+        m.d.comb += write.addr.eq(place), Value.cast(write.data).eq(word), write.en.eq(enable & pipeline.advance)
+        m.d.comb += read.addr.eq(at)
+        return pipeline.register(read.data, SYMBOL)
 
-    terms = [[term(multiplier, clock) for clock in range(period)] for multiplier in range(multipliers)]
-    weights = [
-        pipeline.register(_choose(paired, [None if of is None else taps[of[2]] for of in row], SAMPLE.width))
-        for row in terms
+    # Passed on is what enters the next memory's symbols with the next symbol.
+    near = [memory("near_0", newest + 1, Cat(symbol[rail] for rail in RAILS), begins, at_near)]
+    while len(near) < multipliers:
+        near.append(memory(f"near_{len(near)}", next_near, near[-1].as_value(), flags[1 + half_period], at_near))
+    # The farther half of the line begins with what the nearer one reads of this age.
+    place, clock_of = divmod(span - 2 - multipliers * half_period, half_period)
+    far = [
+        memory(f"far_{multipliers - 1}", newest + 1 + half_period, near[place].as_value(), flags[2 + clock_of], at_far)
     ]
+    while len(far) < multipliers:
+        far.insert(0, memory(f"far_{multipliers - 1 - len(far)}", next_far, far[0].as_value(), flags[3], at_far))
+    # A symbol that has its tap alone: it lies in the middle of an odd number of them.
+    alone_half = (span - 1) % 2
+    alone, alone_number = divmod((span - 1 - alone_half) // 2, half_period)
+    alone_now = flags[2 + alone_half * half_period + alone_number]
+
+    kept = GUARD_BITS if to == BASEBAND else 0
     word, clipped = {}, []
     for rail in RAILS:
         products = []
-        for row, weight in zip(terms, weights, strict=True):
-            near = [None if of is None else lines[rail][of[0]] for of in row]
-            far = [None if of is None or of[0] == of[1] else lines[rail][of[1]] for of in row]
-            pair = [pipeline.register(_choose(chosen, each, SAMPLE.width)) for each in (near, far)]
-            products.append(pipeline.register(pipeline.register(pair[0] + pair[1]) * weight))
+        for multiplier, weight in enumerate(weights):
+            other = far[multiplier][rail]
+            if multiplier == alone:
+                other = Mux(alone_now, 0, other)
+            products.append(pipeline.register(pipeline.register(near[multiplier][rail] + other) * weight))
         bits = 2 * SAMPLE.width + (span - 1).bit_length()
         total = _sum(pipeline, products, steps, bits)
         if half_period > 1:
             # The flags of the step in which a clock's sum is there.
-            opens = clocks[0][3 + steps] | clocks[half_period][3 + steps]
+            opens = flags[4 + steps] | flags[4 + steps + half_period]
             total = _gather(m, pipeline, total, opens, bits, rail)
         dropped = pipeline.register(drop_bits(total << kept, shift))
         fitting, overflow = saturate(round_last_bit(dropped), to)
@@ -190,15 +233,6 @@ def shared_pulse(
 def _terms(span: int, half: int) -> int:
     """Products of the sample on a symbol (0), or between it and the next (1)."""
     return (span - 1 - half) // 2 + 1
-
-
-def _choose(flags: Sequence[Value], words: Sequence[Value | None], bits: int) -> Value:
-    """The word whose flag is up; zero where there is none."""
-    chosen: Value = Const(0, bits)
-    for flag, word in zip(flags, words, strict=True):
-        if word is not None:
-            chosen = chosen | (word.as_unsigned() & flag.replicate(bits))
-    return chosen.as_signed()
 
 
 def _gather(m: Module, pipeline: Pipeline, term: Value, opens: Value, bits: int, name: str) -> Value:

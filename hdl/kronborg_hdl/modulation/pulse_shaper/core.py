@@ -63,7 +63,7 @@ class FrameBeats:
 
 
 def sequence_beats(
-    m: Module, pipeline: Pipeline, core: wiring.Component, *, clocks_per_symbol: int, tail: int
+    m: Module, pipeline: Pipeline, core: wiring.Component, *, clocks_per_symbol: int, tail: int, flush: bool = False
 ) -> FrameBeats:
     """Take symbols, flush the tail with zeros, and change settings between frames.
 
@@ -73,6 +73,7 @@ def sequence_beats(
         core: with a stream ``i`` of symbols and a ``port`` with CONTROL.apply, CONTROL.loaded and SHIFT.
         clocks_per_symbol: beats of output for each beat of symbols.
         tail: beats of zero symbols behind a frame.
+        flush: they come after a reset too, of whose output nothing is valid.
     """
     port, i = core.port, core.i
     starts, active, begins, complete, ends, boundary = (
@@ -80,8 +81,8 @@ def sequence_beats(
     )
     phase = Signal(range(clocks_per_symbol))
     # Within a frame: its last symbol was taken, and so many beats of zeros follow the one under way.
-    closing, closes = Signal(), Signal()
-    left, follow = Signal(range(tail + 1)), Signal(range(tail + 1))
+    closing, closes = Signal(init=flush), Signal()
+    left, follow = Signal(range(tail + 1), init=tail if flush else 0), Signal(range(tail + 1))
     first = Signal(init=1)
     pending, loaded, load = Signal(), Signal(), Signal()
     shift = Signal.like(port.shift.amount, init=0)
@@ -110,8 +111,14 @@ def sequence_beats(
         m.d.sync += pending.eq(1)
     with m.If(load):
         m.d.sync += pending.eq(0), loaded.eq(1), shift.eq(port.shift.amount)
+    valid: Value = active
+    if flush:
+        flushing = Signal(init=1)
+        with m.If(active & ends):
+            m.d.sync += flushing.eq(0)
+        valid = active & ~flushing
     symbols = [{rail: Mux(closing, 0, word[rail]) for rail in RAILS} for word in i.payload.words]
-    return FrameBeats(Token(valid=active, last=ends, shift=shift), begins, phase, symbols, load, pending)
+    return FrameBeats(Token(valid=valid, last=ends, shift=shift), begins, phase, symbols, load, pending)
 
 
 class PulseShaper(wiring.Component):
