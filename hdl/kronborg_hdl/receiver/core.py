@@ -103,8 +103,8 @@ class Receiver(wiring.Component):
         detector_chips: those that the detector looks at.
         packet_depth: beats of packets that can wait for the memory.
         picture_depth: beats of pictures likewise.
-        shared: the symbol filter's multipliers and the detector's adders are shared where a symbol has several clocks,
-            and the smoother's adders where a hop has. They then have no clock to spare: for a source that waits.
+        shared: where there is time the symbol filter shares its multipliers, the detector its adders, and smoother and
+            half-bands theirs between I and Q. Some then have no clock to spare: for a source that waits.
 
     Members:
         i: LANES samples per clock, real or complex.
@@ -137,7 +137,9 @@ class Receiver(wiring.Component):
         self.phase_smoother = PhaseSmoother(hops_per_clock=hops, shared=shared and self.mixer.beats_per_hop > 1)
         self.unit_phasor = UnitPhasor(hops_per_clock=hops)
         self.half_bands = [
-            HalfBandDecimator(words_per_clock=max(1, lanes >> stage), half_band=half_band)
+            HalfBandDecimator(
+                words_per_clock=max(1, lanes >> stage), half_band=half_band, shared=shared and lanes >> stage <= 1
+            )
             for stage, half_band in enumerate(half_bands(halvings))
         ]
         decimated = max(1, lanes >> halvings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Module, Signal, Value
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,7 +27,8 @@ class HalfBandDecimator(wiring.Component):
 
     Structure: samples with odd numbers stand in one delay line, those with even numbers in another that leads to the
     middle tap. Each output has an adder for each pair that shares a tap, and a tree of adders for the digits of the
-    taps (``dsp.constant_sum``); the constant of rounding is added to the middle sample.
+    taps (``dsp.constant_sum``); the constant of rounding is added to the middle sample. If `shared`, Q follows I in
+    the delay lines, so that one set of adders has I in one clock and Q in the next.
 
     Formats: Q1.17 in and out. One rounding, to nearest with ties towards plus infinity; a word that does not fit
     saturates, sets STATUS.saturated and is counted.
@@ -41,11 +42,13 @@ class HalfBandDecimator(wiring.Component):
 
     Throughput: one beat per clock, always. Latency: :attr:`latency` clocks.
 
-    Resources: no multiplier. For each output per clock and rail one adder a tap, and one less than there are digits.
+    Resources: no multiplier. For each output per clock and rail one adder a tap, and one less than there are digits;
+    for both rails together if `shared`.
 
     Args:
         words_per_clock: samples per clock that go in, 1, 2, 4, 8 or 16.
         half_band: the filter, ``model.NARROW`` or ``model.WIDE``.
+        shared: the rails go through one set of adders in turn; for one sample per clock.
 
     Members:
         i: samples.
@@ -54,16 +57,19 @@ class HalfBandDecimator(wiring.Component):
         port: the registers of ``registers.py``.
 
     Raises:
-        ValueError: no such number of samples per clock.
+        ValueError: no such number of samples per clock, or more than one if `shared`.
     """
 
     registers = REGISTERS
     multipliers = 0
 
-    def __init__(self, *, words_per_clock: int, half_band: HalfBand) -> None:
+    def __init__(self, *, words_per_clock: int, half_band: HalfBand, shared: bool = False) -> None:
         check_lanes(words_per_clock)
+        if shared and words_per_clock > 1:
+            raise ValueError(f"{words_per_clock} samples per clock: rails go in turn with one alone")
         self.words_per_clock = words_per_clock
         self.half_band = half_band
+        self.shared = shared
         self.outputs = max(1, words_per_clock // 2)
         super().__init__(
             {
@@ -77,8 +83,8 @@ class HalfBandDecimator(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from the acceptance of an output's last sample to the output at ``o`` when nothing pauses."""
-        # Pairs; sum; saturation; skid buffer.
-        return 1 + sum_steps((1, *self.half_band.taps)) + 1 + 1
+        # Pairs; sum; saturation; skid buffer. Q comes a clock after I.
+        return 1 + sum_steps((1, *self.half_band.taps)) + 1 + 1 + self.shared
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
@@ -90,12 +96,14 @@ class HalfBandDecimator(wiring.Component):
         # samples.
         pipeline = Pipeline(m, skid.i.ready)
         accept = self.i.valid & pipeline.advance
-        emit, evens, odds = self._delay_lines(m, accept)
+        emit, evens, odds = self._rails_in_turn(m, pipeline, accept) if self.shared else self._delay_lines(m, accept)
         valid = pipeline.history(emit, self.latency - 1, reset=True)
         overflows = []
         for output in range(self.outputs):
-            for rail in RAILS:
-                word, overflow = self._output(pipeline, evens[rail], odds[rail], output)
+            made = [self._output(pipeline, evens[rail], odds[rail], output) for rail in evens]
+            if self.shared:
+                made.insert(0, tuple(pipeline.register(value) for value in made[0]))
+            for rail, (word, overflow) in zip(RAILS, made, strict=True):
                 overflows.append(overflow)
                 m.d.comb += skid.i.payload.words[output][rail].eq(word)
         saturations = Signal(range(len(overflows) + 1))
@@ -136,6 +144,24 @@ class HalfBandDecimator(wiring.Component):
                 histories = [line.history(word, beats, reset=True) for word in own]
                 lines[rail] = [history[beat] for beat in range(beats + 1) for history in histories]
         return accept, evens, odds
+
+    def _rails_in_turn(
+        self, m: Module, pipeline: Pipeline, accept: Value
+    ) -> tuple[Value, dict[str, list[Value]], dict[str, list[Value]]]:
+        """As :meth:`_delay_lines`, of I when an output has come, and of Q a step later."""
+        reach = len(self.half_band.taps)
+        (word,) = self.i.payload.words
+        is_odd = Signal()
+        with m.If(accept):
+            m.d.sync += is_odd.eq(~is_odd)
+        emit = accept & is_odd
+        # Q of an even sample goes in with the odd one that follows, Q of that in the step behind it.
+        kept = Pipeline(m, accept).register(word.q)
+        second = pipeline.history(emit, 1, reset=True)[-1]
+        even_line, odd_line = Pipeline(m, accept), Pipeline(m, emit | (second & pipeline.advance))
+        evens = even_line.history(Mux(is_odd, kept, word.i).as_signed(), 2 * reach, reset=True)[1:]
+        odds = odd_line.history(Mux(is_odd, word.i, kept).as_signed(), 4 * reach - 2, reset=True)
+        return emit, {"in_turn": evens[::2]}, {"in_turn": odds[::2]}
 
     def _output(self, pipeline: Pipeline, evens: list[Value], odds: list[Value], output: int) -> tuple[Value, Value]:
         """One rail's word of an output of the beat, and whether it was clipped, `latency` - 1 steps later."""
