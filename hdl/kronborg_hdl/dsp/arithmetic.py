@@ -63,5 +63,11 @@ def event_counter(m: Module, bits: int, increment: ValueLike, clear: ValueLike) 
     count, rise, wipe = Signal(bits), Signal(Value.cast(increment).shape()), Signal()
     m.d.sync += rise.eq(increment), wipe.eq(clear)
     total = Mux(wipe, 0, count) + rise
-    m.d.sync += count.eq(Mux(total[bits:].any(), (1 << bits) - 1, total))
+    beyond = total[bits:].any()
+    if len(rise) == 1:
+        # One more than its largest value: as it is, it is that, and needs no choice.
+        with m.If(~beyond):
+            m.d.sync += count.eq(total)
+    else:
+        m.d.sync += count.eq(Mux(beyond, (1 << bits) - 1, total))
     return count

@@ -85,14 +85,27 @@ def test_the_shape_of_a_format_holds_its_words() -> None:
     assert (shape.width, shape.signed) == (8, True)
 
 
-def test_a_counter_stays_at_its_largest_value_and_counts_while_it_is_cleared() -> None:
+BY_SEVERAL = ((5, 0), (7, 0), (3, 0), (1, 0), (7, 0), (2, 1), (0, 0), (0, 1), (0, 0))
+BY_ONE = (*((1, 0),) * 16, (0, 0), (1, 1), (0, 0), (0, 1), (0, 0), (1, 0), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("bits", "steps", "counts"),
+    [
+        (3, BY_SEVERAL, [0, 5, 12, 15, 15, 15, 2, 2, 0]),
+        (1, BY_ONE, [*range(16), 15, 15, 1, 1, 0, 0, 1]),
+    ],
+)
+def test_a_counter_stays_at_its_largest_value_and_counts_while_it_is_cleared(
+    bits: int, steps: tuple[tuple[int, int], ...], counts: list[int]
+) -> None:
     m = Module()
-    increment, clear = Signal(3), Signal()
+    increment, clear = Signal(bits), Signal()
     count = event_counter(m, 4, increment, clear)
     seen = []
 
     async def drive(ctx) -> None:  # type: ignore[no-untyped-def]
-        for step, wipe in ((5, 0), (7, 0), (3, 0), (1, 0), (7, 0), (2, 1), (0, 0), (0, 1), (0, 0)):
+        for step, wipe in steps:
             ctx.set(increment, step)
             ctx.set(clear, wipe)
             await ctx.tick()
@@ -102,4 +115,4 @@ def test_a_counter_stays_at_its_largest_value_and_counts_while_it_is_cleared() -
     simulator.add_clock(1e-8)
     simulator.add_testbench(drive)
     simulator.run()
-    assert seen == [0, 5, 12, 15, 15, 15, 2, 2, 0]
+    assert seen == counts
