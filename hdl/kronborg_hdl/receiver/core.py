@@ -103,8 +103,8 @@ class Receiver(wiring.Component):
         detector_chips: those that the detector looks at.
         packet_depth: beats of packets that can wait for the memory.
         picture_depth: beats of pictures likewise.
-        shared: where there is time the symbol filter shares its multipliers, the detector its adders, and smoother and
-            half-bands theirs between I and Q. Some then have no clock to spare: for a source that waits.
+        shared: where there is time the symbol filter shares its multipliers, detector and tracker their adders, and
+            smoother and half-bands theirs between I and Q. Some then have no clock to spare: for a source that waits.
 
     Members:
         i: LANES samples per clock, real or complex.
@@ -133,8 +133,9 @@ class Receiver(wiring.Component):
         self.converter_input = ConverterInput(lanes=lanes, complex_input=complex_input)
         self.mixer = Mixer(lanes=lanes, halvings=halvings, complex_input=complex_input)
         hops = self.mixer.hops_per_clock
-        self.pilot_tracker = PilotTracker(hops_per_clock=hops, halvings=halvings)
-        self.phase_smoother = PhaseSmoother(hops_per_clock=hops, shared=shared and self.mixer.beats_per_hop > 1)
+        of_hops = shared and self.mixer.beats_per_hop > 1
+        self.pilot_tracker = PilotTracker(hops_per_clock=hops, halvings=halvings, shared=of_hops)
+        self.phase_smoother = PhaseSmoother(hops_per_clock=hops, shared=of_hops)
         self.unit_phasor = UnitPhasor(hops_per_clock=hops)
         self.half_bands = [
             HalfBandDecimator(
@@ -146,15 +147,15 @@ class Receiver(wiring.Component):
         self.rotator = Rotator(samples_per_clock=decimated)
         self.resampler = Resampler(words_per_clock=decimated)
         clocks = (SAMPLES_PER_SYMBOL << halvings) // lanes
-        has_clocks = shared and clocks > 1
+        of_symbols = shared and clocks > 1
         self.symbol_filter: SymbolFilter | SharedSymbolFilter = (
-            SharedSymbolFilter(clocks_per_symbol=clocks) if has_clocks else SymbolFilter(words_per_clock=decimated)
+            SharedSymbolFilter(clocks_per_symbol=clocks) if of_symbols else SymbolFilter(words_per_clock=decimated)
         )
         self.frame_synchroniser = FrameSynchroniser(
             symbols_per_clock=self.symbol_filter.symbols_per_clock,
             preamble=preamble,
             detector_chips=detector_chips,
-            shared=has_clocks,
+            shared=of_symbols,
         )
         self.power_meter = PowerMeter(symbols_per_clock=self.symbol_filter.symbols_per_clock)
         streams = self._tapped

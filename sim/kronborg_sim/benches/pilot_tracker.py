@@ -1,6 +1,7 @@
 """Bench of the pilot tracker in its skin: every command and figure against the model.
 
-The pilots are what the mixer would give if it obeyed the model (``pilot_hops``). Parameters: hops_per_clock, halvings.
+The pilots are what the mixer would give if it obeyed the model (``pilot_hops``). Parameters: hops_per_clock, halvings,
+shared.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from .skin_bench import SkinBench
 
 PARAMETERS = parameters()
 HOPS_PER_CLOCK, HALVINGS = PARAMETERS["hops_per_clock"], PARAMETERS["halvings"]
+CLOCKS = 2 if PARAMETERS["shared"] else 1
+"""Of a beat at least."""
 
 STEP = 2.0 ** -(7 + HALVINGS)
 """Turns a sample; four trials are as wide as half of a sub-block's main lobe."""
@@ -47,7 +50,7 @@ FIELDS = {
 COUNTERS = ("slips", "losses", "missing", "ambiguous")
 
 # A core that stops must not stop the bench.
-bench_test = cocotb.test(timeout_time=3200 // HOPS_PER_CLOCK, timeout_unit="us")
+bench_test = cocotb.test(timeout_time=3200 * CLOCKS // HOPS_PER_CLOCK, timeout_unit="us")
 crossed_with_pauses = cocotb.parametrize(idle=[False, True], back_pressure=[False, True])
 
 
@@ -330,7 +333,7 @@ async def a_command_that_is_not_taken_holds_the_pilots(dut: Any) -> None:
     bench.hold_output("retune")
     taken = bench.watch("s_axis")
     bench.send_pilots(pilots)
-    await ClockCycles(dut.aclk, SEARCH // HOPS_PER_CLOCK)
+    await ClockCycles(dut.aclk, SEARCH * CLOCKS // HOPS_PER_CLOCK)
     # A skid buffer holds two; the third one waits.
     assert len(taken) * HOPS_PER_CLOCK < 5 * HOPS << SETTINGS.slot_log2
     bench.drain_output("retune")
@@ -340,7 +343,7 @@ async def a_command_that_is_not_taken_holds_the_pilots(dut: Any) -> None:
 
 @bench_test
 async def a_beat_is_taken_in_every_clock(dut: Any) -> None:
-    """Periods, decisions and commands make no gap."""
+    """Or in every other one, where the CORDIC is shared. Periods, decisions and commands make no gap."""
     bench = Bench(dut)
     await bench.reset()
     await bench.apply(SETTINGS)
@@ -348,7 +351,7 @@ async def a_beat_is_taken_in_every_clock(dut: Any) -> None:
     pilots = pilots_of(SETTINGS, Scene(SEARCH + 3 * BLOCK, NEAR))
     bench.send_pilots(pilots)
     await bench.source.wait()
-    assert taken == list(range(taken[0], taken[0] + pilots.shape[1] // HOPS_PER_CLOCK))
+    assert taken == list(range(taken[0], taken[0] + CLOCKS * pilots.shape[1] // HOPS_PER_CLOCK, CLOCKS))
 
 
 @bench_test

@@ -9,15 +9,15 @@ from kronborg_sim.benches.runner import run_bench
 TESTS_IN_THE_BENCH = 20
 
 
-@pytest.mark.parametrize("hops_per_clock", [1, 8])
-def test_core_equals_its_model_on_the_bench(hops_per_clock: int, tmp_path: Path) -> None:
-    core = PilotTracker(hops_per_clock=hops_per_clock, halvings=1)
+@pytest.mark.parametrize(("hops_per_clock", "shared"), [(8, False), (1, False), (1, True)])
+def test_core_equals_its_model_on_the_bench(hops_per_clock: int, shared: bool, tmp_path: Path) -> None:
+    core = PilotTracker(hops_per_clock=hops_per_clock, halvings=1, shared=shared)
     outcome = run_bench(
         Skin(core).to_verilog("pilot_tracker"),
         "pilot_tracker",
         "kronborg_sim.benches.pilot_tracker",
         tmp_path,
-        {"hops_per_clock": hops_per_clock, "halvings": core.halvings},
+        {"hops_per_clock": hops_per_clock, "halvings": core.halvings, "shared": int(shared)},
     )
     assert not outcome.failed, f"failed: {', '.join(outcome.failed)}\n{outcome.log[-6000:]}"
     assert len(outcome.passed) == TESTS_IN_THE_BENCH

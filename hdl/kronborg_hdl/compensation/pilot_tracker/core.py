@@ -35,7 +35,8 @@ class PilotTracker(wiring.Component):
     waits until a sub-block, and a decision, are complete. Commands from before it may be for hops far ahead, beyond
     those of the new search: with ``restarted`` they are of no interest, and whoever keeps them has to forget them.
 
-    Throughput: a beat per clock; the pilots wait only when a command is due and the one before was not taken.
+    Throughput: a beat per clock, or in two if it is shared; the pilots wait besides only when a command is due and the
+    one before was not taken.
 
     Latency: from a period's last hop to the command 51 or 52 steps, 37 or 38 with 4 hops per clock or more. A period
     lies between the two, of 256 hops at least: with 8 hops per clock that is too short, and wants 512.
@@ -45,6 +46,7 @@ class PilotTracker(wiring.Component):
     Args:
         hops_per_clock: H, 1, 2, 4 or 8.
         halvings: half-band stages D: a hop is 2 << D converter samples.
+        shared: behind a beat the core takes none for a clock, and the CORDIC's stages have twice as many iterations.
 
     Members:
         i: for each hop pilot 0, then pilot 1.
@@ -64,13 +66,14 @@ class PilotTracker(wiring.Component):
     registers = REGISTERS
     multipliers = 0
 
-    def __init__(self, *, hops_per_clock: int, halvings: int) -> None:
+    def __init__(self, *, hops_per_clock: int, halvings: int, shared: bool = False) -> None:
         if hops_per_clock not in HOPS_PER_CLOCK:
             raise ValueError(f"{hops_per_clock} hops per clock: must be one of {', '.join(map(str, HOPS_PER_CLOCK))}")
         if halvings not in HALVINGS:
             raise ValueError(f"{halvings} half-band stages: must be one of {', '.join(map(str, HALVINGS))}")
         self.hops_per_clock = hops_per_clock
         self.halvings = halvings
+        self.shared = shared
         super().__init__(
             {
                 "i": In(stream.Signature(endless_words(PILOTS * hops_per_clock, PHASOR))),
@@ -90,7 +93,7 @@ class PilotTracker(wiring.Component):
         port = self.port
         m.submodules.skid_retune = skid_retune = SkidBuffer(RETUNE)
         m.submodules.skid_clock = skid_clock = SkidBuffer(CLOCK)
-        m.submodules.measure = measure = Measure(hops_per_clock=self.hops_per_clock)
+        m.submodules.measure = measure = Measure(hops_per_clock=self.hops_per_clock, shared=self.shared)
         m.submodules.decide = decide = Decide(halvings=self.halvings)
         wiring.connect(m, skid_retune.o, wiring.flipped(self.retune))
         wiring.connect(m, skid_clock.o, wiring.flipped(self.clock))
@@ -115,11 +118,16 @@ class PilotTracker(wiring.Component):
         slips = measure.slip & (~measure.slip_second | settings.two_pilots)
         m.d.sync += self.weak.eq(decide.locked & counts & (measure.magnitude < least))
         m.d.sync += self.slipped.eq(decide.locked & slips)
+        # The step before had a beat.
+        behind = Signal()
+        if self.shared:
+            with m.If(~decide.waits):
+                m.d.sync += behind.eq(measure.valid)
         m.d.comb += [
             measure.words.eq(self.i.payload.words),
-            measure.valid.eq(self.i.valid),
+            measure.valid.eq(self.i.valid & ~behind),
             measure.advance.eq(~decide.waits),
-            self.i.ready.eq(~decide.waits),
+            self.i.ready.eq(~decide.waits & ~behind),
             decide.settings.eq(settings),
             decide.measured.eq(measure.measured),
             decide.done.eq(measure.done),

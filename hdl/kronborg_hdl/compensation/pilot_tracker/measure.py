@@ -23,10 +23,6 @@ PATH_BITS = ANGLE_BITS + LONGEST
 SLOPE_BITS = ANGLE_BITS + 2 * (LONGEST - 1) + 1
 """(B / 2)**2 steps; half of that before the second half begins."""
 TOTAL_BITS = MAGNITUDE_BITS + LONGEST
-FOLD = {1: 8, 2: 4, 4: 1, 8: 1}
-"""Iterations of a stage of the CORDIC, by hops per clock: as many as the steps from sub-block to sub-block have room
-for. With four hops a clock that would be two, but half of the adders are less than the shifters that this needs.
-"""
 
 OF_A_PILOT = data.StructLayout(
     {
@@ -47,6 +43,7 @@ class Measure(wiring.Component):
 
     Args:
         hops_per_clock: H.
+        shared: a beat comes in every other step at most.
 
     Members:
         words: a beat of hops, pilot 0 and pilot 1 in turn.
@@ -65,8 +62,12 @@ class Measure(wiring.Component):
         slip_second: it was of pilot 1.
     """
 
-    def __init__(self, *, hops_per_clock: int) -> None:
+    def __init__(self, *, hops_per_clock: int, shared: bool = False) -> None:
         self.hops_per_clock = hops_per_clock
+        # As many iterations a stage as the steps from sub-block to sub-block leave room for. Two would save half of the
+        # adders, which is less than the shifters that they need.
+        room = HOPS // hops_per_clock * (2 if shared else 1) // PILOTS
+        self.vectoring = Vectoring(width=SUM_BITS, fold=room if room > 2 else 1)
         super().__init__(
             {
                 "words": In(endless_words(PILOTS * hops_per_clock, PHASOR)["words"].shape),
@@ -90,7 +91,7 @@ class Measure(wiring.Component):
         """The hardware."""
         m = Module()
         pipeline = Pipeline(m, self.advance)
-        m.submodules.vectoring = vectoring = Vectoring(width=SUM_BITS, fold=FOLD[self.hops_per_clock])
+        m.submodules.vectoring = vectoring = self.vectoring
         sums, complete = self._sums(m, pipeline)
         # Pilot 1 waits for a step.
         again = pipeline.register(complete, reset=True)
