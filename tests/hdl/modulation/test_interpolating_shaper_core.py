@@ -11,10 +11,10 @@ TESTS_IN_THE_BENCH = 21
 CONFIGURATIONS = [
     pytest.param(2, 8, 3, False, id="2 lanes, 4 clocks per symbol"),
     pytest.param(4, 2, 4, False, id="4 lanes, 2 symbols per clock"),
-    pytest.param(2, 8, 4, True, id="2 lanes, 4 clocks per symbol, shared multipliers"),
-    pytest.param(2, 8, 9, True, id="2 lanes, 4 clocks per symbol, three shared multipliers"),
+    pytest.param(2, 8, 4, True, id="2 lanes, 4 clocks per symbol, shared multipliers and adders"),
+    pytest.param(2, 8, 9, True, id="2 lanes, 4 clocks per symbol, three shared multipliers and adders"),
     pytest.param(2, 4, 8, True, id="2 lanes, 2 clocks per symbol, shared multipliers"),
-    pytest.param(1, 8, 11, True, id="1 lane, 8 clocks per symbol, shared multipliers"),
+    pytest.param(1, 8, 11, True, id="1 lane, 8 clocks per symbol, shared multipliers and adders"),
 ]
 
 

@@ -73,7 +73,8 @@ class InterpolatingShaper(wiring.Component):
         span: K, the number of taps.
         shared: a multiplier has several products of a symbol, where it has several clocks (P > 1) and K is not too
             small (``stages.can_share``). Reset then flushes the line by as many zero symbols as there are in a tail,
-            before the first apply is done.
+            before the first apply is done. I and Q go through a half-band's adders in turn, where its samples have
+            several clocks.
 
     Members:
         i: N = max(1, LANES / M) symbols per beat, and ``last``.
@@ -119,7 +120,14 @@ class InterpolatingShaper(wiring.Component):
     @property
     def _steps(self) -> int:
         """Steps from symbols to samples."""
-        return self._pulse_steps + sum(map(half_band_steps, self.half_bands))
+        return self._pulse_steps + sum(
+            half_band_steps(half_band, shared=self._is_shared(number))
+            for number, half_band in enumerate(self.half_bands)
+        )
+
+    def _is_shared(self, number: int) -> bool:
+        """Whether I and Q share a half-band's adders: its samples have several clocks."""
+        return self.shared and self.clocks_per_symbol >> (1 + number) > 1
 
     @property
     def latency(self) -> int:
@@ -158,7 +166,7 @@ class InterpolatingShaper(wiring.Component):
         stages = [samples]
         for number, half_band in enumerate(self.half_bands):
             to = SAMPLE if number == len(self.half_bands) - 1 else BASEBAND
-            stages.append(interpolate(m, pipeline, stages[-1], half_band, to))
+            stages.append(interpolate(m, pipeline, stages[-1], half_band, to, shared=self._is_shared(number)))
         token = beats.token.delayed(pipeline, self._steps)
         for word, sample in zip(skid.i.payload.words, stages[-1].words, strict=True):
             m.d.comb += (word[rail].eq(sample[rail]) for rail in sample)

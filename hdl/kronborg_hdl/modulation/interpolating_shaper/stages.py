@@ -54,10 +54,10 @@ def pulse_steps(span: int) -> int:
     return 3 + tree_steps(-(-span // 2)) + 2
 
 
-def half_band_steps(half_band: HalfBand) -> int:
+def half_band_steps(half_band: HalfBand, *, shared: bool = False) -> int:
     """Steps from a word to those that :func:`interpolate` makes of it."""
-    # Line; pair; sums; rounding.
-    return 2 + sum_steps(half_band.taps) + 1
+    # Line; pair; sums; rounding. Q comes a step after I.
+    return 2 + sum_steps(half_band.taps) + 1 + shared
 
 
 def pulse(
@@ -243,7 +243,9 @@ def _gather(m: Module, pipeline: Pipeline, term: Value, opens: Value, bits: int,
     return total
 
 
-def interpolate(m: Module, pipeline: Pipeline, samples: Samples, half_band: HalfBand, to: Format) -> Samples:
+def interpolate(
+    m: Module, pipeline: Pipeline, samples: Samples, half_band: HalfBand, to: Format, *, shared: bool = False
+) -> Samples:
     """Twice as many samples, :func:`half_band_steps` later: each as it is, and one between it and the next.
 
     Adders only: one for each pair that shares a tap, and a tree of them for the digits of the taps.
@@ -254,10 +256,16 @@ def interpolate(m: Module, pipeline: Pipeline, samples: Samples, half_band: Half
         samples: Q1.17.
         half_band: the filter.
         to: format of what comes out.
+        shared: one set of adders has I in one clock and Q in the next; for a beat that has several.
     """
     reach, count = len(half_band.taps), len(samples.words)
-    line = Pipeline(m, pipeline.advance & samples.valid)
-    lines = {rail: _latest_first(line, [word[rail] for word in samples.words], count + 2 * reach - 1) for rail in RAILS}
+    if shared:
+        lines = {"in_turn": _rails_in_turn(m, pipeline, samples, 2 * reach)}
+    else:
+        line = Pipeline(m, pipeline.advance & samples.valid)
+        lines = {
+            rail: _latest_first(line, [word[rail] for word in samples.words], count + 2 * reach - 1) for rail in RAILS
+        }
     drop = BASEBAND.fraction - to.fraction
     steps = sum_steps(half_band.taps)
 
@@ -270,7 +278,7 @@ def interpolate(m: Module, pipeline: Pipeline, samples: Samples, half_band: Half
         back = count - 1 - number
         on: tuple[Word, list[Value]] = ({}, [])
         between: tuple[Word, list[Value]] = ({}, [])
-        for rail in RAILS:
+        for rail in lines:
             passed = pipeline.history(lines[rail][back + reach], 1 + steps)[-1]
             if drop:
                 on[0][rail], overflow = fit(passed, drop)
@@ -286,7 +294,29 @@ def interpolate(m: Module, pipeline: Pipeline, samples: Samples, half_band: Half
         return [on, between]
 
     made = [sample for number in range(count) for sample in pair_of_samples(number)]
-    return _in_turn(pipeline, made, samples.valid, half_band_steps(half_band), samples.period)
+    if shared:
+        # The second sample waits until it is its turn: what it was made of does not stand still.
+        made = [
+            _rails_together(pipeline, *sample, wait)
+            for sample, wait in zip(made, (0, samples.period // 2), strict=True)
+        ]
+    steps = half_band_steps(half_band, shared=shared)
+    return _in_turn(pipeline, made, samples.valid, steps, samples.period)
+
+
+def _rails_in_turn(m: Module, pipeline: Pipeline, samples: Samples, length: int) -> list[Value]:
+    """The words of a rail that came last, the latest first: of I in one step, of Q in the next."""
+    (word,) = samples.words
+    second = pipeline.register(samples.valid, reset=True)
+    line = Pipeline(m, pipeline.advance & (samples.valid | second))
+    row = Mux(second, pipeline.register(word["q"]), word["i"]).as_signed()
+    return _latest_first(line, [row], 2 * length)[::2]
+
+
+def _rails_together(pipeline: Pipeline, word: Word, clipped: list[Value], wait: int) -> tuple[Word, list[Value]]:
+    """Both rails of a sample, of which I came a step ago, so many steps later; and whether each was clipped."""
+    q, i = pipeline.history(word["in_turn"], wait + 1)[-2:]
+    return {"i": i, "q": q}, [bit for each in clipped for bit in pipeline.history(each, wait + 1)[-2:]]
 
 
 def _latest_first(line: Pipeline, words: list[Value], length: int) -> list[Value]:
