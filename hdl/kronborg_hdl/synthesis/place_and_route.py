@@ -78,7 +78,7 @@ endmodule
 """
 _ADDERS = _ADDER.format(kind="add", negative=0) + _ADDER.format(kind="sub", negative=1)
 _LARGE = ("--placer", "static", "--router", "router2")
-"""Of nextpnr: its usual placer leaves half as much wire again, since it fills the middle of the device and not its edges;
+"""Of nextpnr: its usual placer fills the middle of the device and not its edges, which takes half as much wire again;
 its usual router takes up again what is in a wire's way, on a link without end."""
 _KINDS = {"TRELLIS_FF": "register", "CCU2C": "carry", "LUT4": "LUT", "PFUMX": "", "L6MUX21": ""}
 """Cells of a path in words; wide multiplexers belong to their look-up tables. Others by their own names."""
@@ -204,7 +204,7 @@ def place_and_route(
         part: the device.
         frequency_mhz: asked for, of clocks that the constraints do not mention. To miss it is no error.
         constraints: LPF; without it pins are where the placer puts them.
-        large: it fills most of the device: by the placer and the router that look at all of it at once, see ``_LARGE``.
+        large: it fills most of the device: by placer and router that look at all of it at once, see ``_LARGE``.
 
     Raises:
         RuntimeError: nextpnr failed, as it does when the device is too small; in a line.
