@@ -66,7 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--take", action="store_true", help="put the bitstream that Vivado has made of these files into their manifest"
     )
     parser.add_argument("--xz", action="store_true", help="pack the bitstream, and leave a Zynq-7000's Verilog out")
-    parser.add_argument("--nextpnr", metavar="FILE", help="nextpnr-himbaechel (default: from PATH)")
+    parser.add_argument(
+        "--nextpnr",
+        metavar="FILE",
+        help="nextpnr-himbaechel (default: from PATH); without a processor, a nextpnr-ecp5 instead of the package's",
+    )
     parser.add_argument("--chipdb", metavar="FILE", help="nextpnr's chip database of the device")
     parser.add_argument("--bits", metavar="DIR", help="Project X-Ray's bit database of the device's family")
     parser.add_argument("--seed", type=int, metavar="N", help=f"of nextpnr's placement (default {USUAL_SEED})")
@@ -167,7 +171,7 @@ def _bitstream(options: argparse.Namespace, board: Board) -> int:
 def _fabric_bitstream(options: argparse.Namespace) -> int:
     """Of a board without a processor."""
     board = FABRIC_BOARDS[options.board]
-    for name in ("clock", "nextpnr", "chipdb", "bits"):
+    for name in ("clock", "chipdb", "bits"):
         if getattr(options, name) is not None:
             raise InputError(f"--{name} means nothing to {options.board}: leave it out")
     if options.out is None:
@@ -178,7 +182,7 @@ def _fabric_bitstream(options: argparse.Namespace) -> int:
     caution = DESIGNS[options.overlay].caution or "to place and route it takes minutes"
     print(f"{options.overlay} for {board.title}: {caution}", flush=True)
     try:
-        contents = build(board, options.overlay, _seed(options), pack=options.xz)
+        contents = build(board, options.overlay, _seed(options), pack=options.xz, nextpnr=options.nextpnr)
     except PackageNotFoundError as error:
         raise InputError(f"this needs the extra 'ecp5' ({error} is missing): pip install 'kronborg[ecp5]'") from None
     except (ValueError, TimingMissedError) as error:

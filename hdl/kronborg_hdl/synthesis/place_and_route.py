@@ -144,6 +144,22 @@ def tools() -> str:
     return ", ".join(f"{name} {version(name)}" for name in TOOLS)
 
 
+def version_of(nextpnr: str) -> str:
+    """What a nextpnr-ecp5 of one's own says of itself.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        done = subprocess.run([nextpnr, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ValueError(f"{nextpnr!r} does not start: {error}") from None
+    said = re.search(r"nextpnr-ecp5.*Version ([^\s)]+)", done.stdout + done.stderr)
+    if said is None:
+        raise ValueError(f"{nextpnr!r} does not say that it is a nextpnr-ecp5")
+    return said[1]
+
+
 def command_of(core: str, command: str = SYNTHESIS) -> str:
     """Yosys' command with what a core by name needs besides."""
     return f"{command} -noabc9" if core in WITHOUT_ABC9 else command
@@ -176,7 +192,7 @@ def synthesise(
     (folder / "design.il").write_text(hardware)
     (folder / "synthesis.ys").write_text(script(top, apart=apart, command=command))
     (folder / "adders.v").write_text(_ADDERS)
-    _run([_YOSYS], folder, "synthesis.log")
+    _run(_python(_YOSYS), folder, "synthesis.log")
     passes = [multiplier_registers.fold] * (registered or apart)
     if apart:
         passes += [multiplier_registers.fold_products, shift_registers.fold, carry_chains.fold, global_nets.fold]
@@ -195,6 +211,7 @@ def place_and_route(
     frequency_mhz: float = GOAL_MHZ,
     constraints: str | None = None,
     large: bool = False,
+    nextpnr: str | None = None,
 ) -> Routed:
     """Place and route ``netlist.json`` of a folder: ``design.config`` and ``report.json`` there.
 
@@ -205,6 +222,7 @@ def place_and_route(
         frequency_mhz: asked for, of clocks that the constraints do not mention. To miss it is no error.
         constraints: LPF; without it pins are where the placer puts them.
         large: it fills most of the device: by placer and router that look at all of it at once, see ``_LARGE``.
+        nextpnr: a nextpnr-ecp5 of one's own, instead of the package's.
 
     Raises:
         RuntimeError: nextpnr failed, as it does when the device is too small; in a line.
@@ -218,7 +236,8 @@ def place_and_route(
     else:
         (folder / "design.lpf").write_text(constraints)
         options += ["--lpf", "design.lpf"]
-    _run([_NEXTPNR.format(tool="nextpnr_ecp5"), *options], folder, f"nextpnr_{seed}.log")
+    command = _python(_NEXTPNR.format(tool="nextpnr_ecp5")) if nextpnr is None else [nextpnr]
+    _run([*command, *options], folder, f"nextpnr_{seed}.log")
     netlist = json.loads((folder / "netlist.json").read_text())["modules"]
     cells = {name: cell["type"] for module in netlist.values() for name, cell in module["cells"].items()}
     return read_report(json.loads((folder / "report.json").read_text()), cells)
@@ -230,8 +249,8 @@ def pack(folder: Path) -> bytes:
     Raises:
         RuntimeError: the packer failed.
     """
-    packer = _NEXTPNR.format(tool="ecppack")
-    _run([packer, "--compress", "--input", "design.config", "--bit", "design.bit"], folder, "pack.log")
+    packer = _python(_NEXTPNR.format(tool="ecppack"))
+    _run([*packer, "--compress", "--input", "design.config", "--bit", "design.bit"], folder, "pack.log")
     return (folder / "design.bit").read_bytes()
 
 
@@ -284,8 +303,12 @@ def _words(through: list[str], cells: Mapping[str, str]) -> Iterator[str]:
         yield f"{kind} chain" if kind == "carry" else f"{count} x {kind}" if count > 1 else kind
 
 
+def _python(program: str) -> list[str]:
+    return [sys.executable, "-c", program]
+
+
 def _run(command: list[str], folder: Path, log: str) -> None:
     with (folder / log).open("wb") as file:
-        done = subprocess.run([sys.executable, "-c", *command], cwd=folder, stdout=file, stderr=file, check=False)
+        done = subprocess.run(command, cwd=folder, stdout=file, stderr=file, check=False)
     if done.returncode:
         raise RuntimeError(why(log.removesuffix(".log"), done.returncode, folder / log))
