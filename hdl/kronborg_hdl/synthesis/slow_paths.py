@@ -38,6 +38,7 @@ REASONS: dict[str, str] = {
     "half_band": "words wait in shift registers, which are slow, and are added right behind them",
     "mixer": "whether a hop begins waits in a shift register, which is slow, and chooses what a word is added to",
     "power_meter": "a sum of 64 bits that goes on or begins anew, from clock to clock",
+    "predistortion": "14 x 8 bits of a table's line by adders, which saves two multipliers a lane",
     "resampler": "whether a command is due, a comparison, chooses what is added to the position, in one clock",
     "rotator": "two products are added behind their multipliers: only one of them stays within a slice",
     "symbol_record": _COUNTER,
