@@ -80,9 +80,6 @@ _ADDERS = _ADDER.format(kind="add", negative=0) + _ADDER.format(kind="sub", nega
 _LARGE = ("--placer", "static", "--router", "router2")
 """Of nextpnr: its usual placer fills the middle of the device and not its edges, which takes half as much wire again;
 its usual router takes up again what is in a wire's way, on a link without end."""
-_SETTINGS = {"router2/bbMargin/x": "12", "router2/bbMargin/y": "12"}
-"""Of nextpnr, which it reads in a netlist: how many tiles beyond its ends a wire may go. Three, as usual, do not lead
-round a place where many want to be, and to the end wires want what others have."""
 _KINDS = {"TRELLIS_FF": "register", "CCU2C": "carry", "LUT4": "LUT", "PFUMX": "", "L6MUX21": ""}
 """Cells of a path in words; wide multiplexers belong to their look-up tables. Others by their own names."""
 
@@ -203,8 +200,6 @@ def synthesise(
         netlist = json.loads((folder / "netlist.json").read_text())
         for fold in passes:
             fold(netlist["modules"][top])
-        if apart:
-            netlist["modules"][top]["settings"] = _SETTINGS
         (folder / "netlist.json").write_text(json.dumps(netlist))
 
 
