@@ -64,7 +64,7 @@ def build(
         design: one of ``DESIGNS``.
         seed: of the placer. The same design, tools and seed give the same bits.
         pack: compress the bitstream.
-        nextpnr: a nextpnr-ecp5 of one's own; compiled for the machine it is twice as fast as the package's and more.
+        nextpnr: a nextpnr-ecp5 of one's own, instead of the package's.
 
     Raises:
         ValueError: the design cannot be built for the board, or that is no nextpnr-ecp5.
