@@ -148,6 +148,12 @@ class RegisterBank(wiring.Component):
             m.d.sync += bus.rvalid.eq(0)
         with m.If(read):
             m.d.sync += bus.rvalid.eq(1)
+        # Which word: beside its bank, however many pages there are and however far away the master is.
+        written_index, read_index = Signal(len(bus.awaddr[2:])), Signal(len(bus.araddr[2:]))
+        with m.If(bus.awvalid):
+            m.d.sync += written_index.eq(bus.awaddr[2:])
+        with m.If(bus.arvalid):
+            m.d.sync += read_index.eq(bus.araddr[2:])
 
         # Bits of wdata whose byte is strobed.
         strobed = Cat(strobe.replicate(8) for strobe in bus.wstrb)
@@ -156,7 +162,7 @@ class RegisterBank(wiring.Component):
             selected = Signal(name=f"write_{register.name}")
             index = register.offset // WORD_BYTES
             enough = bus.wstrb.all() if register.whole_words else 1
-            m.d.comb += selected.eq(write & (bus.awaddr[2:] == index) & enough)
+            m.d.comb += selected.eq(write & (written_index == index) & enough)
             words[index] = word = Signal(WORD_BITS, name=f"word_{register.name}")
             for field in register.fields:
                 bits = slice(field.lsb, field.lsb + field.width)
@@ -167,7 +173,7 @@ class RegisterBank(wiring.Component):
             if _says_when_written(register.fields):
                 written = getattr(self.port, register.name).written
                 m.d.sync += written.eq(selected & bus.wstrb.any())
-        with m.If(read), m.Switch(bus.araddr[2:]):
+        with m.If(read), m.Switch(read_index):
             for index, word in words.items():
                 with m.Case(index):
                     m.d.sync += bus.rdata.eq(word), bus.rresp.eq(OKAY)
