@@ -394,7 +394,7 @@ async def keys_are_erased(dut: Any, by: str) -> None:
     await ClockCycles(dut.aclk, 20)
     assert await bench.read_word("key") == 0
     places = bench.holds(key)
-    assert any("place" in name for name in places)
+    assert any("entering" in name for name in places)
     assert not any("seed" in name for name in places), "the key is still where the host wrote it"
     await bench.write_key(staged[:5])
     await bench.write("instance", number=0)
@@ -480,7 +480,7 @@ async def what_is_no_whole_key_is_refused(dut: Any) -> None:
     assert await bench.read("status", "key_refused") == 1, "one key was put to use twice"
     await bench.write("status", key_refused=1)
 
-    # Both places are in use as long as the output is held: the third key waits, and takes no more words.
+    # Entrance and exit hold two keys as long as the output is held: the third key waits, and takes no more words.
     await bench.begin(Source.HOST, model)
     bench.hold_output()
     bench.beats.clear()

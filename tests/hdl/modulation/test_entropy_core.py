@@ -21,8 +21,9 @@ TESTS_IN_THE_EXPANDERS_BENCH = 10
 TESTS_IN_THE_BENCH = 37
 
 
-def test_expander_equals_the_rfc_on_the_bench(tmp_path: Path) -> None:
-    core = Expander(rounds_per_clock=4)
+@pytest.mark.parametrize("rounds_per_clock", [4, 20])  # with 20 a block leaves in every clock
+def test_expander_equals_the_rfc_on_the_bench(rounds_per_clock: int, tmp_path: Path) -> None:
+    core = Expander(rounds_per_clock=rounds_per_clock)
     outcome = run_bench(
         verilog.convert(core, name="expander", emit_src=False, strip_internal_attrs=True),
         "expander",

@@ -24,10 +24,10 @@ until that one has given all its blocks, and is XORed onto it."""
 
 @dataclass(frozen=True)
 class Tag:
-    """What travels beside a block: whether there is one, which place holds its key, and its counter."""
+    """What travels beside a block: whether there is one, whether its key is of odd number, and its counter."""
 
     valid: Value
-    place: Value
+    odd: Value
     counter: Value
 
 
@@ -40,10 +40,11 @@ class Expander(wiring.Component):
     clock is always that of a block which has made its C passes: it leaves, and a new one takes its place. So there is
     no bookkeeping, and all adders work in every clock.
 
-    Keys: two places, so that blocks of the old key finish while those of the new one have begun; there is no gap as
-    long as a key gives at least 4 R + 2 blocks. A place is erased as soon as the last block that needs it has left.
-    A counter never begins again: a key is spent after `limit` blocks, 2**32 at most, and then nothing comes until
-    there is another. All registers that ever held key, state or keystream are cleared by reset.
+    Keys: one at the entrance and one at the exit, which takes over that of the entrance as soon as the last block of
+    the key before has left: it is erased by that. So blocks of the old key finish while those of the new one have
+    begun; there is no gap as long as a key gives at least 4 R + 2 blocks. A counter never begins again: a key is spent
+    after `limit` blocks, 2**32 at most, and then nothing comes until there is another. All registers that ever held
+    key, state or keystream are cleared by reset.
 
     Throughput: 512 R / 20 bits per clock. Latency: :attr:`latency` clocks from a key's acceptance to its first block.
 
@@ -100,31 +101,32 @@ class Expander(wiring.Component):
         # The ring moves as a whole, or pauses as a whole when the skid buffer is full.
         pipeline = Pipeline(m, skid.i.ready)
         is_open = self._entrance(m, pipeline)
-        places = [Signal(KEY_AND_NONCE, name=f"place_{n}") for n in range(2)]
+        entering = Signal(KEY_AND_NONCE)
+        leaving = Signal(KEY_AND_NONCE)
         leaves = Tag(Signal(), Signal(), Signal(WORD_BITS))
-        enters = self._manage_keys(m, places, pipeline.advance & is_open, leaves)
+        enters = self._manage_keys(m, entering, leaving, pipeline.advance & is_open, leaves)
 
         entrance = [Signal(WORD, name=f"entrance_{n}") for n in range(BLOCK_WORDS)]
         valid = Signal()
-        place = Signal()
+        odd = Signal()
         counter = Signal(WORD_BITS, reset_less=True)  # no secret: may lie in shift registers, which have no reset
         state = self._rounds(pipeline, entrance)
         steps = self.ring - 1
         m.d.comb += [
             leaves.valid.eq(pipeline.history(valid, steps, reset=True)[-1]),
-            leaves.place.eq(pipeline.history(place, steps, reset=True)[-1]),
+            leaves.odd.eq(pipeline.history(odd, steps, reset=True)[-1]),
             leaves.counter.eq(pipeline.history(counter, steps)[-1]),
         ]
         with m.If(pipeline.advance):
-            for word, fresh, returning in zip(entrance, self._initial(places, enters), state, strict=True):
+            for word, fresh, returning in zip(entrance, self._initial(entering, enters), state, strict=True):
                 m.d.sync += word.eq(Mux(is_open, fresh, returning))
             m.d.sync += [
                 valid.eq(Mux(is_open, enters.valid, leaves.valid)),
-                place.eq(Mux(is_open, enters.place, leaves.place)),
+                odd.eq(Mux(is_open, enters.odd, leaves.odd)),
                 counter.eq(Mux(is_open, enters.counter, leaves.counter)),
             ]
 
-        for n, (word, initial) in enumerate(zip(state, self._initial(places, leaves), strict=True)):
+        for n, (word, initial) in enumerate(zip(state, self._initial(leaving, leaves), strict=True)):
             m.d.comb += skid.i.payload[n].eq(pipeline.register((word + initial)[:WORD_BITS], reset=True))
         m.d.comb += skid.i.valid.eq(pipeline.register(is_open & leaves.valid, reset=True))
         with m.If(skid.i.valid | self.o.valid):
@@ -140,16 +142,16 @@ class Expander(wiring.Component):
             m.d.sync += phase.eq(Mux(phase == self.clocks_per_block - 1, 0, phase + 1))
         return phase == 0
 
-    def _manage_keys(self, m: Module, places: list[data.View], step: Value, leaves: Tag) -> Tag:
+    def _manage_keys(self, m: Module, entering: data.View, leaving: data.View, step: Value, leaves: Tag) -> Tag:
         """Take keys, erase them, and say which block enters the ring. `step` is high when one may."""
-        place = Signal()
+        odd = Signal()
         keyed = Signal()
         spent = Signal()
         counter = Signal(WORD_BITS)
         last_counter = Signal(WORD_BITS)
-        # How many blocks in the ring need the key of either place.
+        # Blocks in the ring, by whether their key's number is odd: two keys at most have any.
         users = [Signal(range(self.ring + 1), name=f"users_{n}") for n in range(2)]
-        needed = [Signal(name=f"needed_{n}") for n in range(2)]
+        left = [Signal(name=f"left_{n}") for n in range(2)]
         enter = Signal()
         ends = Signal()
         m.d.sync += last_counter.eq(self.limit - 1)
@@ -157,38 +159,34 @@ class Expander(wiring.Component):
             enter.eq(step & keyed & ~spent),
             ends.eq(enter & (counter >= last_counter)),
             self.keyed.eq(keyed),
-            self.dry.eq(spent & ~needed[0] & ~needed[1]),
+            self.dry.eq(spent & ~users[0].any() & ~users[1].any()),
         ]
         with m.If(enter):
             m.d.sync += counter.eq(counter + 1), spent.eq(ends)
         for n in range(2):
-            m.d.comb += needed[n].eq(users[n].any())
-            entered, left = enter & (place == n), step & leaves.valid & (leaves.place == n)
-            m.d.sync += users[n].eq(users[n] + entered - left)
-            with m.If((place != n) & ~needed[n]):
-                m.d.sync += places[n].eq(0)
+            m.d.comb += left[n].eq(step & leaves.valid & (leaves.odd == n))
+            m.d.sync += users[n].eq(users[n] + (enter & (odd == n)) - left[n])
+        before = Mux(odd, users[0], users[1])
+        with m.If((before == 0) | ((before == 1) & Mux(odd, left[0], left[1]))):
+            m.d.sync += leaving.eq(entering)
 
         offer = self.key.payload
-        other_is_free = Signal()
         its_turn = Signal()
         m.d.comb += [
-            other_is_free.eq(~Mux(place, needed[0], needed[1])),
             its_turn.eq(~keyed | spent | ends | offer.replaces),
-            self.key.ready.eq(other_is_free & its_turn),
+            self.key.ready.eq((before == 0) & its_turn),
         ]
         with m.If(self.key.valid & self.key.ready):
-            m.d.sync += place.eq(~place), keyed.eq(1), spent.eq(0), counter.eq(0)
-            for n in range(2):
-                with m.If(place != n):
-                    m.d.sync += places[n].eq(offer.words)
-                    with m.If(~offer.replaces):
-                        for word in range(KEY_WORDS):
-                            m.d.sync += places[n][word].eq(offer.words[word] ^ places[1 - n][word])
-        return Tag(enter, place, counter)
+            m.d.sync += odd.eq(~odd), keyed.eq(1), spent.eq(0), counter.eq(0)
+            m.d.sync += entering.eq(offer.words)
+            with m.If(~offer.replaces):
+                for word in range(KEY_WORDS):
+                    m.d.sync += entering[word].eq(offer.words[word] ^ entering[word])
+        return Tag(enter, odd, counter)
 
-    def _initial(self, places: list[data.View], tag: Tag) -> list[Value]:
+    def _initial(self, key: data.View, tag: Tag) -> list[Value]:
         """The state with which a block begins: constants, key, counter, nonce."""
-        words = [Mux(tag.place, places[1][n], places[0][n]) for n in range(KEY_WORDS + NONCE_WORDS)]
+        words = list(key)
         constants: list[Value] = [Const(int(word), WORD) for word in CONSTANTS]
         return [*constants, *words[:KEY_WORDS], tag.counter, *words[KEY_WORDS:]]
 
