@@ -39,6 +39,22 @@ def saturate(word: ValueLike, to: Format) -> tuple[Value, Value]:
     return Mux(overflow, clipped, value[: to.width]).as_signed(), overflow
 
 
+def add_or_subtract(a: Value, b: Value, subtracts: Value) -> Value:
+    """``a - b`` where `subtracts` is one, else ``a + b``, of two signed words: by one adder, not by two and a choice.
+
+    The sum has as many bits as `a`: it must be known to fit.
+    """
+    changed = (b ^ subtracts.replicate(len(b)))[: len(b)]
+    # One below the last bit, and where it subtracts another: so they carry.
+    total = Cat(1, a).as_signed() + Cat(subtracts, changed).as_signed()
+    return total[1 : len(a) + 1].as_signed()
+
+
+def negate_where(negative: Value, word: Value) -> Value:
+    """``-word`` where `negative` is one, else the signed word, in one more bit: by one adder without a choice."""
+    return add_or_subtract(Const(0, signed(len(word) + 1)), word, negative)
+
+
 def multiply_in_logic(word: ValueLike, factor: ValueLike) -> Value:
     """The exact product of two signed words as a sum of shifted words: a multiplier is too much for a few bits.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth import Array, Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth import Array, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .arithmetic import add_or_subtract, negate_where
 from .cordic import ANGLE_BITS, GUARD_BITS, ITERATIONS, STEPS, magnitude_bits
 from .pipeline import Pipeline
 
@@ -74,8 +75,8 @@ class Vectoring(wiring.Component):
         turns = signed(ANGLE_BITS + GUARD_BITS)
         left = self.x < 0
         word: Word = (
-            pipeline.register(Mux(left, -self.x, self.x) << GUARD_BITS, wide),
-            pipeline.register(Mux(left, -self.y, self.y) << GUARD_BITS, wide),
+            pipeline.register(negate_where(left, self.x) << GUARD_BITS, wide),
+            pipeline.register(negate_where(left, self.y) << GUARD_BITS, wide),
             # Half a turn is its own negative.
             pipeline.register(Mux(left, -1 << (ANGLE_BITS + GUARD_BITS - 1), 0), turns),
         )
@@ -98,7 +99,7 @@ class Vectoring(wiring.Component):
     @staticmethod
     def _iterate(pipeline: Pipeline, word: Word, i: int) -> Word:
         """Iteration i, in a step."""
-        x, y, z = _sums(word, _turn(word[1], word[0] >> i, word[1] >> i, STEPS[i]))
+        x, y, z = _turn(word, word[0] >> i, word[1] >> i, word[1][-1], _towards(word[1][-1], STEPS[i]))
         return pipeline.register(x), pipeline.register(y), pipeline.register(z)
 
     def _fold(self, m: Module, pipeline: Pipeline, word: Word, begins: Value, first: int) -> tuple[Word, Value]:
@@ -115,26 +116,20 @@ class Vectoring(wiring.Component):
         summed: Word = tuple(Signal(part.shape(), reset_less=True) for part in word)
         x, y, z = (Mux(enters, new, old) for new, old in zip(word, summed, strict=True))
         angle = Array(STEPS[first : first + self.fold])[number]
-        turn = _turn(y, (x >> first) >> number, (y >> first) >> number, angle)
+        shifted = ((x >> first) >> number, (y >> first) >> number, y[-1], _towards(y[-1], angle))
         held = tuple(pipeline.register(part) for part in (x, y, z))
-        later = tuple(pipeline.register(part) for part in turn)
+        turned = _turn(held, *(pipeline.register(part) for part in shifted))
         with m.If(pipeline.advance):
-            m.d.sync += (part.eq(total) for part, total in zip(summed, _sums(held, later), strict=True))
+            m.d.sync += (part.eq(new) for part, new in zip(summed, turned, strict=True))
         return summed, step == steps - 1
 
 
-def _turn(y: Value, by_x: Value, by_y: Value, angle: Value | int) -> tuple[Value, Value, Value]:
-    """What an iteration adds: to x and y below a carry, so that one adder makes sum or difference; to the angle."""
-    down = y[-1]
-    return (
-        Cat(down, by_y ^ down.replicate(len(by_y))).as_signed(),
-        Cat(~down, by_x ^ (~down).replicate(len(by_x))).as_signed(),
-        Mux(down, -angle, angle),
-    )
+def _towards(down: Value, angle: Value | int) -> Value:
+    """What an iteration adds to the angle."""
+    return Mux(down, -angle, angle)
 
 
-def _sums(word: Word, turn: tuple[Value, Value, Value]) -> Word:
-    """The word with what an iteration adds. Each is known to hold it."""
+def _turn(word: Word, by_x: Value, by_y: Value, down: Value, by: Value) -> Word:
+    """An iteration, from what is added. Each part is known to hold its sum."""
     x, y, z = word
-    sums = ((Cat(1, x).as_signed() + turn[0]) >> 1, (Cat(1, y).as_signed() + turn[1]) >> 1, z + turn[2])
-    return tuple(total[: len(part)].as_signed() for total, part in zip(sums, word, strict=True))
+    return add_or_subtract(x, by_y, down), add_or_subtract(y, by_x, ~down), (z + by)[: len(z)].as_signed()

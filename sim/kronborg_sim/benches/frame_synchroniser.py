@@ -173,6 +173,8 @@ async def packets_and_commands_equal_the_model(dut: Any, idle: bool, back_pressu
     change=[
         {"header_repetition": 0},
         {"header_eighths": 3},
+        {"header_eighths": 4},
+        {"header_eighths": 6},
         {"tolerance": 0},
     ]
 )

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kronborg_hdl.dsp.arithmetic import (
+    add_or_subtract,
     drop_bits,
     event_counter,
     multiply_in_logic,
+    negate_where,
     round_last_bit,
     saturate,
     word_shape,
@@ -74,6 +76,28 @@ def test_a_product_of_adders_is_the_product() -> None:
             ctx.set(word, a)
             ctx.set(factor, b)
             assert ctx.get(product) == a * b
+
+    simulator = Simulator(Module())
+    simulator.add_testbench(check)
+    simulator.run()
+
+
+@pytest.mark.parametrize("bits", [3, 4, 5])
+def test_an_adder_subtracts_where_it_is_told(bits: int) -> None:
+    a, b, subtracts = Signal(signed(5)), Signal(signed(bits)), Signal()
+    total, negated = add_or_subtract(a, b, subtracts), negate_where(subtracts, b)
+    assert negated.shape() == signed(bits + 1)
+
+    async def check(ctx) -> None:  # type: ignore[no-untyped-def]
+        half = 1 << (bits - 1)
+        for one, other, less in itertools.product(range(-16, 16), range(-half, half), range(2)):
+            ctx.set(a, one)
+            ctx.set(b, other)
+            ctx.set(subtracts, less)
+            expected = one - other if less else one + other
+            if -16 <= expected < 16:
+                assert ctx.get(total) == expected
+            assert ctx.get(negated) == (-other if less else other)
 
     simulator = Simulator(Module())
     simulator.add_testbench(check)

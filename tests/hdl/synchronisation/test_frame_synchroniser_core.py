@@ -6,7 +6,7 @@ from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.synchronisation.frame_synchroniser.core import FrameSynchroniser
 from kronborg_sim.benches.runner import run_bench
 
-TESTS_IN_THE_BENCH = 24
+TESTS_IN_THE_BENCH = 26
 OF_SEVERAL_SYMBOLS = 3
 """More of them, where a beat has several."""
 

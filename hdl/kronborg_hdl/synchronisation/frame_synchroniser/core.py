@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -10,14 +10,14 @@ from amaranth.utils import exact_log2
 
 from ...axi.bank import register_port
 from ...axi.stream import RETIME, SkidBuffer, complex_words, endless_words, gated_words, passing
-from ...dsp.arithmetic import event_counter
+from ...dsp.arithmetic import event_counter, negate_where
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
 from .cutter import LENGTHS, PLACE_BITS, REFERENCE, FrameCutter
 from .detector import MAGNITUDE_BITS, FrameDetector
 from .gate import SLOTS, SectionGate
 from .measurer import PreambleMeasurer
-from .model import EIGHTHS, LENGTH_BITS, NUMBER_BITS
+from .model import LENGTH_BITS, NUMBER_BITS
 from .packet import EVENTS, Flag
 from .registers import COUNTER_BITS, REGISTERS
 from .sizes import CHAIN_BEATS, PAUSE_BEATS, SOLVE_BEATS, WINDOW_BEATS, Sizes
@@ -316,28 +316,23 @@ class FrameSynchroniser(wiring.Component):
         return row, last
 
     def _reference(self, m: Module, pipeline: Pipeline, correlation: Value, eighths: Signal) -> Value:
-        """``model.reference``, two steps after R(0)."""
-        turned = {}
-        for rail in ("i", "q"):
-            choices = []
-            for a, b in EIGHTHS:
-                terms = (
-                    ((correlation.i, a), (correlation.q, -b))
-                    if rail == "i"
-                    else ((correlation.i, b), (correlation.q, a))
-                )
-                one, other = (signed_term(value, sign) for value, sign in terms)
-                choices.append(one + other)
-            chosen = choices[0]
-            for number, choice in enumerate(choices[1:], 1):
-                chosen = Mux(eighths == number, choice, chosen)
-            turned[rail] = pipeline.register(chosen)
-        size = {rail: Mux(value < 0, -value, value) for rail, value in turned.items()}
+        """``model.reference``, two steps after R(0): turned by the odd eighth, and what is nearest by the quarters."""
+        odd, quarters = eighths[0], pipeline.register(eighths[1:])
+        turned = [
+            pipeline.register(correlation.i - Mux(odd, correlation.q, 0)),
+            pipeline.register(correlation.q + Mux(odd, correlation.i, 0)),
+        ]
+        nearest = []
+        sizes = [negate_where(value[-1], value) for value in turned]
+        for value, size, other in zip(turned, sizes, reversed(sizes), strict=True):
+            sign = Mux(value < 0, Const(-1, signed(2)), Const(1, signed(2)))
+            nearest.append(Mux((size << 1) < other, 0, sign))
+        i, q = nearest
+        # Zero is on no side: whichever way it is turned, its signs are those of zero.
+        quarters = Mux(Cat(turned).any(), quarters, 0)
         result = Signal(REFERENCE)
-        for rail, other in (("i", "q"), ("q", "i")):
-            sign = Mux(turned[rail] < 0, Const(-1, signed(2)), Const(1, signed(2)))
-            value = pipeline.register(Mux((size[rail] << 1) < size[other], 0, sign), signed(2))
-            m.d.comb += result[rail].eq(value)
+        for rail, choices in (("i", (i, -q, -i, q)), ("q", (q, i, -q, -i))):
+            m.d.comb += result[rail].eq(pipeline.register(Array(choices)[quarters], signed(2)))
         return result
 
     def _linger(self, m: Module, step: Signal) -> Value:
@@ -379,11 +374,6 @@ class FrameSynchroniser(wiring.Component):
         m.d.comb += port.status.missing.eq(cutter.missing)
         for number, flag in enumerate(Flag):
             m.d.comb += getattr(port.status, str(flag.name).lower()).eq(cutter.handed & cutter.flags[number])
-
-
-def signed_term(value: Value, sign: int) -> Value:
-    """The value, its negative, or nothing."""
-    return value if sign > 0 else -value if sign < 0 else Const(0, 1)
 
 
 def rest(port: wiring.PureInterface, shift: int) -> Value:

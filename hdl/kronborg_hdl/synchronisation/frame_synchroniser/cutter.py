@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ...axi.stream import complex_words
+from ...dsp.arithmetic import negate_where
 from ...dsp.pipeline import Pipeline
 from .detector import MAGNITUDE_BITS
 from .measurer import CORRELATION
@@ -208,7 +209,7 @@ class FrameCutter(wiring.Component):
         for word in self.words:
             along = Const(0, signed(2))
             for rail, sign in ((word.i, self.reference.i), (word.q, self.reference.q)):
-                along = along + Mux(sign == 0, 0, Mux(sign < 0, -rail, rail))
+                along = along + negate_where(sign[-1], Mux(sign == 0, 0, rail))
             values.append(pipeline.register(along))
         while len(values) > 1:
             values = [pipeline.register(a + b) for a, b in zip(values[::2], values[1::2], strict=True)]

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ...axi.stream import endless_words
+from ...dsp.arithmetic import negate_where
 from ...dsp.formats import SAMPLE
 from ...dsp.pipeline import Pipeline
 from .sizes import Sizes
@@ -27,8 +28,8 @@ def times_conjugate(pipeline: Pipeline, word: tuple[Value, Value], chip: Value) 
     negative_i, negative_q = chip[0], chip[1]
     unequal = negative_i ^ negative_q
     larger, other = Mux(unequal, difference, total), Mux(unequal, total, difference)
-    real = pipeline.register(Mux(negative_i, -larger, larger))
-    imaginary = pipeline.register(Mux(negative_i ^ unequal, other, -other))
+    real = pipeline.register(negate_where(negative_i, larger))
+    imaginary = pipeline.register(negate_where(~negative_q, other))
     return real, imaginary
 
 

@@ -9,6 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...decimation.resampler.model import JUMP_BITS, JUMP_FRACTION
+from ...dsp.arithmetic import add_or_subtract, negate_where
 from .measurer import CORRELATION, SUM_BITS
 from .timing import (
     AMPLITUDE_BITS,
@@ -108,16 +109,18 @@ class TimingSolver(wiring.Component):
         stepped = Signal(signed(STEP_BITS + 4))
         m.d.sync += self.done.eq(0)
 
-        def multiply(a: Value, b: Value) -> list[Any]:
-            return [product.eq(0), multiplicand.eq(a), factor.eq(b), index.eq(0)]
-
-        def rounded(shift: int) -> Value:
-            return (product + (1 << (shift - 1))) >> shift
+        def multiply(a: Value, b: Value, shift: int) -> list[Any]:
+            """Begin with half of what the last bit of the product, shifted down, is worth: so it is rounded."""
+            return [product.eq(1 << (shift - 1)), multiplicand.eq(a), factor.eq(b), index.eq(0)]
 
         m.d.sync += [xs.eq(x >> index[:4]), ys.eq(y >> index[:4]), dxs.eq(dx >> index[:4]), dys.eq(dy >> index[:4])]
+        to_jump = PHASE_FRACTION + PHASE_GAIN_FRACTION - JUMP_FRACTION
         wander = settings.step >> WANDER_SHIFT
         highest, lowest = (Signal(signed(STEP_BITS + 2), name=name) for name in ("highest", "lowest"))
         m.d.sync += highest.eq(settings.step + wander), lowest.eq(settings.step - wander)
+        # The divider's numerator is the vector's `dx`, its adder too.
+        divides, down = Signal(), y[-1]
+        next_dx = add_or_subtract(dx, Mux(divides, xs, dys), Mux(divides, ~dx[-1], down))
         with m.FSM() as fsm:
             with m.State("IDLE"):
                 m.d.sync += index.eq(0), shifted.eq(0), ratio.eq(0), weight.eq(1 << RATIO_FRACTION)
@@ -128,36 +131,39 @@ class TimingSolver(wiring.Component):
                         (dx, self.slant.i),
                         (dy, self.slant.q),
                     ):
-                        m.d.sync += end.eq(Mux(self.correlation.i < 0, -begin, begin))
+                        m.d.sync += end.eq(negate_where(self.correlation.i[-1], begin))
                     m.next = "VECTOR"
             with m.State("VECTOR"):
                 m.d.sync += shifted.eq(~shifted)
                 with m.If(shifted):
-                    with m.If(y < 0):
-                        m.d.sync += x.eq(x - ys), y.eq(y + xs), dx.eq(dx - dys), dy.eq(dy + dxs)
-                    with m.Else():
-                        m.d.sync += x.eq(x + ys), y.eq(y - xs), dx.eq(dx + dys), dy.eq(dy - dxs)
-                    m.d.sync += index.eq(index + 1)
+                    m.d.sync += [
+                        x.eq(add_or_subtract(x, ys, down)),
+                        y.eq(add_or_subtract(y, xs, ~down)),
+                        dx.eq(next_dx),
+                        dy.eq(add_or_subtract(dy, dxs, ~down)),
+                        index.eq(index + 1),
+                    ]
                     with m.If(index == ITERATIONS - 1):
                         m.d.sync += index.eq(0)
                         m.next = "DIVIDE"
             with m.State("DIVIDE"):
                 m.d.sync += shifted.eq(~shifted)
                 with m.If(shifted):
-                    with m.If(dx < 0):
-                        m.d.sync += dx.eq(dx + xs), ratio.eq(ratio - weight)
-                    with m.Else():
-                        m.d.sync += dx.eq(dx - xs), ratio.eq(ratio + weight)
-                    m.d.sync += index.eq(index + 1), weight.eq(weight >> 1)
+                    m.d.sync += [
+                        dx.eq(next_dx),
+                        ratio.eq(add_or_subtract(ratio, Cat(weight, 0), dx[-1])),
+                        index.eq(index + 1),
+                        weight.eq(weight >> 1),
+                    ]
                     with m.If(index == ITERATIONS - 1):
                         m.next = "RATIO"
             with m.State("RATIO"):
-                m.d.sync += self.weak.eq(x < settings.weak), multiply(ratio, settings.slope)
+                m.d.sync += self.weak.eq(x < settings.weak), multiply(ratio, settings.slope, RATIO_FRACTION)
                 m.next = "PHASE"
             with m.State("PHASE"):
                 self._multiply(m, product, multiplicand, factor, index)
                 with m.If(index == FACTOR_BITS):
-                    m.d.sync += self.phase.eq(rounded(RATIO_FRACTION))
+                    m.d.sync += self.phase.eq(product >> RATIO_FRACTION)
                     m.next = "ERROR"
             with m.State("ERROR"):
                 whole = Mux(self.expected, self.distance, 0)
@@ -177,22 +183,22 @@ class TimingSolver(wiring.Component):
                 m.d.sync += self.locked.eq(within & (self.locked | (near & self.expected)))
                 m.next = "SUM"
             with m.State("SUM"):
-                m.d.sync += multiply(self.phase, gains.phase + Mux(self.expected, gains.drift, 0))
+                m.d.sync += multiply(self.phase, gains.phase + Mux(self.expected, gains.drift, 0), to_jump)
                 m.next = "JUMP"
             with m.State("JUMP"):
                 self._multiply(m, product, multiplicand, factor, index)
                 with m.If(index == FACTOR_BITS):
-                    jump = rounded(PHASE_FRACTION + PHASE_GAIN_FRACTION - JUMP_FRACTION)
+                    jump = product >> to_jump
                     above = jump[JUMP_BITS - 1 :]
                     overflow = above.any() & ~above.all()
                     clipped = Cat((~jump[-1]).replicate(JUMP_BITS - 1), jump[-1])
                     m.d.sync += self.jump.eq(Mux(overflow, clipped, jump[:JUMP_BITS]))
-                    m.d.sync += multiply(error, gains.frequency)
+                    m.d.sync += multiply(error, gains.frequency, FREQUENCY_GAIN_FRACTION)
                     m.next = "STEP"
             with m.State("STEP"):
                 self._multiply(m, product, multiplicand, factor, index)
                 with m.If(index == FACTOR_BITS):
-                    drift = Mux(self.expected, rounded(FREQUENCY_GAIN_FRACTION), 0)
+                    drift = Mux(self.expected, product >> FREQUENCY_GAIN_FRACTION, 0)
                     m.d.sync += stepped.eq(self.step + drift)
                     m.next = "CLAMP"
             with m.State("CLAMP"):
@@ -201,7 +207,7 @@ class TimingSolver(wiring.Component):
                 )
                 m.d.sync += self.done.eq(1)
                 m.next = "IDLE"
-        m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
+        m.d.comb += self.busy.eq(~fsm.ongoing("IDLE")), divides.eq(fsm.ongoing("DIVIDE"))
         with m.If(self.restart):
             m.d.sync += self.step.eq(settings.step), near.eq(0), self.locked.eq(0)
         return m
