@@ -86,6 +86,12 @@ endmodule
 """Yosys has no model of it, and uses it without its registers: Lattice FPGA-TN-02205. Those are of
 :mod:`kronborg_hdl.synthesis.multiplier_registers`, which never resets them."""
 
+_CLOCK_BUFFER = """
+module DCCA(input CLKI, input CE, output CLKO);
+  assign CLKO = CLKI & CE;
+endmodule
+"""
+"""Yosys' is a black box. Its gate is always open: :mod:`kronborg_hdl.synthesis.global_nets`."""
 
 _ECP5 = "-nooverwrite +/ecp5/cells_sim.v"
 
@@ -113,7 +119,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "xc7": Family("synth_xilinx -flatten -noiopad -noclkbuf -nobram -family xc7", "+/xilinx/cells_sim.v"),
         # As it is for the rows of timing, and for bitstreams of large designs.
         "ecp5": Family(SYNTHESIS, _ECP5, _MULTIPLIER + DP16KD, {"registered": True}),
-        "ecp5-apart": Family(SYNTHESIS, _ECP5, _MULTIPLIER + DP16KD, {"apart": True}),
+        "ecp5-apart": Family(SYNTHESIS, _ECP5, _MULTIPLIER + DP16KD + _CLOCK_BUFFER, {"apart": True}),
     }
 )
 """By name."""
