@@ -56,12 +56,13 @@ class FabricBoard:
         clock: pin of the oscillator.
         oscillator_hz: its frequency.
         clock_hz: that a PLL makes of it for everything.
-        slower: by its name the clock of a design that does not reach that one, see :meth:`of_design`.
+        slower: by its name the clock of a design that does not reach that one.
         receive: pin of the wire from the host.
         transmit: of the wire to it.
         light: of a lamp that is lit while the design runs.
         high: pins that are held high, and why.
         lanes: samples per clock that a link is built for.
+        narrower: by its name those of a design that has no room for so many.
         baud: of the line.
         usb: vendor and product of the serial port, as USB has them.
         loader: name of the board to openFPGALoader.
@@ -80,13 +81,15 @@ class FabricBoard:
     light: Pin
     high: tuple[tuple[Pin, str], ...]
     lanes: int
+    narrower: Mapping[str, int]
     baud: int
     usb: tuple[int, int]
     loader: str
 
     def of_design(self, name: str) -> FabricBoard:
-        """The board with the clock that a design has on it."""
-        return replace(self, clock_hz=self.slower.get(name, self.clock_hz))
+        """The board with the clock and the lanes that a design has on it."""
+        clock_hz, lanes = self.slower.get(name, self.clock_hz), self.narrower.get(name, self.lanes)
+        return replace(self, clock_hz=clock_hz, lanes=lanes)
 
     @property
     def pll(self) -> Pll:

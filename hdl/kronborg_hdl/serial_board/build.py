@@ -60,7 +60,7 @@ def build(
     """All files of a design by their names; the manifest is the last.
 
     Args:
-        board: that it is for.
+        board: that it is for, with the clock and the lanes of the design.
         design: one of ``DESIGNS``.
         seed: of the placer. The same design, tools and seed give the same bits.
         pack: compress the bitstream.
@@ -73,7 +73,6 @@ def build(
         TimingMissedError: it is too slow for its clock: no bitstream.
     """
     name = f"kronborg_{design}"
-    board = board.of_design(design)
     tools = {tool: version(tool) for tool in TOOLS}
     if nextpnr is not None:
         tools["nextpnr-ecp5"] = version_of(nextpnr)
