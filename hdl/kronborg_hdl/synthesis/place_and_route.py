@@ -80,6 +80,14 @@ _ADDERS = _ADDER.format(kind="add", negative=0) + _ADDER.format(kind="sub", nega
 _LARGE = ("--placer", "static", "--router", "router2")
 """Of nextpnr: its usual placer fills the middle of the device and not its edges, which takes half as much wire again;
 its usual router takes up again what is in a wire's way, on a link without end."""
+_ROUTER = {
+    "timing_driven": f"{0:032b}",
+    "router2/bbMargin/x": "12",
+    "router2/bbMargin/y": "12",
+}
+"""Its settings for that router, as in the JSON that it writes. Driven by timing it lets wires of long paths lie on
+others', and of a full device the last hundred never come apart: paths grow long that made way, and lie in the way
+again. Boxes: a net may leave its own by so many tiles, or nothing gets out of a place where wires are dense."""
 _KINDS = {"TRELLIS_FF": "register", "CCU2C": "carry", "LUT4": "LUT", "PFUMX": "", "L6MUX21": ""}
 """Cells of a path in words; wide multiplexers belong to their look-up tables. Others by their own names."""
 
@@ -227,17 +235,23 @@ def place_and_route(
     Raises:
         RuntimeError: nextpnr failed, as it does when the device is too small; in a line.
     """
-    options = ["--json", "netlist.json", "--textcfg", "design.config", "--report", "report.json", "--quiet"]
-    options += [part.option, "--package", part.package, "--speed", f"{part.speed}", "--seed", f"{seed}"]
+    options = [part.option, "--package", part.package, "--speed", f"{part.speed}", "--seed", f"{seed}", "--quiet"]
     options += ["--freq", f"{frequency_mhz:g}", "--timing-allow-fail"]
-    options += [*_LARGE] * large
     if constraints is None:
         options.append("--lpf-allow-unconstrained")
     else:
         (folder / "design.lpf").write_text(constraints)
         options += ["--lpf", "design.lpf"]
-    command = _python(_NEXTPNR.format(tool="nextpnr_ecp5")) if nextpnr is None else [nextpnr]
-    _run([*command, *options], folder, f"nextpnr_{seed}.log")
+    command = [*(_python(_NEXTPNR.format(tool="nextpnr_ecp5")) if nextpnr is None else [nextpnr]), *options]
+    routed = ["--textcfg", "design.config", "--report", "report.json"]
+    if large:
+        placed = ["--json", "netlist.json", "--no-route", "--write", "placed.json"]
+        _run([*command, *_LARGE, *placed], folder, f"placement_{seed}.log")
+        design = json.loads((folder / "placed.json").read_text())
+        design["modules"]["top"]["settings"] |= _ROUTER
+        (folder / "placed.json").write_text(json.dumps(design))
+        command += ["--no-pack", "--no-place"]
+    _run([*command, "--json", "placed.json" if large else "netlist.json", *routed], folder, f"nextpnr_{seed}.log")
     netlist = json.loads((folder / "netlist.json").read_text())["modules"]
     cells = {name: cell["type"] for module in netlist.values() for name, cell in module["cells"].items()}
     return read_report(json.loads((folder / "report.json").read_text()), cells)
