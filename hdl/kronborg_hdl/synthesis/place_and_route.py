@@ -77,9 +77,10 @@ module {kind}_by_alu (A, B, Y);
 endmodule
 """
 _ADDERS = _ADDER.format(kind="add", negative=0) + _ADDER.format(kind="sub", negative=1)
-_LARGE = ("--placer", "static", "--router", "router2")
+_LARGE = ("--placer", "static", "--router", "router2", "--threads", "1")
 """Of nextpnr: its usual placer fills the middle of the device and not its edges, which takes half as much wire again;
-its usual router takes up again what is in a wire's way, on a link without end."""
+its usual router takes up again what is in a wire's way, on a link without end. One thread: what comes of it shall not
+depend on the machine."""
 _ROUTER = {
     "timing_driven": f"{0:032b}",
     "router2/bbMargin/x": "12",
