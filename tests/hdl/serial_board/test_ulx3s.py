@@ -68,7 +68,7 @@ def test_a_build_has_a_bitstream_and_says_what_it_is(
 
 
 def test_a_design_has_the_clock_and_the_lanes_that_it_reaches_and_others_the_boards() -> None:
-    assert BOARD.of_design("loopback").clock_hz == 30_000_000 < BOARD.clock_hz == 50_000_000
+    assert BOARD.of_design("loopback").clock_hz == 40_000_000 < BOARD.clock_hz == 50_000_000
     assert BOARD.of_design("loopback").lanes == 1 < BOARD.lanes == 2
     assert BOARD.of_design("pulse_shaper") == BOARD
 
