@@ -99,7 +99,7 @@ def build(
                 f"{design} reaches {reached_mhz:.1f} MHz and its clock is {asked_mhz:g} MHz:"
                 f" {routed.critical.get(clock, clock)}; another --seed may do"
             )
-        bits = pack_bitstream(folder)
+        bits = pack_bitstream(folder, compress=not pack)
     bitstream, content = f"{name}.bit", bits
     if pack:
         bitstream, content = f"{bitstream}{PACKED}", lzma.compress(bits, preset=9)

@@ -258,14 +258,19 @@ def place_and_route(
     return read_report(json.loads((folder / "report.json").read_text()), cells)
 
 
-def pack(folder: Path) -> bytes:
-    """The bitstream of ``design.config``, compressed as openFPGALoader takes it.
+def pack(folder: Path, *, compress: bool = True) -> bytes:
+    """The bitstream of ``design.config``, as openFPGALoader takes it.
+
+    Args:
+        folder: with that file.
+        compress: as the device reads it; one that is packed besides becomes smaller without.
 
     Raises:
         RuntimeError: the packer failed.
     """
     packer = _python(_NEXTPNR.format(tool="ecppack"))
-    _run([*packer, "--compress", "--input", "design.config", "--bit", "design.bit"], folder, "pack.log")
+    options = ["--compress"] * compress
+    _run([*packer, *options, "--input", "design.config", "--bit", "design.bit"], folder, "pack.log")
     return (folder / "design.bit").read_bytes()
 
 
