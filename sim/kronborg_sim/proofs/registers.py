@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.hdl import Assert, Assume, Cover
 
@@ -66,8 +68,8 @@ class KeepsTheProtocol(Harness):
         bus = self.core.bus
         payloads = {"aw": ("awaddr",), "w": ("wdata", "wstrb"), "ar": ("araddr",)}
         for request in requests:
-            self._stays(m, request, payloads[request], Assume, f"the master keeps {request}")
-        self._stays(m, answer, words, Assert, f"{name}: the answer stays until it is taken")
+            _stays(m, bus, request, payloads[request], Assume, f"the master keeps {request}")
+        _stays(m, bus, answer, words, Assert, f"{name}: the answer stays until it is taken")
 
         asked = Cat(getattr(bus, f"{request}valid") for request in requests).all()
         taken = getattr(bus, f"{requests[0]}ready")
@@ -82,15 +84,6 @@ class KeepsTheProtocol(Harness):
             Assert(waited <= ANSWER_CLOCKS, f"{name}: an answer comes in time"),
             Cover(answered & ready & asked, f"{name}: the next request is there when an answer is taken"),
         ]
-
-    def _stays(self, m: Module, channel: str, words: tuple[str, ...], kind: type, text: str) -> None:
-        """Valid and words of a channel stay until ready."""
-        bus = self.core.bus
-        valid, ready = getattr(bus, f"{channel}valid"), getattr(bus, f"{channel}ready")
-        payload = Cat(getattr(bus, word) for word in words)
-        waits, before = Signal(name=f"{channel}_waits"), Signal(len(payload), name=f"{channel}_before")
-        m.d.sync += waits.eq(valid & ~ready), before.eq(payload)
-        m.d.comb += kind(~waits | (valid & (payload == before)), text)
 
 
 class MeansWhatTheTableSays(Harness):
@@ -108,6 +101,8 @@ class MeansWhatTheTableSays(Harness):
     def claim(self, m: Module) -> None:
         """See the class."""
         bus = self.core.bus
+        for request, address in (("aw", "awaddr"), ("ar", "araddr")):
+            _stays(m, bus, request, (address,), Assume, f"the master keeps {request}")
         expected = Signal(len(bus.rdata) + len(bus.rresp), init=0)
         word: Value = Cat(Const(0, len(bus.rdata)), Const(SLVERR, len(bus.rresp)))
         accepts: Value = Const(0)
@@ -175,3 +170,12 @@ class MeansWhatTheTableSays(Harness):
             case Access.WRITE_ONLY:
                 self._next(m, member, Mux(here, data, 0), f"{name}: stands for one clock")
                 return Const(0, field.width)
+
+
+def _stays(m: Module, bus: Any, channel: str, words: tuple[str, ...], kind: type, text: str) -> None:
+    """Valid and words of a channel stay until ready."""
+    valid, ready = getattr(bus, f"{channel}valid"), getattr(bus, f"{channel}ready")
+    payload = Cat(getattr(bus, word) for word in words)
+    waits, before = Signal(name=f"{channel}_waits"), Signal(len(payload), name=f"{channel}_before")
+    m.d.sync += waits.eq(valid & ~ready), before.eq(payload)
+    m.d.comb += kind(~waits | (valid & (payload == before)), text)
