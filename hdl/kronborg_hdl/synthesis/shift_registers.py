@@ -74,7 +74,10 @@ def _chains(module: Netlist, shortest: int) -> Iterator[list[str]]:
         before = holder.get(bit)
         if before is not None and uses[bit] == 1 and _moves(registers[before]) == _moves(cell):
             after[before] = name
-    for name in after.keys() - after.values():
+    inner = set(after.values())
+    for name in after:
+        if name in inner:
+            continue
         chain = [name]
         while chain[-1] in after:
             chain.append(after[chain[-1]])

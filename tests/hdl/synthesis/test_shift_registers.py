@@ -1,5 +1,9 @@
 """Shift registers in distributed memory do what the registers did: both netlists run side by side."""
 
+import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from typing import Any
 
@@ -180,3 +184,25 @@ def test_no_name_stands_for_a_net_that_nothing_drives() -> None:
     names = chains.add(12, DATA[0])
     fold(chains.module)
     assert set(chains.module["netnames"]) == {names[-1]}
+
+
+def test_the_netlist_is_the_same_in_every_process() -> None:
+    """Python's order of a set of texts is another in each: a netlist, and so a bitstream, must not follow it."""
+    chains = Chains()
+    for number in range(40):
+        chains.add(6 + number % 3, DATA[number % len(DATA)])
+    program = "import json, sys; from kronborg_hdl.synthesis.shift_registers import fold; "
+    program += "module = json.load(sys.stdin); fold(module); json.dump(module, sys.stdout)"
+    folded = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            input=json.dumps(chains.module),
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert MEMORY in folded[0]
+    assert folded[0] == folded[1]
