@@ -117,7 +117,8 @@ class RegisterBank(wiring.Component):
     One access of each kind is outstanding at most; every output is a register. A write takes place when address and
     data are both there. Byte strobes select what is written. An offset of no register, a write where nothing can be
     written, or one of less than the whole word to a write-only register, is answered with SLVERR and has no effect.
-    The two lowest address bits are ignored. What is write-only stands in the bank for one clock.
+    The two lowest address bits are ignored. What is write-only stands on the port for one clock, and in the bank no
+    longer than on the bus and a clock more.
 
     Latency: 2 clocks from address (and data) to the response; one access every 3 clocks.
 
@@ -148,31 +149,34 @@ class RegisterBank(wiring.Component):
             m.d.sync += bus.rvalid.eq(0)
         with m.If(read):
             m.d.sync += bus.rvalid.eq(1)
-        # Which word: beside its bank, however many pages there are and however far away the master is.
+        # Which word, and what is written: beside their bank, however many pages there are and however far away the
+        # master is, which holds them until they are taken.
         written_index, read_index = Signal(len(bus.awaddr[2:])), Signal(len(bus.araddr[2:]))
         with m.If(bus.awvalid):
             m.d.sync += written_index.eq(bus.awaddr[2:])
         with m.If(bus.arvalid):
             m.d.sync += read_index.eq(bus.araddr[2:])
 
-        # Bits of wdata whose byte is strobed.
-        strobed = Cat(strobe.replicate(8) for strobe in bus.wstrb)
+        given, strobes = Signal(WORD_BITS), Signal(WORD_BYTES)
+        m.d.sync += given.eq(Mux(bus.wvalid, bus.wdata, 0)), strobes.eq(bus.wstrb)
+        # Bits whose byte is strobed.
+        strobed = Cat(strobe.replicate(8) for strobe in strobes)
         words = {}
         for register in self.registers.registers:
             selected = Signal(name=f"write_{register.name}")
             index = register.offset // WORD_BYTES
-            enough = bus.wstrb.all() if register.whole_words else 1
+            enough = strobes.all() if register.whole_words else 1
             m.d.comb += selected.eq(write & (written_index == index) & enough)
             words[index] = word = Signal(WORD_BITS, name=f"word_{register.name}")
             for field in register.fields:
                 bits = slice(field.lsb, field.lsb + field.width)
-                m.d.comb += word[bits].eq(self._field(m, register.name, field, selected, strobed[bits]))
+                m.d.comb += word[bits].eq(self._field(m, register.name, field, selected, given[bits], strobed[bits]))
             if register.host_writes:
                 with m.If(selected):
                     m.d.sync += bus.bresp.eq(OKAY)
             if _says_when_written(register.fields):
                 written = getattr(self.port, register.name).written
-                m.d.sync += written.eq(selected & bus.wstrb.any())
+                m.d.sync += written.eq(selected & strobes.any())
         with m.If(read), m.Switch(read_index):
             for index, word in words.items():
                 with m.Case(index):
@@ -181,9 +185,8 @@ class RegisterBank(wiring.Component):
                 m.d.sync += bus.rdata.eq(0), bus.rresp.eq(SLVERR)
         return m
 
-    def _field(self, m: Module, register: str, field: Field, selected: Value, strobed: Value) -> Value:
+    def _field(self, m: Module, register: str, field: Field, selected: Value, data: Value, strobed: Value) -> Value:
         """Logic of one field; returns what the host reads."""
-        data = self.bus.wdata[field.lsb : field.lsb + field.width]
         if field.access is Access.CONSTANT:
             constant = Signal(field.width, init=field.reset, name=f"{register}_{field.name}")
             return constant

@@ -101,8 +101,8 @@ class MeansWhatTheTableSays(Harness):
     def claim(self, m: Module) -> None:
         """See the class."""
         bus = self.core.bus
-        for request, address in (("aw", "awaddr"), ("ar", "araddr")):
-            _stays(m, bus, request, (address,), Assume, f"the master keeps {request}")
+        for request, payload in (("aw", ("awaddr",)), ("w", ("wdata", "wstrb")), ("ar", ("araddr",))):
+            _stays(m, bus, request, payload, Assume, f"the master keeps {request}")
         expected = Signal(len(bus.rdata) + len(bus.rresp), init=0)
         word: Value = Cat(Const(0, len(bus.rdata)), Const(SLVERR, len(bus.rresp)))
         accepts: Value = Const(0)

@@ -198,13 +198,15 @@ class _Requests:
                 with m.If(self.content.valid):
                     with m.If(self.content.payload.end):
                         with m.If(self.content.payload.good & (self.came > HEAD.size + CRC_BYTES - 1)):
-                            m.next = "CARRY OUT"
+                            m.next = "WEIGH"
                         with m.Else():
                             m.d.sync += self.came.eq(0)
                             with m.If(~self.broken.all()):
                                 m.d.sync += self.broken.eq(self.broken + 1)
                     with m.Else():
                         self._gather()
+            with m.State("WEIGH"):
+                m.next = "CARRY OUT"
             with m.State("CARRY OUT"):
                 m.d.sync += self.came.eq(0), self.fetching.eq(0)
                 m.next = "ANSWER"
@@ -231,16 +233,20 @@ class _Requests:
             self._send(word, last)
 
     def _weigh(self) -> None:
-        """Compare a request with the buffers, of whatever kind it is: to know that first would be a long way."""
+        """Compare a request with the buffers, of whatever kind it is: to know that first would be a long way.
+
+        It is known a clock later. What the design does in between makes a buffer fuller by a word, and no other request
+        is carried out, so what lay there and what fitted still does.
+        """
         release, position, _ = self.asked
         for out, (inside, there) in zip(self.outs, self.lie, strict=True):
             used, freed, ahead = ((number - out.first)[:POSITION_BITS] for number in (out.next, release, position))
-            self.m.d.comb += [
+            self.m.d.sync += [
                 inside.eq((freed <= used) & (ahead <= used) & (ahead >= freed)),
                 there.eq(used - ahead),
             ]
         for into, fits in zip(self.ins, self.fit, strict=True):
-            self.m.d.comb += fits.eq((self.body[8:24] == into.next) & (self.words <= into.room))
+            self.m.d.sync += fits.eq((self.body[8:24] == into.next) & (self.words <= into.room))
 
     def _gather(self) -> None:
         """A byte of a request."""
