@@ -34,6 +34,16 @@ GOAL_HZ = 100e6
 LARGE = 20_000
 """Cells of a netlist from which on nextpnr places with ``static``. Its usual placer, ``heap``, is good with few; with
 many it begins with all of them at one point, for only the processor has a fixed place, and does not get them apart."""
+ROUTER = {
+    "router2/bbMargin/x": "20",
+    "router2/bbMargin/y": "45",
+    "router2/histCongWeight": "8.0",
+    "router2/estimateWeight": "3.0",
+}
+"""Settings of nextpnr's router, as a netlist may have them. A wire stays in a box around its ends: those of the
+processor leave it up to 45 rows from where nextpnr takes it to be, and beside it the columns are full. What several
+nets have wanted before counts eightfold, or the last hundred take turns for ever; and the way that is left to go
+threefold, or a search floods all of its box."""
 _SCRIPT = f"read_rtlil top.il\n{SYNTHESIS}\nwrite_json -noscopeinfo netlist.json\n"
 _YOSYS = "from pyosys import libyosys as y; y.run_pass('script synthesis.ys', y.Design())"
 _CELLS = {
@@ -120,7 +130,7 @@ def build(top: ZynqTop, board: Board, tools: Tools, *, seed: int = 1) -> Built:
     with TemporaryDirectory() as name:
         folder = Path(name)
         synthesise(top, folder)
-        cut, cells = _shorten(folder / "netlist.json")
+        cut, cells = _prepare(folder / "netlist.json")
         _route(folder, board, tools, seed, "static" if cells >= LARGE else "heap")
         found = json.loads((folder / "report.json").read_text())
         assembly = (folder / "top.fasm").read_text()
@@ -190,10 +200,14 @@ def _run(command: list[str], folder: Path, tool: str) -> None:
         raise ValueError(f"not built: {why(tool, status, log)}")
 
 
-def _shorten(path: Path) -> tuple[int, int]:
-    """Make a netlist one that nextpnr takes; returns how many cascades were cut, and how many cells it has."""
+def _prepare(path: Path) -> tuple[int, int]:
+    """Make a netlist one that nextpnr takes, and say how it routes.
+
+    Returns: how many cascades were cut, and how many cells it has.
+    """
     netlist = json.loads(path.read_text())
     cut = shorten(netlist["modules"][TOP])
+    netlist["modules"][TOP]["settings"] = ROUTER
     path.write_text(json.dumps(netlist))
     return cut, len(netlist["modules"][TOP]["cells"])
 
