@@ -198,15 +198,13 @@ class _Requests:
                 with m.If(self.content.valid):
                     with m.If(self.content.payload.end):
                         with m.If(self.content.payload.good & (self.came > HEAD.size + CRC_BYTES - 1)):
-                            m.next = "WEIGH"
+                            m.next = "CARRY OUT"
                         with m.Else():
                             m.d.sync += self.came.eq(0)
                             with m.If(~self.broken.all()):
                                 m.d.sync += self.broken.eq(self.broken + 1)
                     with m.Else():
                         self._gather()
-            with m.State("WEIGH"):
-                m.next = "CARRY OUT"
             with m.State("CARRY OUT"):
                 m.d.sync += self.came.eq(0), self.fetching.eq(0)
                 m.next = "ANSWER"
@@ -235,8 +233,8 @@ class _Requests:
     def _weigh(self) -> None:
         """Compare a request with the buffers, of whatever kind it is: to know that first would be a long way.
 
-        It is known a clock later. What the design does in between makes a buffer fuller by a word, and no other request
-        is carried out, so what lay there and what fitted still does.
+        It is known a clock later, and the CRC that lies behind the request takes longer. What the design does in
+        between makes a buffer fuller by a word: what lay there and what fitted still does.
         """
         release, position, _ = self.asked
         for out, (inside, there) in zip(self.outs, self.lie, strict=True):
