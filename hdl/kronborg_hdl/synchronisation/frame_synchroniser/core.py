@@ -60,7 +60,7 @@ class FrameSynchroniser(wiring.Component):
         detector_chips: those that the detector looks at.
         chain: beats that the chain before this core holds at most.
         shared: the detector counts the real part in one clock and the imaginary one in another, with one adder tree;
-            behind a beat the core takes none for a clock.
+            before a beat is taken it has been there for a clock.
 
     Members:
         i: N symbols per clock, without end.
@@ -132,12 +132,16 @@ class FrameSynchroniser(wiring.Component):
         m.submodules.skid = skid = SkidBuffer(self.o.payload.shape())
         wiring.connect(m, skid.o, wiring.flipped(self.o))
         # All registers move when a beat comes in, and only then: the stream has no end that would need flushing.
-        step, ready = Signal(), Signal()
+        step = Signal()
         pipeline = Pipeline(m, step)
+        comes = self.i.valid & skid.i.ready
+        if detector.shared:
+            # Known a clock before: what moves lies all over a device. Both stay until the step.
+            m.d.sync += step.eq(comes & ~step)
+            m.d.comb += self.i.ready.eq(step)
+        else:
+            m.d.comb += step.eq(comes), self.i.ready.eq(skid.i.ready)
         m.d.comb += [
-            ready.eq(skid.i.ready & detector.ready),
-            self.i.ready.eq(ready),
-            step.eq(self.i.valid & ready),
             detector.step.eq(step),
             measurer.step.eq(step),
             cutter.step.eq(step),

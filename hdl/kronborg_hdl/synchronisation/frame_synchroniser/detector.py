@@ -40,8 +40,7 @@ class FrameDetector(wiring.Component):
             next step.
 
     Members:
-        ready: a step may come: always, or, shared, not in the clock behind one.
-        step: a beat comes in.
+        step: a beat comes in; shared, not in the clock behind another.
         words: of it.
         store, chip: shift in the signs of the detector's next chip, bit 0 of I, bit 1 of Q.
         run: preambles are looked for.
@@ -59,7 +58,6 @@ class FrameDetector(wiring.Component):
         n = sizes.symbols_per_clock
         super().__init__(
             {
-                "ready": Out(1),
                 "step": In(1),
                 "words": In(endless_words(n, SAMPLE)["words"].shape),
                 "store": In(1),
@@ -109,7 +107,6 @@ class FrameDetector(wiring.Component):
             history.append(rails)
         behind = Signal()
         m.d.sync += behind.eq(self.step)
-        m.d.comb += self.ready.eq(~behind if self.shared else 1)
         magnitudes = [self._correlate(m, pipeline, behind, template, history, lane) for lane in range(n)]
         best, lane = self._best(pipeline, magnitudes)
 
