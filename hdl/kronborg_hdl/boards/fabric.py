@@ -62,7 +62,6 @@ class FabricBoard:
         light: of a lamp that is lit while the design runs.
         high: pins that are held high, and why.
         lanes: samples per clock that a link is built for.
-        narrower: by its name those of a design that has no room for so many.
         baud: of the line.
         usb: vendor and product of the serial port, as USB has them.
         loader: name of the board to openFPGALoader.
@@ -81,15 +80,13 @@ class FabricBoard:
     light: Pin
     high: tuple[tuple[Pin, str], ...]
     lanes: int
-    narrower: Mapping[str, int]
     baud: int
     usb: tuple[int, int]
     loader: str
 
     def of_design(self, name: str) -> FabricBoard:
-        """The board with the clock and the lanes that a design has on it."""
-        clock_hz, lanes = self.slower.get(name, self.clock_hz), self.narrower.get(name, self.lanes)
-        return replace(self, clock_hz=clock_hz, lanes=lanes)
+        """The board with the clock that a design has on it."""
+        return replace(self, clock_hz=self.slower.get(name, self.clock_hz))
 
     @property
     def pll(self) -> Pll:

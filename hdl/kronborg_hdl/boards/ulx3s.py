@@ -19,7 +19,6 @@ BOARD = FabricBoard(
     light=Pin("led_0", "B2", "DRIVE=4"),
     high=((Pin("wifi_gpio0", "L2", "PULLMODE=UP DRIVE=4"), "or the ESP32 beside the device takes it over"),),
     lanes=2,
-    narrower={"loopback": 1},
     baud=3_000_000,
     usb=(0x0403, 0x6015),
     loader="ulx3s",

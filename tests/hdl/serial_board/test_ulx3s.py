@@ -67,9 +67,8 @@ def test_a_build_has_a_bitstream_and_says_what_it_is(
     assert manifest["bitstream_sha256"] == hashlib.sha256(lzma.decompress(packed)).hexdigest()
 
 
-def test_a_design_has_the_clock_and_the_lanes_that_it_reaches_and_others_the_boards() -> None:
+def test_a_design_has_the_clock_that_it_reaches_and_others_the_boards() -> None:
     assert BOARD.of_design("loopback").clock_hz == 40_000_000 < BOARD.clock_hz == 50_000_000
-    assert BOARD.of_design("loopback").lanes == 1 < BOARD.lanes == 2
     assert BOARD.of_design("pulse_shaper") == BOARD
 
 
