@@ -40,7 +40,7 @@ DESIGNS = {
     "loopback": Design(
         lambda board: Loopback(lanes=board.lanes, samples_per_symbol=8, span=33),
         apart=True,
-        caution="it fills half of an LFE5U-85F: to place and route it takes half an hour and more",
+        caution="it fills most of an LFE5U-85F: to place and route it takes half an hour and more",
     ),
     "pulse_shaper": Design(lambda board: PulseShaper(lanes=board.lanes, samples_per_symbol=4, span=9)),
 }

@@ -82,13 +82,15 @@ _LARGE = ("--placer", "static", "--router", "router2", "--threads", "1")
 its usual router takes up again what is in a wire's way, on a link without end. One thread: what comes of it shall not
 depend on the machine."""
 _ROUTER = {
-    "router2/bbMargin/x": "12",
-    "router2/bbMargin/y": "12",
+    "router2/bbMargin/x": "20",
+    "router2/bbMargin/y": "20",
     "router2/histCongWeight": "8.0",
+    "router2/estimateWeight": "1.75",
 }
-"""Its settings for that router, as in the JSON that it writes. A net may leave its own box by twelve tiles, or nothing
-gets out of a place where wires are dense. And what several nets have wanted in the rounds before counts eightfold
-beside what they want now: with one and the same the last hundred take turns for ever."""
+"""Its settings for that router, as in the JSON that it writes. A net may leave its own box by twenty tiles, or nothing
+gets out of a place where wires are dense; what is left of the way weighs more, so that a search in so large a box goes
+straight on. And what several nets have wanted in the rounds before counts eightfold beside what they want now: with one
+and the same the last hundred take turns for ever."""
 _KINDS = {"TRELLIS_FF": "register", "CCU2C": "carry", "LUT4": "LUT", "PFUMX": "", "L6MUX21": ""}
 """Cells of a path in words; wide multiplexers belong to their look-up tables. Others by their own names."""
 
