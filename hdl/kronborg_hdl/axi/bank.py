@@ -150,22 +150,23 @@ class RegisterBank(wiring.Component):
         with m.If(read):
             m.d.sync += bus.rvalid.eq(1)
         # Which word, and what is written: beside their bank, however many pages there are and however far away the
-        # master is, which holds them until they are taken.
+        # master is, which holds them until they are taken. Not so the strobes: of a master that writes whole words they
+        # are constants, and cost nothing.
         written_index, read_index = Signal(len(bus.awaddr[2:])), Signal(len(bus.araddr[2:]))
         with m.If(bus.awvalid):
             m.d.sync += written_index.eq(bus.awaddr[2:])
         with m.If(bus.arvalid):
             m.d.sync += read_index.eq(bus.araddr[2:])
 
-        given, strobes = Signal(WORD_BITS), Signal(WORD_BYTES)
-        m.d.sync += given.eq(Mux(bus.wvalid, bus.wdata, 0)), strobes.eq(bus.wstrb)
+        given = Signal(WORD_BITS, reset_less=True)  # zero a clock after the master's reset
+        m.d.sync += given.eq(Mux(bus.wvalid, bus.wdata, 0))
         # Bits whose byte is strobed.
-        strobed = Cat(strobe.replicate(8) for strobe in strobes)
+        strobed = Cat(strobe.replicate(8) for strobe in bus.wstrb)
         words = {}
         for register in self.registers.registers:
             selected = Signal(name=f"write_{register.name}")
             index = register.offset // WORD_BYTES
-            enough = strobes.all() if register.whole_words else 1
+            enough = bus.wstrb.all() if register.whole_words else 1
             m.d.comb += selected.eq(write & (written_index == index) & enough)
             words[index] = word = Signal(WORD_BITS, name=f"word_{register.name}")
             for field in register.fields:
@@ -176,7 +177,7 @@ class RegisterBank(wiring.Component):
                     m.d.sync += bus.bresp.eq(OKAY)
             if _says_when_written(register.fields):
                 written = getattr(self.port, register.name).written
-                m.d.sync += written.eq(selected & strobes.any())
+                m.d.sync += written.eq(selected & bus.wstrb.any())
         with m.If(read), m.Switch(read_index):
             for index, word in words.items():
                 with m.Case(index):

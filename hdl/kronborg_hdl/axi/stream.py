@@ -83,7 +83,10 @@ class SkidBuffer(wiring.Component):
             with m.Else():
                 m.d.sync += self.o.payload.eq(self.i.payload)
         with m.Elif(self.i.valid & ~full):
-            m.d.sync += full.eq(1), spare.eq(self.i.payload)
+            m.d.sync += full.eq(1)
+        # Whether it is wanted or not: so a wide payload's enable is a register, and does not wait for `o.ready`.
+        with m.If(~full):
+            m.d.sync += spare.eq(self.i.payload)
         return m
 
 

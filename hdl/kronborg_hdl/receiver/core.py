@@ -300,8 +300,6 @@ class Receiver(wiring.Component):
         for bit, flag in enumerate(EVENTS):
             name = str(flag.name).lower()
             m.d.comb += synchroniser.events[bit].eq(happens[name]), getattr(own.status, name).eq(happens[name])
-        m.d.comb += [
-            own.overruns.count.eq(event_counter(m, COUNTER_BITS, waits, own.control.clear_counters.start)),
-            # A picture begins with what happens, or with a packet's first beat.
-            self.tap.trigger.eq(Cat(Cat(happens.values()), synchroniser.o.valid)),
-        ]
+        m.d.comb += own.overruns.count.eq(event_counter(m, COUNTER_BITS, waits, own.control.clear_counters.start))
+        # A picture begins a clock after something happens, or after a packet's first beat.
+        m.d.sync += self.tap.trigger.eq(Cat(Cat(happens.values()), synchroniser.o.valid))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import ClockDomain, DomainRenamer, Module, Value
+from amaranth import ClockDomain, DomainRenamer, Module, Signal, Value
 from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
@@ -68,13 +68,16 @@ class SerialSkin(wiring.Component):
         m.submodules.skin = skin = self.skin
         bridge = self.bridge
         m.submodules.bridge = DomainRenamer("line")(bridge)
+        # A register: the design lies all over a device, and much of its logic has resets of its own beside this one.
+        held = Signal(init=1, reset_less=True)
+        m.d.line += held.eq(~self.aresetn | bridge.reset)
         m.d.comb += [
             line.clk.eq(self.aclk),
             line.rst.eq(~self.aresetn),
             design.clk.eq(self.aclk),
-            design.rst.eq(~skin.aresetn),
+            design.rst.eq(held),
             skin.aclk.eq(self.aclk),
-            skin.aresetn.eq(self.aresetn & ~bridge.reset),
+            skin.aresetn.eq(~held),
             bridge.receive.eq(self.receive),
             self.transmit.eq(bridge.transmit),
         ]

@@ -118,16 +118,19 @@ class PilotTracker(wiring.Component):
         slips = measure.slip & (~measure.slip_second | settings.two_pilots)
         m.d.sync += self.weak.eq(decide.locked & counts & (measure.magnitude < least))
         m.d.sync += self.slipped.eq(decide.locked & slips)
+        # A clock later than it has to: what moves lies all over a device.
+        holds = Signal()
+        m.d.sync += holds.eq(decide.waits)
         # The step before had a beat.
         behind = Signal()
         if self.shared:
-            with m.If(~decide.waits):
+            with m.If(~holds):
                 m.d.sync += behind.eq(measure.valid)
         m.d.comb += [
             measure.words.eq(self.i.payload.words),
             measure.valid.eq(self.i.valid & ~behind),
-            measure.advance.eq(~decide.waits),
-            self.i.ready.eq(~decide.waits & ~behind),
+            measure.advance.eq(~holds),
+            self.i.ready.eq(~holds & ~behind),
             decide.settings.eq(settings),
             decide.measured.eq(measure.measured),
             decide.done.eq(measure.done),

@@ -76,8 +76,8 @@ class UnitPhasor(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from a beat's acceptance to its phasors at ``o`` when nothing pauses."""
-        # Length of the words; shift; squares; sum; table (2); line (2); products; rounding; skid buffer.
-        return 1 + SHIFT_STEPS + 1 + 1 + 2 + 2 + 1 + 1 + 1
+        # Length of the words; shift; squares; sum; table (2); line (2); products; rounding; limits; skid buffer.
+        return 1 + SHIFT_STEPS + 1 + 1 + 2 + 2 + 1 + 1 + 1 + 1
 
     @property
     def multipliers(self) -> int:
@@ -131,6 +131,7 @@ class UnitPhasor(wiring.Component):
         for rail, word in words.items():
             product = pipeline.register(pipeline.history(word, 6)[-1] * root)
             rounded = Mux(is_long, _round(product, ROOT_FRACTION + 1), _round(product, ROOT_FRACTION))
+            rounded = pipeline.register(rounded)
             limited = Mux(rounded > SAMPLE.maximum, SAMPLE.maximum, rounded)
             limited = Mux(rounded < -SAMPLE.maximum, -SAMPLE.maximum, limited)
             nothing = SAMPLE.maximum if rail == "i" else 0

@@ -90,8 +90,8 @@ class SharedSymbolFilter(wiring.Component):
 
     @property
     def _steps(self) -> int:
-        """Steps from the line to the symbol: all clocks; memory, pair, product, tree, sum; shifter and rounding."""
-        return self.clocks_per_symbol + 3 + (self._multipliers - 1).bit_length() + 2
+        """Steps from the line to the symbol: all clocks; memory, pair (2), product, tree, sum; shifter and rounding."""
+        return self.clocks_per_symbol + 4 + (self._multipliers - 1).bit_length() + 2
 
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
@@ -103,7 +103,8 @@ class SharedSymbolFilter(wiring.Component):
         pipeline = Pipeline(m, skid.i.ready)
         operands, clock, begins = self._take(m, pipeline)
         flags = pipeline.history(begins, self._steps, reset=True)
-        weights = [pipeline.register(tap) for tap in self._taps(m, pipeline, clock)]
+        # The register before a multiplier becomes part of it: another one is between it and the memory.
+        weights = [pipeline.history(tap, 2)[-1] for tap in self._taps(m, pipeline, clock)]
         shift = Signal.like(port.shift.amount)
         with m.If(port.control.apply.start):
             m.d.sync += shift.eq(port.shift.amount)
@@ -213,8 +214,13 @@ class SharedSymbolFilter(wiring.Component):
         with m.If(second & pipeline.advance):
             m.d.sync += middle.eq(ahead[0])
         return {
-            rail: [pipeline.register(one[rail] + other[rail]) for one, other in zip(ahead, back, strict=True)]
-            + [middle[rail]]
+            rail: [
+                pipeline.register(operand)
+                for operand in (
+                    *(pipeline.register(one[rail] + other[rail]) for one, other in zip(ahead, back, strict=True)),
+                    middle[rail],
+                )
+            ]
             for rail in RAILS
         }
 
@@ -271,7 +277,7 @@ class SharedSymbolFilter(wiring.Component):
             steps += 1
         total = Signal(signed(SUM_BITS), name=f"total_{rail}", reset_less=True)
         with m.If(pipeline.advance):
-            m.d.sync += total.eq(Mux(flags[3 + steps], 0, total) + terms[0])
+            m.d.sync += total.eq(Mux(flags[4 + steps], 0, total) + terms[0])
         return total
 
 

@@ -206,7 +206,7 @@ class InterpolatingShaper(wiring.Component):
         return list(taps)
 
     def _shared_taps(self, m: Module, pipeline: Pipeline, beats: FrameBeats, clock: Value) -> list[Value]:
-        """The tap of each shared multiplier, two steps after the clock that it is for: from one of two banks."""
+        """The tap of each shared multiplier, three steps after the clock that it is for: from one of two banks."""
         port, tap = self.port, self.port.tap
         # Bank 0 is never written: in it all taps are zero, until the first apply.
         bank, spare, store = Signal(2), Signal(2), Signal()
@@ -232,4 +232,4 @@ class InterpolatingShaper(wiring.Component):
         for number in range(multipliers):
             m.d.comb += write.data[number].eq(tap.value), write.en[number].eq(store & (multiplier == number))
         taps = pipeline.register(read.data, memory.shape)
-        return [pipeline.register(tap) for tap in taps]
+        return [pipeline.history(tap, 2)[-1] for tap in taps]

@@ -121,9 +121,9 @@ def shared_multipliers(span: int, period: int) -> int:
 
 def shared_pulse_steps(span: int, period: int) -> int:
     """Steps from symbols to the words that :func:`shared_pulse` makes of them."""
-    # Line; memory; pair; product; sums; their sum over clocks; shifter; rounding.
+    # Line; memory; pair (2); product; sums; their sum over clocks; shifter; rounding.
     gathering = period // 2 if period > 2 else 0
-    return 4 + tree_steps(shared_multipliers(span, period)) + gathering + 2
+    return 5 + tree_steps(shared_multipliers(span, period)) + gathering + 2
 
 
 def can_share(span: int, period: int) -> bool:
@@ -167,12 +167,12 @@ def shared_pulse(
         clock: of its symbol, a step behind `begins`.
         period: clocks from a symbol to the next, 2 or more.
         span: K, the number of taps.
-        weights: the tap of each multiplier, three steps behind `begins` in a symbol's first clock.
+        weights: the tap of each multiplier, four steps behind `begins` in a symbol's first clock.
     """
     half_period = period // 2
     multipliers = shared_multipliers(span, period)
     steps = tree_steps(multipliers)
-    flags = pipeline.history(begins, period + 4 + steps, reset=True)
+    flags = pipeline.history(begins, period + 5 + steps, reset=True)
     (symbol,) = symbols
     newest = Signal(range(period))
     with m.If(begins & pipeline.advance):
@@ -214,12 +214,14 @@ def shared_pulse(
             other = far[multiplier][rail]
             if multiplier == alone:
                 other = Mux(alone_now, 0, other)
-            products.append(pipeline.register(pipeline.register(near[multiplier][rail] + other) * weight))
+            # The second register becomes part of the multiplier.
+            pair = pipeline.history(near[multiplier][rail] + other, 2)[-1]
+            products.append(pipeline.register(pair * weight))
         bits = 2 * SAMPLE.width + (span - 1).bit_length()
         total = _sum(pipeline, products, steps, bits)
         if half_period > 1:
             # The flags of the step in which a clock's sum is there.
-            opens = flags[4 + steps] | flags[4 + steps + half_period]
+            opens = flags[5 + steps] | flags[5 + steps + half_period]
             total = _gather(m, pipeline, total, opens, bits, rail)
         dropped = pipeline.register(drop_bits(total << kept, shift))
         fitting, overflow = saturate(round_last_bit(dropped), to)
