@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 from ..synthesis.place_and_route import Part
@@ -56,7 +55,6 @@ class FabricBoard:
         clock: pin of the oscillator.
         oscillator_hz: its frequency.
         clock_hz: that a PLL makes of it for everything.
-        slower: by its name the clock of a design that does not reach that one.
         receive: pin of the wire from the host.
         transmit: of the wire to it.
         light: of a lamp that is lit while the design runs.
@@ -74,7 +72,6 @@ class FabricBoard:
     clock: Pin
     oscillator_hz: int
     clock_hz: int
-    slower: Mapping[str, int]
     receive: Pin
     transmit: Pin
     light: Pin
@@ -83,10 +80,6 @@ class FabricBoard:
     baud: int
     usb: tuple[int, int]
     loader: str
-
-    def of_design(self, name: str) -> FabricBoard:
-        """The board with the clock that a design has on it."""
-        return replace(self, clock_hz=self.slower.get(name, self.clock_hz))
 
     @property
     def pll(self) -> Pll:

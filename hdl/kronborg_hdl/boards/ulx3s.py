@@ -13,7 +13,6 @@ BOARD = FabricBoard(
     clock=Pin("clk_25mhz", "G2"),
     oscillator_hz=25_000_000,
     clock_hz=50_000_000,
-    slower={"loopback": 40_000_000},
     receive=Pin("ftdi_txd", "M1", "PULLMODE=UP"),
     transmit=Pin("ftdi_rxd", "L4", "DRIVE=4"),
     light=Pin("led_0", "B2", "DRIVE=4"),

@@ -170,7 +170,7 @@ def _bitstream(options: argparse.Namespace, board: Board) -> int:
 
 def _fabric_bitstream(options: argparse.Namespace) -> int:
     """Of a board without a processor."""
-    board = FABRIC_BOARDS[options.board].of_design(options.overlay)
+    board = FABRIC_BOARDS[options.board]
     for name in ("clock", "chipdb", "bits"):
         if getattr(options, name) is not None:
             raise InputError(f"--{name} means nothing to {options.board}: leave it out")

@@ -67,11 +67,6 @@ def test_a_build_has_a_bitstream_and_says_what_it_is(
     assert manifest["bitstream_sha256"] == hashlib.sha256(lzma.decompress(packed)).hexdigest()
 
 
-def test_a_design_has_the_clock_that_it_reaches_and_others_the_boards() -> None:
-    assert BOARD.of_design("loopback").clock_hz == 40_000_000 < BOARD.clock_hz == 50_000_000
-    assert BOARD.of_design("pulse_shaper") == BOARD
-
-
 def test_a_design_that_is_too_slow_has_no_bitstream(echo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = TimingPath("a", "b", "register, 9 x LUT, register", 5.0, 16.0)
     monkeypatch.setattr(building, "synthesise", lambda *arguments, **options: None)

@@ -101,7 +101,6 @@ class OpenedBoard:
 
     def __init__(self, board: FabricBoard, port: str | None = None) -> None:
         streams = {"into": INTO, "out_of": OUT_OF}
-        board = board.of_design("loopback")
         self._design = open_device(board, {"baud": board.baud, "streams": streams}, port)
         self.kind, self.clock_hz = board.name, float(board.clock_hz)
         try:

@@ -15,7 +15,7 @@ from kronborg_sim.devices.model_receiver import ReceiverModel
 from kronborg_sim.devices.serial_line import PseudoTerminal
 from kronborg_sim.devices.serial_link import RECORD, SerialLink
 
-BOARD = FABRIC_BOARDS["ulx3s"].of_design("loopback")
+BOARD = FABRIC_BOARDS["ulx3s"]
 HOST = """
 import sys
 from kronborg.board.serial import link
