@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from .shift_registers import Netlist
 
@@ -54,6 +53,8 @@ def fix(module: Netlist, placed: Netlist) -> int:
 
     Returns: the cells that have a site now.
     """
+    from scipy.optimize import linear_sum_assignment  # who places nothing needs no SciPy
+
     cells = placed["cells"]
     where = {name: _place(cell["attributes"]["NEXTPNR_BEL"]) for name, cell in cells.items() if _is_placed(cell)}
     ends: dict[int, list[End]] = defaultdict(list)
