@@ -7,6 +7,7 @@ is shown of netlist and placement alone.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -81,10 +82,10 @@ module {kind}_by_alu (A, B, Y);
 endmodule
 """
 _ADDERS = _ADDER.format(kind="add", negative=0) + _ADDER.format(kind="sub", negative=1)
-_LARGE = ("--placer", "static", "--router", "router2", "--threads", "1")
+_LARGE = ("--placer", "static", "--router", "router2", "--threads", f"{os.cpu_count()}")
 """Of nextpnr: its usual placer fills the middle of the device and not its edges, which takes half as much wire again;
-its usual router takes up again what is in a wire's way, on a link without end. One thread: what comes of it shall not
-depend on the machine."""
+its usual router takes up again what is in a wire's way, on a link without end. That placer's threads share the work,
+and how many they are changes nothing."""
 _ROUTER = {
     "router2/bbMargin/x": "20",
     "router2/bbMargin/y": "20",
