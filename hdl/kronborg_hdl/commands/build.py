@@ -34,8 +34,8 @@ EVERY = {**BOARDS, **FABRIC_BOARDS}
 USUAL_SEED = 1
 OF_NEXTPNR = ("nextpnr", "chipdb", "bits", "seed", "xz")
 """Options that mean nothing where Vivado builds."""
-USUAL = "pulse_shaper"
-"""Of a board without a processor, for the loopback is too large for it yet; of the others it is the transmitter."""
+USUAL = "loopback"
+"""Of a board without a processor, which can do a whole link alone; of the others it is the transmitter."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
 """Place and route a design on an ECP5, and pack its bitstream: nextpnr and Project Trellis, as packages from PyPI.
 
-The same hardware, tools and seed give the same placement, the same routes and the same bits; of what is ``large`` that
-is shown of netlist and placement alone.
+The same hardware, tools and seed give the same placement, the same routes and the same bits, whatever the machine's
+number of processors. A nextpnr that was compiled is another tool than its package: it places otherwise.
 """
 
 from __future__ import annotations
