@@ -1,7 +1,7 @@
 """Place and route a design on an ECP5, and pack its bitstream: nextpnr and Project Trellis, as packages from PyPI.
 
-The same hardware, tools and seed give the same placement, the same routes and the same bits, whatever the machine's
-number of processors. A nextpnr that was compiled is another tool than its package: it places otherwise.
+The same hardware, tools and seed give the same placement, the same routes and the same bits. A nextpnr that was
+compiled is another tool than its package: it places otherwise.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ module {kind}_by_alu (A, B, Y);
 endmodule
 """
 _ADDERS = _ADDER.format(kind="add", negative=0) + _ADDER.format(kind="sub", negative=1)
-_LARGE = ("--placer", "static", "--router", "router2", "--threads", f"{os.cpu_count()}")
+_LARGE = ("--placer", "static", "--router", "router2", "--threads", f"{os.cpu_count() or 1}")
 """Of nextpnr: its usual placer fills the middle of the device and not its edges, which takes half as much wire again;
-its usual router takes up again what is in a wire's way, on a link without end. That placer's threads share the work,
-and how many they are changes nothing."""
+its usual router takes up again what is in a wire's way, on a link without end. Each of that placer's threads
+computes cells and nets of its own: one and two of them gave the same placement."""
 _ROUTER = {
     "router2/bbMargin/x": "20",
     "router2/bbMargin/y": "20",
