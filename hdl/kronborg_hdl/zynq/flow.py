@@ -23,27 +23,25 @@ from ..synthesis.failure import why
 from .bitstream import bit_file, parse
 from .database import Database
 from .frames import assemble, disassemble, flat
-from .netlist import shorten
+from .netlist import register_delays, shorten
 from .top import CLOCK_NET, TOP, ZynqTop
 
 NEXTPNR = "nextpnr-himbaechel"
-SYNTHESIS = f"synth_xilinx -family xc7 -flatten -noiopad -nosrl -top {TOP}"
-"""No shift registers in look-up tables: those with different enables may share a slice, and then nothing is routed."""
+SYNTHESIS = f"synth_xilinx -family xc7 -flatten -noiopad -top {TOP}"
 GOAL_HZ = 100e6
 """That nextpnr is asked for where the board's clock is slower: it places better when more is asked."""
 LARGE = 20_000
 """Cells of a netlist from which on nextpnr places with ``static``. Its usual placer, ``heap``, is good with few; with
 many it begins with all of them at one point, for only the processor has a fixed place, and does not get them apart."""
 ROUTER = {
-    "router2/bbMargin/x": "20",
-    "router2/bbMargin/y": "45",
-    "router2/histCongWeight": "8.0",
-    "router2/estimateWeight": "3.0",
+    "router2/bbMargin/x": "4",
+    "router2/bbMargin/y": "6",
+    "router2/histCongWeight": "4.0",
+    "router2/estimateWeight": "2.0",
 }
-"""Settings of nextpnr's router, as a netlist may have them. A wire stays in a box around its ends: those of the
-processor leave it up to 45 rows from where nextpnr takes it to be, and beside it the columns are full. What several
-nets have wanted before counts eightfold, or the last hundred take turns for ever; and the way that is left to go
-threefold, or a search floods all of its box."""
+"""Settings of nextpnr's router, as a netlist may have them. A wire stays in a box around its ends, and finds no way if
+that is small. What several nets have wanted before counts fourfold, or the last hundred take turns for ever; and the
+way that is left to go double, or a search floods all of its box."""
 _SCRIPT = f"read_rtlil top.il\n{SYNTHESIS}\nwrite_json -noscopeinfo netlist.json\n"
 _YOSYS = "from pyosys import libyosys as y; y.run_pass('script synthesis.ys', y.Design())"
 _CELLS = {
@@ -207,6 +205,7 @@ def _prepare(path: Path) -> tuple[int, int]:
     """
     netlist = json.loads(path.read_text())
     cut = shorten(netlist["modules"][TOP])
+    register_delays(netlist["modules"][TOP])
     netlist["modules"][TOP]["settings"] = ROUTER
     path.write_text(json.dumps(netlist))
     return cut, len(netlist["modules"][TOP]["cells"])

@@ -1,8 +1,9 @@
 """A netlist of 7-series cells as nextpnr takes it: what it places wrongly is found, or said otherwise.
 
-Two things are known of nextpnr's Xilinx target. Cascades of operands between DSP slices (ACOUT to ACIN, BCOUT to BCIN)
-are configured wrongly, so that they would compute something else and nobody would know. And sums that cascade through
-more than ten slices find no place, for a column's slices lie in groups of ten.
+Three things are known of nextpnr's Xilinx target. Cascades of operands between DSP slices (ACOUT to ACIN, BCOUT to
+BCIN) are configured wrongly, so that they would compute something else and nobody would know. Sums that cascade through
+more than ten slices find no place, for a column's slices lie in groups of ten. And of a shift register in a look-up
+table it knows no delay of the output, no cascade, and of 16 stages none of the input either.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ LONGEST = 10
 """Slices whose sums may cascade."""
 DSP = "DSP48E1"
 _SUM_BITS = 48
+_STAGES = 32
+_ADDRESS = {"SRL16E": ("A0", "A1", "A2", "A3"), "SRLC32E": ("A",)}
+"""Pins that say which stage of a shift register is its output."""
 _FROM_CASCADE, _FROM_C = ("1", "0", "0"), ("1", "1", "0")
 """Bits 4 to 6 of OPMODE: where the sum that is added to comes from."""
 
@@ -45,11 +49,7 @@ def shorten(module: Netlist) -> int:
             if port != "PCIN":
                 raise ValueError(f"{name} takes an operand from its neighbour, which nextpnr configures wrongly")
             before[name] = giver[first][0]
-    if any(cell["type"].startswith("SRL") for cell in cells.values()):
-        raise ValueError("the netlist has shift registers in look-up tables, for which nextpnr finds no way")
-    free = 1 + max(
-        (bit for net in module["netnames"].values() for bit in net["bits"] if isinstance(bit, int)), default=1
-    )
+    free = _free_net(module)
     cut = 0
     for name in sorted(before, key=lambda name: _length(name, before)):
         if _length(name, before) <= LONGEST:
@@ -57,6 +57,70 @@ def shorten(module: Netlist) -> int:
         free = _through_fabric(name, slices[name], slices[before.pop(name)], free)
         cut += 1
     return cut
+
+
+def register_delays(module: Netlist) -> int:
+    """Give each shift register in a look-up table a register of its own for its last stage.
+
+    So nothing but a wire within a slice is between it and a register, and what leaves it has a delay that nextpnr
+    knows. All become ``SRLC32E``, whose input nextpnr knows too, and one that was cascaded gives its last stage.
+
+    Returns: the shift registers.
+
+    Raises:
+        ValueError: one whose length is not constant, that is used at two places, or has fewer than two stages.
+    """
+    cells = module["cells"]
+    found = {name: cell for name, cell in cells.items() if cell["type"] in _ADDRESS}
+    used, free = _inputs(module), _free_net(module)
+    for name, cell in found.items():
+        ends = cell["connections"]
+        address = [bit for port in _ADDRESS[cell["type"]] for bit in ends[port]]
+        outputs = [(port, ends[port][0]) for port in ("Q", "Q31") if port in ends and ends[port][0] in used]
+        if len(outputs) != 1 or not set(address) <= {"0", "1"}:
+            raise ValueError(f"{name} is no delay of one length: nextpnr knows nothing of it")
+        port, delayed = outputs[0]
+        stages = _STAGES if port == "Q31" else 1 + sum(int(bit) << place for place, bit in enumerate(address))
+        if stages < 2:
+            raise ValueError(f"{name} is a single register, and a shift register")
+        first = cell["parameters"].get("INIT", "").replace("x", "0").rjust(_STAGES, "0")[::-1]
+        cell["type"] = "SRLC32E"
+        cell["parameters"] = {"INIT": first[: stages - 1][::-1].rjust(_STAGES, "0"), "IS_CLK_INVERTED": "0"}
+        cell["port_directions"] = {"A": "input", "CE": "input", "CLK": "input", "D": "input", "Q": "output"}
+        cell["connections"] = {
+            "A": [str((stages - 2) >> place & 1) for place in range(5)],
+            **{port: ends[port] for port in ("CE", "CLK", "D")},
+            "Q": [free],
+        }
+        cells[f"{name}.last"] = {
+            "hide_name": 1,
+            "type": "FDRE",
+            "parameters": {"INIT": first[stages - 1]},
+            "attributes": {},
+            "port_directions": {"C": "input", "CE": "input", "D": "input", "R": "input", "Q": "output"},
+            "connections": {"C": ends["CLK"], "CE": ends["CE"], "D": [free], "R": ["0"], "Q": [delayed]},
+        }
+        free += 1
+    return len(found)
+
+
+def _inputs(module: Netlist) -> set[int | str]:
+    """Nets that something reads."""
+    ports = (port["bits"] for port in module["ports"].values() if port["direction"] != "input")
+    pins = (
+        bits
+        for cell in module["cells"].values()
+        for port, bits in cell["connections"].items()
+        if cell["port_directions"][port] != "output"
+    )
+    return {bit for bits in (*ports, *pins) for bit in bits}
+
+
+def _free_net(module: Netlist) -> int:
+    """The first number that no net has."""
+    nets = (net["bits"] for net in module["netnames"].values())
+    pins = (bits for cell in module["cells"].values() for bits in cell["connections"].values())
+    return 1 + max((bit for bits in (*nets, *pins) for bit in bits if isinstance(bit, int)), default=1)
 
 
 def _length(name: str, before: dict[str, str]) -> int:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 from kronborg_hdl.axi.skin import Core, Skin
 from kronborg_hdl.synthesis.place_and_route import SYNTHESIS, command_of, synthesise
+from kronborg_hdl.zynq.netlist import register_delays, shorten
 
 from .block_rams import DP16KD
 
@@ -33,18 +35,15 @@ _WAIVED = (
 )
 _NO_LINT = " ".join(f"/* verilator lint_off {code} */" for code in _WAIVED)
 _YOSYS = "from pyosys import libyosys as y; y.run_pass('script netlist.ys', y.Design())"
-_MAP = """read_verilog core.v
-{synthesis} -top {top}
+_MAP = """read_rtlil core.il
+synth_xilinx -flatten -noiopad -noclkbuf -nobram -family xc7 -top {top}
+write_json -noscopeinfo netlist.json
+"""
+_SCRIPT = """read_json netlist.json
 select {top}
 write_rtlil -selected mapped.il
 design -reset
-"""
-_MAPPED = """read_json netlist.json
-select {top}
-write_rtlil -selected mapped.il
-design -reset
-"""
-_SCRIPT = """read_rtlil mapped.il
+read_rtlil mapped.il
 delete t:$scopeinfo
 setundef -zero
 read_verilog {models}
@@ -93,7 +92,25 @@ endmodule
 """
 """Yosys' is a black box. Its gate is always open: :mod:`kronborg_hdl.synthesis.global_nets`."""
 
-_ECP5 = "-nooverwrite +/ecp5/cells_sim.v"
+_ECP5_MODELS = "-nooverwrite +/ecp5/cells_sim.v"
+
+
+def _xc7(rtlil: str, top: str, folder: Path) -> None:
+    """As for bitstreams, but that the models of its block RAMs are empty: memories are mapped to what there is beside
+    them."""
+    (folder / "core.il").write_text(rtlil)
+    _yosys(_MAP, top, folder)
+    file = folder / "netlist.json"
+    modules = json.loads(file.read_text())
+    shorten(modules["modules"][top])
+    register_delays(modules["modules"][top])
+    file.write_text(json.dumps(modules))
+
+
+def _ecp5(rtlil: str, top: str, folder: Path, **how: bool) -> None:
+    """As it is for the rows of timing, and for bitstreams of large designs."""
+    synthesise(rtlil, top, folder, command=command_of(top, SYNTHESIS), **how)
+    _leave_out_unread_outputs(folder / "netlist.json", top)
 
 
 @dataclass(frozen=True)
@@ -101,25 +118,21 @@ class Family:
     """Cells that a core is mapped to.
 
     Attributes:
-        synthesis: Yosys' command.
+        map: of RTLIL, the name of its top module, and a folder: writes there `netlist.json`, as it would be placed.
         models: file of Yosys' share.
         own: further models, Verilog.
-        flow: how :func:`.place_and_route.synthesise` is told to map the core, as for placement; None: Yosys alone.
     """
 
-    synthesis: str
+    map: Callable[[str, str, Path], None]
     models: str
     own: str = ""
-    flow: Mapping[str, bool] | None = None
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
-        # The models of its block RAMs are empty: memories are mapped to what there is beside them.
-        "xc7": Family("synth_xilinx -flatten -noiopad -noclkbuf -nobram -family xc7", "+/xilinx/cells_sim.v"),
-        # As it is for the rows of timing, and for bitstreams of large designs.
-        "ecp5": Family(SYNTHESIS, _ECP5, _MULTIPLIER + DP16KD, {"registered": True}),
-        "ecp5-apart": Family(SYNTHESIS, _ECP5, _MULTIPLIER + DP16KD + _CLOCK_BUFFER, {"apart": True}),
+        "xc7": Family(_xc7, "+/xilinx/cells_sim.v"),
+        "ecp5": Family(partial(_ecp5, registered=True), _ECP5_MODELS, _MULTIPLIER + DP16KD),
+        "ecp5-apart": Family(partial(_ecp5, apart=True), _ECP5_MODELS, _MULTIPLIER + DP16KD + _CLOCK_BUFFER),
     }
 )
 """By name."""
@@ -139,22 +152,21 @@ def netlist(core: Core, top: str, family: str) -> str:
     of = FAMILIES[family]
     with TemporaryDirectory() as name:
         folder = Path(name)
-        if of.flow is not None:
-            synthesise(Skin(core).to_rtlil(top), top, folder, command=command_of(top, of.synthesis), **of.flow)
-            _leave_out_unread_outputs(folder / "netlist.json", top)
-        else:
-            (folder / "core.v").write_text(Skin(core).to_verilog(top))
+        of.map(Skin(core).to_rtlil(top), top, folder)
         (folder / "own.v").write_text(of.own)
-        script = (_MAP if of.flow is None else _MAPPED) + _SCRIPT
-        (folder / "netlist.ys").write_text(script.format(synthesis=of.synthesis, models=of.models, top=top))
-        log = folder / "yosys.log"
-        with log.open("wb") as file:
-            done = subprocess.run([sys.executable, "-c", _YOSYS], cwd=folder, stdout=file, stderr=file, check=False)
-        if done.returncode:
-            said = log.read_text(errors="replace")
-            raise RuntimeError(f"Yosys failed on the netlist of {top}: {said[said.rfind('ERROR:') :][-2000:]}")
+        _yosys(_SCRIPT, top, folder, models=of.models)
         # The lint is for Verilog that somebody wrote.
         return f"{_NO_LINT}\n{(folder / 'netlist.v').read_text()}"
+
+
+def _yosys(script: str, top: str, folder: Path, **named: str) -> None:
+    (folder / "netlist.ys").write_text(script.format(top=top, **named))
+    log = folder / "yosys.log"
+    with log.open("wb") as file:
+        done = subprocess.run([sys.executable, "-c", _YOSYS], cwd=folder, stdout=file, stderr=file, check=False)
+    if done.returncode:
+        said = log.read_text(errors="replace")
+        raise RuntimeError(f"Yosys failed on the netlist of {top}: {said[said.rfind('ERROR:') :][-2000:]}")
 
 
 def _leave_out_unread_outputs(file: Path, top: str) -> None:

@@ -49,7 +49,8 @@ def tools(bits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     chip.write_bytes(b"chip")
 
     def make(*, reached: float = 123.4, fasm: str = FEATURES, fails: bool = False, cells: int = 0) -> list[str]:
-        module = {"cells": {f"cell {number}": {"type": "FDRE"} for number in range(cells)}, "netnames": {}}
+        registers = {f"cell {number}": {"type": "FDRE", "connections": {}} for number in range(cells)}
+        module = {"cells": registers, "netnames": {}, "ports": {}}
 
         def synthesise(top, folder: Path) -> None:
             (folder / "netlist.json").write_text(json.dumps({"modules": {"zynq_top": module}}))

@@ -3,8 +3,10 @@
 import copy
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kronborg_hdl.zynq.netlist import LONGEST, shorten
+from kronborg_hdl.zynq.netlist import LONGEST, register_delays, shorten
 
 
 def cascade(length: int) -> dict:
@@ -79,8 +81,87 @@ def test_a_cascade_of_operands_is_refused(operand: str) -> None:
         shorten(module)
 
 
-def test_shift_registers_are_refused() -> None:
-    module = cascade(1)
-    module["cells"]["delay"] = {"type": "SRL16E", "connections": {}}
-    with pytest.raises(ValueError, match="shift registers in look-up tables"):
-        shorten(module)
+def delay_line(stages: int, *, q31: bool = False, init: str = "") -> dict:
+    """Net 4 is net 3, so many clocks later."""
+    small = stages <= 16 and not q31
+    address = [str((stages - 1) >> place & 1) for place in range(4 if small else 5)]
+    pins = {f"A{place}": [bit] for place, bit in enumerate(address)} if small else {"A": address}
+    outputs = {"Q": [5], "Q31": [4]} if q31 else {"Q": [4]}
+    cell = {
+        "type": "SRL16E" if small else "SRLC32E",
+        "parameters": {"INIT": init or "x" * (16 if small else 32)},
+        "port_directions": {**dict.fromkeys((*pins, "CE", "CLK", "D"), "input"), **dict.fromkeys(outputs, "output")},
+        "connections": {**pins, "CE": [6], "CLK": [2], "D": [3], **outputs},
+    }
+    port = {"direction": "output", "bits": [4]}
+    return {"cells": {"delay": cell}, "ports": {"out": port}, "netnames": {"all": {"bits": list(range(2, 7))}}}
+
+
+def run(module: dict, bits: list[int], enables: list[int]) -> list[int]:
+    """What net 4 is before each clock; `bits` are net 3."""
+    shifts = {name: cell for name, cell in module["cells"].items() if cell["type"] == "SRLC32E"}
+    last = {name: cell for name, cell in module["cells"].items() if cell["type"] == "FDRE"}
+    state = {name: [int(bit) for bit in cell["parameters"]["INIT"][::-1]] for name, cell in module["cells"].items()}
+    seen = []
+    for bit, enable in zip(bits, enables, strict=True):
+        nets = {3: bit, **{cell["connections"]["Q"][0]: state[name][0] for name, cell in last.items()}}
+        for name, cell in shifts.items():
+            length = int("".join(cell["connections"]["A"][::-1]), 2)
+            nets[cell["connections"]["Q"][0]] = state[name][length]
+        seen.append(nets[4])
+        if enable:
+            for name, cell in module["cells"].items():
+                state[name] = [nets[cell["connections"]["D"][0]], *state[name][:-1]]
+    return seen
+
+
+@given(
+    st.integers(2, 32), st.booleans(), st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1), st.data()
+)
+def test_a_delay_ends_in_a_register_and_is_as_long_as_before(
+    stages: int, q31: bool, steps: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    stages = 32 if q31 else stages
+    width = 16 if stages <= 16 and not q31 else 32
+    init = data.draw(st.text("01", min_size=width, max_size=width))
+    module = delay_line(stages, q31=q31, init=init)
+    assert register_delays(module) == 1
+    last = module["cells"]["delay.last"]["connections"]
+    shift = module["cells"]["delay"]
+    assert last["D"] == shift["connections"]["Q"]
+    assert last["Q"] == [4]
+    assert "Q31" not in shift["connections"]
+    assert last["CE"] == shift["connections"]["CE"] == [6]
+    assert last["C"] == [2]
+    bits, enables = [bit for bit, _ in steps], [enable for _, enable in steps]
+    line = [int(bit) for bit in init[::-1]][:stages]
+    expected = []
+    for bit, enable in steps:
+        expected.append(line[-1])
+        line = [bit, *line[:-1]] if enable else line
+    assert run(module, bits, enables) == expected
+
+
+def test_what_a_delay_begins_with_is_zero_if_nobody_says() -> None:
+    module = delay_line(5)
+    register_delays(module)
+    assert run(module, [1] * 8, [1] * 8) == [0, 0, 0, 0, 0, 1, 1, 1]
+
+
+def test_a_delay_that_changes_is_refused() -> None:
+    module = delay_line(5)
+    module["cells"]["delay"]["connections"]["A1"] = [3]
+    with pytest.raises(ValueError, match="delay is no delay of one length"):
+        register_delays(module)
+
+
+def test_a_delay_that_is_used_at_two_places_is_refused() -> None:
+    module = delay_line(32, q31=True)
+    module["ports"]["out"]["bits"].append(5)
+    with pytest.raises(ValueError, match="delay is no delay of one length"):
+        register_delays(module)
+
+
+def test_a_shift_register_of_one_stage_is_refused() -> None:
+    with pytest.raises(ValueError, match="delay is a single register"):
+        register_delays(delay_line(1))
