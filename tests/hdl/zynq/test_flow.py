@@ -34,7 +34,7 @@ cells = json.load(open(given["--json"]))["modules"]["zynq_top"]["cells"]
 assert given["--placer"] == ("static" if len(cells) >= 20000 else "heap")
 open("top.fasm", "w").write({fasm!r})
 used = {{"SLICE_LUTX": {{"used": 7, "available": 9}}, "DSP48E1_DSP48E1": {{"used": 0, "available": 220}}}}
-step = {{"delay": 1.5, "type": "logic", "from": {{}}, "to": {{"cell": "a", "port": "D"}}}}
+step = {{"delay": {path_ns}, "type": "logic", "from": {{}}, "to": {{"cell": "a", "port": "D"}}}}
 path = {{"from": "posedge clk", "to": "posedge clk", "path": [step]}}
 fmax = {{"clk": {{"achieved": {reached}, "constraint": 100}}}}
 json.dump({{"fmax": fmax, "utilization": used, "critical_paths": [path]}}, open(given["--report"], "w"))
@@ -48,7 +48,14 @@ def tools(bits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     chip = tmp_path / "chip.bin"
     chip.write_bytes(b"chip")
 
-    def make(*, reached: float = 123.4, fasm: str = FEATURES, fails: bool = False, cells: int = 0) -> list[str]:
+    def make(
+        *,
+        reached: float = 123.4,
+        path_ns: float = 1.5,
+        fasm: str = FEATURES,
+        fails: bool = False,
+        cells: int = 0,
+    ) -> list[str]:
         registers = {f"cell {number}": {"type": "FDRE", "connections": {}} for number in range(cells)}
         module = {"cells": registers, "netnames": {}, "ports": {}}
 
@@ -57,7 +64,9 @@ def tools(bits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
         monkeypatch.setattr(flow, "synthesise", synthesise)
         program = tmp_path / "nextpnr-himbaechel"
-        program.write_text(NEXTPNR.format(python=sys.executable, reached=reached, fasm=fasm, fails=fails))
+        program.write_text(
+            NEXTPNR.format(python=sys.executable, reached=reached, path_ns=path_ns, fasm=fasm, fails=fails)
+        )
         program.chmod(0o755)
         named = ["--nextpnr", str(program), "--chipdb", str(chip), "--bits", str(bits)]
         return ["build", "pynq-z2", "--overlay", "pulse_shaper", "--tool", "nextpnr", *named, "--out"]
@@ -140,6 +149,7 @@ def test_a_clock_that_there_is_not_is_refused(clock: str, tools, tmp_path: Path,
     ("given", "said"),
     [
         ({"reached": 99.9}, "the clock reaches 99.9 MHz of 100: not built"),
+        ({"path_ns": 10.1}, "the clock reaches 99.0 MHz of 100: not built"),
         ({"fails": True}, "not built: nextpnr failed: ERROR: no way for net x"),
         ({"fasm": "LOGIC_X0Y0.NOTHING"}, "has no LOGIC_X0Y0.NOTHING[0]"),
     ],
