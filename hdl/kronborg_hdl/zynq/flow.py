@@ -30,9 +30,9 @@ NEXTPNR = "nextpnr-himbaechel"
 SYNTHESIS = f"synth_xilinx -family xc7 -flatten -noiopad -top {TOP}"
 GOAL_HZ = 100e6
 """That nextpnr is asked for where the board's clock is slower: it places better when more is asked."""
-LARGE = 20_000
-"""Cells of a netlist from which on nextpnr places with ``static``. Its usual placer, ``heap``, is good with few; with
-many it begins with all of them at one point, for only the processor has a fixed place, and does not get them apart."""
+PLACER = "static"
+"""nextpnr's usual one, ``heap``, begins with all cells at one point, for only the processor has a fixed place, and does
+not get many apart."""
 ROUTER = {
     "router2/bbMargin/x": "4",
     "router2/bbMargin/y": "6",
@@ -128,8 +128,8 @@ def build(top: ZynqTop, board: Board, tools: Tools, *, seed: int = 1) -> Built:
     with TemporaryDirectory() as name:
         folder = Path(name)
         synthesise(top, folder)
-        cut, cells = _prepare(folder / "netlist.json")
-        _route(folder, board, tools, seed, "static" if cells >= LARGE else "heap")
+        cut = _prepare(folder / "netlist.json")
+        _route(folder, board, tools, seed)
         found = json.loads((folder / "report.json").read_text())
         assembly = (folder / "top.fasm").read_text()
     reached = _reached(found, board)
@@ -198,26 +198,26 @@ def _run(command: list[str], folder: Path, tool: str) -> None:
         raise ValueError(f"not built: {why(tool, status, log)}")
 
 
-def _prepare(path: Path) -> tuple[int, int]:
+def _prepare(path: Path) -> int:
     """Make a netlist one that nextpnr takes, and say how it routes.
 
-    Returns: how many cascades were cut, and how many cells it has.
+    Returns: how many cascades were cut.
     """
     netlist = json.loads(path.read_text())
     cut = shorten(netlist["modules"][TOP])
     register_delays(netlist["modules"][TOP])
     netlist["modules"][TOP]["settings"] = ROUTER
     path.write_text(json.dumps(netlist))
-    return cut, len(netlist["modules"][TOP]["cells"])
+    return cut
 
 
-def _route(folder: Path, board: Board, tools: Tools, seed: int, placer: str) -> None:
+def _route(folder: Path, board: Board, tools: Tools, seed: int) -> None:
     asked_hz = max(board.clock_hz, GOAL_HZ)
     (folder / "top.xdc").write_text(f"create_clock -period {1e9 / asked_hz:.3f} [get_nets {CLOCK_NET}]\n")
     command = [
         *(str(tools.nextpnr.resolve()), "--device", board.device, "--chipdb", str(tools.chip.resolve())),
         *("--json", "netlist.json", "-o", "xdc=top.xdc", "-o", "fasm=top.fasm"),
-        *("--freq", f"{asked_hz / 1e6:g}", "--seed", str(seed), "--placer", placer),
+        *("--freq", f"{asked_hz / 1e6:g}", "--seed", str(seed), "--placer", PLACER),
         *("--report", "report.json", "--timing-allow-fail"),
     ]
     _run(command, folder, "nextpnr")
