@@ -27,6 +27,8 @@ from .netlist import register_delays, shorten
 from .top import CLOCK_NET, TOP, ZynqTop
 
 NEXTPNR = "nextpnr-himbaechel"
+MENDED = "mended"
+"""What its version says where docs/boards.md was followed."""
 SYNTHESIS = f"synth_xilinx -family xc7 -flatten -noiopad -top {TOP}"
 GOAL_HZ = 100e6
 """That nextpnr is asked for where the board's clock is slower: it places better when more is asked."""
@@ -103,7 +105,13 @@ def find_tools(nextpnr: str | None, chip: str | None, bits: str | None) -> Tools
     if not found:
         raise ValueError(
             f"there is no {nextpnr or NEXTPNR}: build it with HIMBAECHEL_UARCH=xilinx from "
-            "https://github.com/YosysHQ/nextpnr, then put it into PATH or name it with --nextpnr; not built"
+            "https://github.com/YosysHQ/nextpnr, mended as docs/boards.md says, then put it into PATH or name it with "
+            "--nextpnr; not built"
+        )
+    if MENDED not in (said := _nextpnr_version(Path(found))):
+        raise ValueError(
+            f"{found} is nextpnr {said}, and not {MENDED}: it would place shift registers where they cannot be routed, "
+            "and not end; docs/boards.md says what has to be mended; not built"
         )
     if not chip or not Path(chip).is_file():
         raise ValueError(

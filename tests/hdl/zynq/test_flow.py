@@ -22,7 +22,7 @@ REQUIRED = ("LOGIC_X0Y1", "SITE_Y0.LATCH", 0)
 NEXTPNR = """#!{python}
 import json, sys
 if "--version" in sys.argv:
-    print('"nextpnr-himbaechel" -- Next Generation Place and Route (Version made-up)')
+    print('"nextpnr-himbaechel" -- Next Generation Place and Route (Version {version})')
     sys.exit()
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 if {fails}:
@@ -50,7 +50,14 @@ def tools(bits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     chip = tmp_path / "chip.bin"
     chip.write_bytes(b"chip")
 
-    def make(*, reached: float = 123.4, path_ns: float = 1.5, fasm: str = FEATURES, fails: bool = False) -> list[str]:
+    def make(
+        *,
+        reached: float = 123.4,
+        path_ns: float = 1.5,
+        fasm: str = FEATURES,
+        fails: bool = False,
+        version: str = "made-up-mended",
+    ) -> list[str]:
         pins = {"A0": ["1"], "A1": ["1"], "A2": ["0"], "A3": ["0"], "CE": ["1"], "CLK": [2], "D": [3], "Q": [4]}
         ways = {pin: "output" if pin == "Q" else "input" for pin in pins}
         delay = {"type": "SRL16E", "parameters": {}, "port_directions": ways, "connections": pins}
@@ -61,9 +68,8 @@ def tools(bits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
         monkeypatch.setattr(flow, "synthesise", synthesise)
         program = tmp_path / "nextpnr-himbaechel"
-        program.write_text(
-            NEXTPNR.format(python=sys.executable, reached=reached, path_ns=path_ns, fasm=fasm, fails=fails)
-        )
+        given = {"reached": reached, "path_ns": path_ns, "fasm": fasm, "fails": fails, "version": version}
+        program.write_text(NEXTPNR.format(python=sys.executable, **given))
         program.chmod(0o755)
         named = ["--nextpnr", str(program), "--chipdb", str(chip), "--bits", str(bits)]
         return ["build", "pynq-z2", "--overlay", "pulse_shaper", "--tool", "nextpnr", *named, "--out"]
@@ -83,7 +89,7 @@ def test_a_bitstream_and_all_that_is_said_of_it_are_written(tools, tmp_path: Pat
     assert manifest["bitstream"] == "kronborg_pulse_shaper.bit"
     assert manifest["timing"] == {"asked_hz": 100_000_000, "reached_hz": 123_400_000}
     assert manifest["utilisation"] == {"half LUT": [7, 9]}
-    assert manifest["tools"]["nextpnr-himbaechel"] == "made-up"
+    assert manifest["tools"]["nextpnr-himbaechel"] == "made-up-mended"
     assert manifest["run_on_hardware"] == "no"
     assert len(manifest["revision"].removesuffix("-dirty")) == 40 or manifest["revision"] == "unknown"
     read = parse((out / "kronborg_pulse_shaper.bit").read_bytes())
@@ -155,6 +161,14 @@ def test_what_fails_is_one_line_and_no_file(
     assert said in error
     assert error.count("\n") == 1
     assert list(out.iterdir()) == []
+
+
+def test_a_nextpnr_that_would_not_end_is_refused(tools, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*tools(version="0.11.1"), str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "is nextpnr 0.11.1, and not mended" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
