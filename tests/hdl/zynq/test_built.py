@@ -21,8 +21,8 @@ IDENTITY = 0x0372_7093
 """IDCODE of an XC7Z020 (UG585)."""
 
 
-def test_the_smallest_overlay_has_one() -> None:
-    assert HOME / "pulse_shaper" in FOLDERS
+def test_every_overlay_has_one() -> None:
+    assert {folder.name for folder in FOLDERS} == set(GATEWARE)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
