@@ -37,7 +37,7 @@ assert "delay.last" in top["cells"]
 open("top.fasm", "w").write({fasm!r})
 used = {{"SLICE_LUTX": {{"used": 7, "available": 9}}, "DSP48E1_DSP48E1": {{"used": 0, "available": 220}}}}
 step = {{"delay": {path_ns}, "type": "logic", "from": {{}}, "to": {{"cell": "a", "port": "D"}}}}
-path = {{"from": "posedge clk", "to": "posedge clk", "path": [step]}}
+path = {{"from": "posedge none", "to": "posedge clk", "path": [step]}}
 fmax = {{"clk": {{"achieved": {reached}, "constraint": 100}}}}
 json.dump({{"fmax": fmax, "utilization": used, "critical_paths": [path]}}, open(given["--report"], "w"))
 """
