@@ -68,7 +68,8 @@ def register_delays(module: Netlist) -> int:
     Returns: the shift registers.
 
     Raises:
-        ValueError: one whose length is not constant, that is used at two places, or has fewer than two stages.
+        ValueError: one whose length is not constant, that is used at two places, has fewer than two stages, or shifts
+            at the falling edge.
     """
     cells = module["cells"]
     found = {name: cell for name, cell in cells.items() if cell["type"] in _ADDRESS}
@@ -81,6 +82,8 @@ def register_delays(module: Netlist) -> int:
             raise ValueError(f"{name} is no delay of one length: nextpnr knows nothing of it")
         port, delayed = outputs[0]
         stages = _STAGES if port == "Q31" else 1 + sum(int(bit) << place for place, bit in enumerate(address))
+        if "1" in cell["parameters"].get("IS_CLK_INVERTED", "0"):
+            raise ValueError(f"{name} shifts at the falling edge, for which there is no register here")
         if stages < 2:
             raise ValueError(f"{name} is a single register, and a shift register")
         first = cell["parameters"].get("INIT", "").replace("x", "0").rjust(_STAGES, "0")[::-1]

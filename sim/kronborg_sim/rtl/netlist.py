@@ -102,8 +102,11 @@ def _xc7(rtlil: str, top: str, folder: Path) -> None:
     _yosys(_MAP, top, folder)
     file = folder / "netlist.json"
     modules = json.loads(file.read_text())
-    shorten(modules["modules"][top])
-    register_delays(modules["modules"][top])
+    try:
+        shorten(modules["modules"][top])
+        register_delays(modules["modules"][top])
+    except ValueError as error:
+        raise RuntimeError(f"the netlist of {top} cannot be placed: {error}") from None
     file.write_text(json.dumps(modules))
 
 

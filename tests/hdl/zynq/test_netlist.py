@@ -164,3 +164,10 @@ def test_a_delay_that_is_used_at_two_places_is_refused() -> None:
 def test_a_shift_register_of_one_stage_is_refused() -> None:
     with pytest.raises(ValueError, match="delay is a single register"):
         register_delays(delay_line(1))
+
+
+def test_a_shift_register_of_the_falling_edge_is_refused() -> None:
+    module = delay_line(5)
+    module["cells"]["delay"]["parameters"]["IS_CLK_INVERTED"] = "1"
+    with pytest.raises(ValueError, match="delay shifts at the falling edge"):
+        register_delays(module)
