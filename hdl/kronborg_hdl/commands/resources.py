@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--check", action="store_true", help="with --timing: fail if a core is slower than its row says"
     )
     parser.add_argument(
+        "--nextpnr", metavar="FILE", help="with --timing: a nextpnr-ecp5 of one's own, instead of the package's"
+    )
+    parser.add_argument(
         "--slow-paths", action="store_true", help="what keeps a 7-series device from 200 MHz by its own cells"
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: one a processor)")
@@ -68,6 +71,8 @@ def run(options: argparse.Namespace) -> int:
             check_writable(target)
     if options.check and not options.timing:
         raise InputError("--check is of --timing: of what cores take, the tests check it")
+    if options.nextpnr is not None and not options.timing:
+        raise InputError("--nextpnr is of --timing: nothing else is placed and routed")
     if options.timing and options.slow_paths:
         raise InputError("--timing and --slow-paths are two tables: ask for one after the other")
     if options.jobs and (options.timing or options.slow_paths):
@@ -91,12 +96,12 @@ def _timing(options: argparse.Namespace) -> int:
             f"--timing is of the table's configurations on an {timing.DEVICE}:"
             " leave out --samples-per-symbol, --span and --device"
         )
-    lanes = options.lanes or timing.LANES_TIMED
+    lanes = options.lanes or LANES
     jobs = [job for job in timing.jobs() if job.core in (options.core or CORES) and job.lanes in lanes]
     if not jobs:
-        raise InputError(f"no core is timed so: there are rows of {' and '.join(map(str, timing.LANES_TIMED))} lanes")
+        raise InputError("no core is timed so: one without so many lanes, or an assembly, which is placed for a board")
     before = timing.load()
-    rows, stored = _rows(options, "place and route", jobs, timing, timing.run)
+    rows, stored = _rows(options, "place and route", jobs, timing, partial(timing.run, nextpnr=options.nextpnr))
     _tell(options, timing, rows, f"{timing.markdown(stored)}\n{slow_paths.markdown(slow_paths.load())}")
     worse = timing.slower(rows, before) if options.check else []
     for line in worse:

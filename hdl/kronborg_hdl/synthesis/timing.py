@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,12 +15,14 @@ from amaranth import Value
 from amaranth.back import rtlil
 
 from ..axi.skin import Skin
+from ..dsp.rates import LANES
 from .cores import CORES, Configuration, configure, small
 from .devices import DEVICES
 from .netlist import Figures, measure
 from .place_and_route import (
     GOAL_MHZ,
     SYNTHESIS,
+    TOOLS,
     WITHOUT_ABC9,
     Part,
     Routed,
@@ -29,6 +32,7 @@ from .place_and_route import (
     script,
     synthesise,
     tools,
+    version_of,
 )
 from .surrounded import Surrounded
 
@@ -36,9 +40,8 @@ STORED = Path(__file__).with_name("timing.json")
 DEVICE = "lfe5u-85f"
 SEEDS = (1, 2, 3)
 """Of the placer: the median of three does not move with its luck."""
-LANES_TIMED = (1, 2)
 ASSEMBLIES = ("transmitter", "receiver", "loopback")
-"""They take longest."""
+"""They are placed for a board, and their frequency is in its bitstream's manifest."""
 CHECKED = "alphabet"
 """The core that the tests place and route: it takes seconds."""
 TOLERANCE = 0.12
@@ -48,9 +51,12 @@ _TOP = "surrounded"
 _PAGE = """# Timing
 
 How fast each core is after placement and routing: the highest frequency at which no path between registers is too
-long, on an {device} of speed grade {speed}, by {tools}. A command made this page, and measures what has changed:
+long, on an {device} of speed grade {speed}. A command made this page, and measures what has changed:
 
     kronborg resources --timing --store --markdown docs/timing.md
+
+By the packages of PyPI, or with `--nextpnr FILE` by one that was compiled, which takes half the time and places
+otherwise. Rows are by {tools}.
 
 With `--check` instead of `--store` it says which core has become slower than its row by more than {tolerance:.0f} %,
 median to median, and places and routes only what has changed. The tests do so for one small core and one seed.
@@ -60,6 +66,7 @@ median to median, and places and routes only what has changed. The tests do so f
 * Mapped by `abc`, since Yosys' `abc9` ends with a failed assertion: {without}.
 * Each core lies in its AXI skin among registers: paths at its edges count too, and none begins or ends at a pin.
 * **lanes**, **M** and **K** are as in `docs/resources.md`. A core that does not fit says what there is too much of.
+* Transmitter, receiver and loopback are placed for boards: `bitstreams/` has their frequencies.
 * No figure for another family follows from it, and nothing here was run on a board.
 """
 
@@ -72,6 +79,7 @@ class Timing:
         core, lanes, samples_per_symbol, span: see ``cores.Configuration``.
         mhz: the highest frequency for each of ``SEEDS``; none if the core does not fit.
         path: the longest of the run that is the median; or what does not fit.
+        tools: that placed and routed it, and their versions.
         origin: SHA-256 of all that these follow from: hardware, tools, and what they were told.
     """
 
@@ -81,6 +89,7 @@ class Timing:
     span: int | None
     mhz: tuple[float, ...]
     path: str
+    tools: str
     origin: str
 
     @property
@@ -95,11 +104,10 @@ class Timing:
 
 
 def jobs() -> list[Configuration]:
-    """All that the table has rows of; small ones first. A core that has more lanes only has its fewest."""
-    cores = sorted(CORES, key=lambda core: core in ASSEMBLIES)
-    every = [configure(core, lanes) for lanes in LANES_TIMED for core in cores if lanes in CORES[core].lanes]
-    wider = [configure(core, min(CORES[core].lanes)) for core in cores if min(CORES[core].lanes) > max(LANES_TIMED)]
-    return list(dict.fromkeys([*every, *wider, small(CHECKED)]))
+    """All that the table has rows of: every core at each of its lanes, few lanes first."""
+    cores = [core for core in CORES if core not in ASSEMBLIES]
+    every = [configure(core, lanes) for lanes in LANES for core in cores if lanes in CORES[core].lanes]
+    return list(dict.fromkeys([*every, small(CHECKED)]))
 
 
 def load() -> list[Timing]:
@@ -135,10 +143,21 @@ def hardware(configuration: Configuration) -> str:
     return str(rtlil.convert(top, name=_TOP, ports=ports, emit_src=False))
 
 
-def origin_of(design: str, seeds: Sequence[int] = SEEDS, command: str = SYNTHESIS) -> str:
-    """SHA-256 of a design among registers, the tools, and what they are told."""
+def tools_with(nextpnr: str | None) -> str:
+    """The tools and their versions, in a line: the packages, or a nextpnr-ecp5 of one's own instead of its package.
+
+    Raises:
+        PackageNotFoundError: a package is not installed.
+        ValueError: it is no nextpnr-ecp5.
+    """
+    packages = tools()
+    return packages if nextpnr is None else f"{packages.split(',')[TOOLS.index('pyosys')]}, {version_of(nextpnr)}"
+
+
+def origin_of(design: str, seeds: Sequence[int] = SEEDS, command: str = SYNTHESIS, used: str | None = None) -> str:
+    """SHA-256 of a design among registers, the tools (the packages if none are given), and what they are told."""
     asked = repr((Part(), GOAL_MHZ, tuple(seeds)))
-    told = (tools(), script(_TOP, command=command), "registered multipliers", asked, design)
+    told = (used or tools(), script(_TOP, command=command), "registered multipliers", asked, design)
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 
@@ -147,6 +166,7 @@ def run(
     *,
     known: Iterable[Timing] = (),
     seeds: Sequence[int] = SEEDS,
+    nextpnr: str | None = None,
     done: Callable[[Timing], None] = lambda row: None,
 ) -> list[Timing]:
     """The rows of configurations, in their order, one after the other.
@@ -155,34 +175,37 @@ def run(
         configurations: what to place and route.
         known: rows that are taken for a core of the same origin.
         seeds: of the placer.
+        nextpnr: a nextpnr-ecp5 of one's own, instead of the package's.
         done: told each row as soon as it is known.
 
     Raises:
-        ValueError: a core cannot be built so.
+        ValueError: a core cannot be built so, or that is no nextpnr-ecp5.
         PackageNotFoundError: a tool is not installed.
         RuntimeError: a tool failed.
     """
     stored = {row.origin: row for row in known}
-    rows = []
+    rows, used = [], tools_with(nextpnr)
     for configuration in configurations:
         design, command = hardware(configuration), command_of(configuration.core)
-        origin = origin_of(design, seeds, command)
+        origin = origin_of(design, seeds, command, used)
         same = stored.get(origin)
-        mhz, path = (same.mhz, same.path) if same else _measure(design, seeds, command)
-        rows.append(Timing(**asdict(configuration), mhz=mhz, path=path, origin=origin))
+        mhz, path = (same.mhz, same.path) if same else _measure(design, seeds, command, nextpnr)
+        rows.append(Timing(**asdict(configuration), mhz=mhz, path=path, tools=used, origin=origin))
         stored[origin] = rows[-1]
         done(rows[-1])
     return rows
 
 
-def _measure(design: str, seeds: Sequence[int], command: str) -> tuple[tuple[float, ...], str]:
+def _measure(
+    design: str, seeds: Sequence[int], command: str, nextpnr: str | None
+) -> tuple[tuple[float, ...], str]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         synthesise(design, _TOP, folder, registered=True, command=command)
         cells = json.loads((folder / "netlist.json").read_text())["modules"][_TOP]["cells"]
         if wants := _too_large(measure(cells)):
             return (), f"does not fit: {wants}"
-        runs = [_only_clock(place_and_route(folder, seed)) for seed in seeds]
+        runs = [_only_clock(place_and_route(folder, seed, nextpnr=nextpnr)) for seed in seeds]
     mhz = tuple(round(frequency, 2) for frequency, _ in runs)
     _, path = min(runs, key=lambda run: abs(run[0] - median(mhz)))
     return mhz, str(path).replace("skin.", "")
@@ -237,7 +260,7 @@ def markdown(rows: Iterable[Timing]) -> str:
             device=DEVICES[DEVICE].title,
             speed=Part().speed,
             seeds=len(SEEDS),
-            tools=tools(),
+            tools=_by_tools(rows),
             tolerance=100 * TOLERANCE,
             without=", ".join(WITHOUT_ABC9),
         )
@@ -257,3 +280,13 @@ def markdown(rows: Iterable[Timing]) -> str:
     if missing := [f"{job.core} at {job.lanes}" for job in jobs() if job not in known]:
         lines += ["", f"Not measured yet, by lanes: {', '.join(missing)}."]
     return "\n".join(lines) + "\n"
+
+
+def _by_tools(rows: list[Timing]) -> str:
+    """The tools of rows; behind those that have made fewer, which they have made."""
+    (most, _), *others = Counter(row.tools for row in rows).most_common()
+    by = [
+        f"by {tools}: {', '.join(f'{row.core} at {row.lanes}' for row in rows if row.tools == tools)}"
+        for tools, _ in others
+    ]
+    return "; ".join([most, *by])

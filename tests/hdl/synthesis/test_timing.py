@@ -10,7 +10,7 @@ from kronborg_hdl.synthesis.cores import CORES, configure, small
 from kronborg_hdl.synthesis.place_and_route import Routed, read_report
 
 STORED = {row.configuration: row for row in timing.load()}
-ROW = timing.Timing("alphabet", 1, None, None, (90.0, 120.5, 99.0), "a to b: register, register", "")
+ROW = timing.Timing("alphabet", 1, None, None, (90.0, 120.5, 99.0), "a to b: register, register", "a nextpnr", "")
 
 
 def test_a_small_core_is_as_fast_as_it_was() -> None:
@@ -19,6 +19,7 @@ def test_a_small_core_is_as_fast_as_it_was() -> None:
     stored = STORED[job]
     assert stored.median_mhz is not None
     (now,) = timing.run([job], seeds=timing.SEEDS[:1])
+    assert now.tools == stored.tools
     if timing.origin_of(timing.hardware(job)) == stored.origin:
         assert now.mhz == stored.mhz[:1]
     least = stored.median_mhz * (1 - timing.TOLERANCE)
@@ -46,8 +47,15 @@ def test_a_row_has_the_median_and_the_page_names_what_is_slow_or_missing() -> No
     assert "Below 100 MHz, by lanes: alphabet at 1." in page
     (missing,) = (line for line in page.splitlines() if line.startswith("Not measured yet"))
     assert "entropy at 1" in missing
-    assert "alphabet" not in missing
+    assert "alphabet at 1," not in missing
+    assert "alphabet at 2," not in missing
     assert "99.0 MHz  a to b" in timing.text([ROW])
+
+
+def test_the_page_says_which_rows_are_by_other_tools() -> None:
+    other = [replace(ROW, core=core, tools="another") for core in ("tap", "mixer")]
+    most = [replace(ROW, lanes=lanes) for lanes in (1, 2, 4)]
+    assert "Rows are by a nextpnr; by another: tap at 1, mixer at 1." in timing.markdown([*most, *other])
 
 
 def test_a_table_keeps_its_own_rows_and_reads_back_what_it_writes(
@@ -63,15 +71,27 @@ def test_a_table_keeps_its_own_rows_and_reads_back_what_it_writes(
 
 def test_what_is_known_is_not_measured_again() -> None:
     design = timing.hardware(configure("alphabet", 1))
-    known = replace(ROW, origin=timing.origin_of(design))
+    known = replace(ROW, tools=timing.tools(), origin=timing.origin_of(design))
     assert timing.run([configure("alphabet", 1)], known=[known]) == [known]
+
+
+def test_what_is_known_of_one_nextpnr_is_measured_again_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "hardware", lambda configuration: "design")
+    monkeypatch.setattr(timing, "_measure", lambda design, seeds, command, nextpnr: ((100.0,) * 3, str(nextpnr)))
+    monkeypatch.setattr(timing, "version_of", lambda nextpnr: "of its own")
+    job = configure("alphabet", 1)
+    packages = timing.run([job])
+    assert packages[0].path == "None"
+    (own,) = timing.run([job], known=packages, nextpnr="own")
+    assert (own.path, own.tools) == ("own", f"{timing.tools().split(',')[0]}, of its own")
+    assert timing.run([job], known=[own], nextpnr="another") == [own]
 
 
 def test_a_core_that_abc9_cannot_map_is_mapped_without_it_and_its_row_is_of_that(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(timing, "hardware", lambda configuration: "design")
-    monkeypatch.setattr(timing, "_measure", lambda design, seeds, command: ((100.0,) * 3, command))
+    monkeypatch.setattr(timing, "_measure", lambda design, seeds, command, nextpnr: ((100.0,) * 3, command))
     entropy, alphabet = timing.run([configure("entropy", 1), configure("alphabet", 1)])
     assert (entropy.path, alphabet.path) == ("synth_ecp5 -noabc9", "synth_ecp5")
     assert entropy.origin != alphabet.origin
@@ -89,7 +109,7 @@ def test_the_median_may_fall_by_the_placers_luck_and_no_further(
     assert timing.slower([replace(ROW, lanes=2)], [ROW]) == []
     monkeypatch.setattr(timing, "STORED", tmp_path / "timing.json")
     timing.STORED.write_text(timing.to_json([replace(ROW, mhz=(300.0, 300.0, 300.0))]))
-    monkeypatch.setattr(timing, "_measure", lambda design, seeds, command: (ROW.mhz, ROW.path))
+    monkeypatch.setattr(timing, "_measure", lambda design, seeds, command, nextpnr: (ROW.mhz, ROW.path))
     asked = ["resources", "--timing", "--core", "alphabet", "--lanes", "1", "--plain"]
     assert main(asked) == 0
     assert main([*asked, "--check"]) == 1
@@ -101,13 +121,12 @@ def test_the_median_may_fall_by_the_placers_luck_and_no_further(
     assert len(json.loads(said.out)["rows"]) == 1
 
 
-def test_the_jobs_are_all_cores_and_the_assemblies_come_last() -> None:
+def test_the_jobs_are_all_cores_at_all_their_lanes_and_no_assembly() -> None:
     jobs = timing.jobs()
-    assert {job.core for job in jobs if job.lanes == 1} == {core for core, entry in CORES.items() if 1 in entry.lanes}
-    assert {job.core for job in jobs} == set(CORES)
-    assert {job.core for job in jobs if job.lanes == 2 and job.core in timing.ASSEMBLIES} == set(timing.ASSEMBLIES)
-    assert all(job.core in timing.ASSEMBLIES for job in [job for job in jobs if job.lanes == 2][-3:])
-    assert [job.lanes for job in jobs if job.core == "frame_synchroniser"] == [8]
+    cores = set(CORES) - set(timing.ASSEMBLIES)
+    assert {(job.core, job.lanes) for job in jobs} == {(core, lanes) for core in cores for lanes in CORES[core].lanes}
+    assert len(jobs) == len({(job.core, job.lanes) for job in jobs})
+    assert [job.lanes for job in jobs] == sorted(job.lanes for job in jobs)
 
 
 def _step(kind: str, begin: str, end: str, delay: float) -> dict[str, object]:
@@ -148,7 +167,8 @@ def test_a_report_is_read_into_words() -> None:
     ("arguments", "line"),
     [
         (["--span", "5"], "leave out --samples-per-symbol, --span and --device"),
-        (["--lanes", "16"], "no core is timed so: there are rows of 1 and 2 lanes"),
+        (["--core", "loopback"], "no core is timed so: one without so many lanes, or an assembly"),
+        (["--core", "alphabet", "--nextpnr", "/nowhere"], "'/nowhere' does not start"),
     ],
 )
 def test_wrong_input_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,3 +176,8 @@ def test_wrong_input_is_one_line(arguments: list[str], line: str, capsys: pytest
     error = capsys.readouterr().err
     assert line in error
     assert error.count("kronborg resources: ") == 1
+
+
+def test_a_nextpnr_is_only_for_what_is_placed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resources", "--plain", "--nextpnr", "nextpnr-ecp5"]) == 2
+    assert "--nextpnr is of --timing" in capsys.readouterr().err
