@@ -196,9 +196,7 @@ def run(
     return rows
 
 
-def _measure(
-    design: str, seeds: Sequence[int], command: str, nextpnr: str | None
-) -> tuple[tuple[float, ...], str]:
+def _measure(design: str, seeds: Sequence[int], command: str, nextpnr: str | None) -> tuple[tuple[float, ...], str]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         synthesise(design, _TOP, folder, registered=True, command=command)
