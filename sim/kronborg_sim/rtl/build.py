@@ -55,7 +55,7 @@ class Port:
 
 
 def ports_of(verilog: str, top: str) -> tuple[Port, ...]:
-    """The ports of module `top` of Amaranth's Verilog, in the order of their declarations; none of no bits.
+    """The ports of module `top` of Yosys' Verilog, in the order of their declarations; none of no bits.
 
     Raises:
         ValueError: there is no such module.
@@ -63,7 +63,9 @@ def ports_of(verilog: str, top: str) -> tuple[Port, ...]:
     module = re.search(rf"^module {re.escape(top)}\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
     if module is None:
         raise ValueError(f"the Verilog has no module {top}")
-    declared = re.finditer(r"^\s*(input|output) (?:\[(-?\d+):0\] )?(\w+);", module.group(), re.MULTILINE)
+    # Functions, which a choice among several is written as, declare their own inputs.
+    body = re.sub(r"^\s*function .*?^\s*endfunction", "", module.group(), flags=re.MULTILINE | re.DOTALL)
+    declared = re.finditer(r"^\s*(input|output) (?:\[(-?\d+):0\] )?(\w+);", body, re.MULTILINE)
     ports = (Port(found[3], int(found[2] or 0) + 1, found[1] == "input") for found in declared)
     return tuple(port for port in ports if port.bits)
 

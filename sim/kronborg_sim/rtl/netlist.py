@@ -28,6 +28,7 @@ _WAIVED = (
     "UNDRIVEN",
     "UNOPTFLAT",
     "CMPCONST",
+    "CASEOVERLAP",
     "DECLFILENAME",
     "ASCRANGE",
     "PROCASSINIT",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from functools import partial
 from typing import Any
 
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
     found: list[dict[str, Any]] = []
     with progress.stage("netlists", len(jobs)) as stage:
         for name, family in jobs:
-            size = small(name)
+            size, began = small(name), time.perf_counter()
             try:
                 bench = bench_core(
                     name,
@@ -57,16 +58,24 @@ def run(options: argparse.Namespace, progress: RunProgress) -> Outcome:
                     seed=seed,
                     verilog=partial(netlist, family=family),
                 )
-                said = {"bit_exact": bench.bit_exact, "fault": bench.fault, "clock_cycles": bench.clock_cycles}
+                said = {
+                    "bit_exact": bench.bit_exact,
+                    "fault": bench.fault,
+                    "symbols": bench.symbols,
+                    "clock_cycles": bench.clock_cycles,
+                }
             except RuntimeError as error:
-                said = {"bit_exact": False, "fault": " ".join(str(error).split()[:40]), "clock_cycles": 0}
-            found.append({"core": name, "family": family, "lanes": size.lanes, **said})
+                fault = " ".join(str(error).split()[:40])
+                said = {"bit_exact": False, "fault": fault, "symbols": 0, "clock_cycles": 0}
+            seconds = round(time.perf_counter() - began, 1)
+            found.append({"core": name, "family": family, "lanes": size.lanes, **said, "seconds": seconds})
             stage.advance()
     wrong = [f"{row['core']} on {row['family']}: {row['fault']}" for row in found if not row["bit_exact"]]
     table = [
         (
             row["core"],
-            f"{row['family']}, {'bit exact' if row['bit_exact'] else 'not'}, {grouped(row['clock_cycles'])} cycles",
+            f"{row['family']}, {'bit exact' if row['bit_exact'] else 'not'}, {grouped(row['symbols'])} symbols in"
+            f" {grouped(row['clock_cycles'])} cycles",
         )
         for row in found
     ]
