@@ -21,6 +21,7 @@ from kronborg_hdl.synthesis.place_and_route import SYNTHESIS, command_of, synthe
 from kronborg_hdl.zynq.netlist import register_delays, shorten
 
 from .block_rams import DP16KD
+from .block_rams_xc7 import RAMB
 
 _WAIVED = (
     "WIDTH",
@@ -37,7 +38,7 @@ _WAIVED = (
 _NO_LINT = " ".join(f"/* verilator lint_off {code} */" for code in _WAIVED)
 _YOSYS = "from pyosys import libyosys as y; y.run_pass('script netlist.ys', y.Design())"
 _MAP = """read_rtlil core.il
-synth_xilinx -flatten -noiopad -noclkbuf -nobram -family xc7 -top {top}
+synth_xilinx -flatten -noiopad -noclkbuf -family xc7 -top {top}
 write_json -noscopeinfo netlist.json
 """
 _SCRIPT = """read_json netlist.json
@@ -47,8 +48,8 @@ design -reset
 read_rtlil mapped.il
 delete t:$scopeinfo
 setundef -zero
-read_verilog {models}
 read_verilog -icells own.v
+read_verilog -nooverwrite {models}
 hierarchy -check -top {top}
 proc
 flatten
@@ -93,12 +94,11 @@ endmodule
 """
 """Yosys' is a black box. Its gate is always open: :mod:`kronborg_hdl.synthesis.global_nets`."""
 
-_ECP5_MODELS = "-nooverwrite +/ecp5/cells_sim.v"
+_ECP5_MODELS = "+/ecp5/cells_sim.v"
 
 
 def _xc7(rtlil: str, top: str, folder: Path) -> None:
-    """As for bitstreams, but that the models of its block RAMs are empty: memories are mapped to what there is beside
-    them."""
+    """As it is for bitstreams, but that it has neither pins nor a clock's buffer."""
     (folder / "core.il").write_text(rtlil)
     _yosys(_MAP, top, folder)
     file = folder / "netlist.json"
@@ -124,7 +124,7 @@ class Family:
     Attributes:
         map: of RTLIL, the name of its top module, and a folder: writes there `netlist.json`, as it would be placed.
         models: file of Yosys' share.
-        own: further models, Verilog.
+        own: further models, Verilog; they count where that file has one too.
     """
 
     map: Callable[[str, str, Path], None]
@@ -134,7 +134,7 @@ class Family:
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
-        "xc7": Family(_xc7, "+/xilinx/cells_sim.v"),
+        "xc7": Family(_xc7, "+/xilinx/cells_sim.v", RAMB),
         "ecp5": Family(partial(_ecp5, registered=True), _ECP5_MODELS, _MULTIPLIER + DP16KD),
         "ecp5-apart": Family(partial(_ecp5, apart=True), _ECP5_MODELS, _MULTIPLIER + DP16KD + _CLOCK_BUFFER),
     }
