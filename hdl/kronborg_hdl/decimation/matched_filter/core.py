@@ -201,17 +201,16 @@ class MatchedFilter(wiring.Component):
         port, tap = self.port, self.port.tap
         store = Signal()
         m.d.comb += [
-            store.eq(
-                tap.written
-                & (tap.sample < self.samples_per_symbol)
-                & (tap.symbol < self.span)
-                & ~port.control.apply.busy
-            ),
-            port.status.tap_refused.eq(tap.written & ~store),
+            store.eq(tap.written & (tap.sample < self.samples_per_symbol) & ~port.control.apply.busy),
+            port.status.tap_refused.eq(tap.written & ~(store & (tap.symbol < self.span))),
         ]
         width = min(self.lanes, self.samples_per_symbol)  # a power of two
         position, phase = tap.sample[: exact_log2(width)], tap.sample[exact_log2(width) :]
         phase_bits = len(rows[0]) - 1
+        # All words of a row have the same tap, and are far apart: so there is a register before them. It is early
+        # enough, as an apply begun in the very clock of the write lets no lane read the new bank before it is done.
+        value, address = Signal(signed(SAMPLE.width), reset_less=True), Signal(phase_bits + 1, reset_less=True)
+        m.d.sync += value.eq(tap.value), address.eq(Cat(phase[:phase_bits], ~rows[0][-1]))
         taps = []
         for lane, row in enumerate(rows):
             m.submodules[f"taps_{lane}"] = memory = Memory(
@@ -221,16 +220,15 @@ class MatchedFilter(wiring.Component):
                 attrs={"ram_style": "distributed"},
             )
             write, read = memory.write_port(granularity=1), memory.read_port()
+            here, enable = store & (position == lane % width), Signal(self.span, name=f"store_{lane}")
+            m.d.sync += enable.eq(Cat(here & (tap.symbol == k) for k in range(self.span)))
             m.d.comb += [
-                write.addr.eq(Cat(phase[:phase_bits], ~rows[0][-1])),
+                *(word.eq(value) for word in write.data),
+                write.en.eq(enable),
+                write.addr.eq(address),
                 read.addr.eq(row),
                 read.en.eq(pipeline.advance),
             ]
-            for k in range(self.span):
-                m.d.comb += (
-                    write.data[k].eq(tap.value),
-                    write.en[k].eq(store & (position == lane % width) & (tap.symbol == k)),
-                )
             taps.append(read.data)
         return taps
 

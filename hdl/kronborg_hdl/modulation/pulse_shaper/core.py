@@ -199,8 +199,8 @@ class PulseShaper(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from the acceptance of a beat of symbols to its first samples at ``o`` when nothing pauses."""
-        # Symbol and tap; product; a sum per place; shifter; rounding; skid buffer.
-        return 2 + self.span + 2 + 1
+        # Symbol and tap; the multiplier's registers of both; product; a sum per place; shifter; rounding; skid buffer.
+        return 3 + self.span + 2 + 1
 
     @property
     def multipliers(self) -> int:
@@ -218,7 +218,7 @@ class PulseShaper(wiring.Component):
         beats = sequence_beats(m, pipeline, self, clocks_per_symbol=self.clocks_per_symbol, tail=tail)
         taps = self._tap_memories(m, pipeline, self._rows(m, pipeline, beats))
         sums = self._multiply_and_add(m, pipeline, beats.begins, beats.symbols, taps)
-        self._round(m, pipeline, beats.token.delayed(pipeline, self.span + 2), sums, skid.i)
+        self._round(m, pipeline, beats.token.delayed(pipeline, self.span + 3), sums, skid.i)
         return m
 
     def _rows(self, m: Module, pipeline: Pipeline, beats: FrameBeats) -> list[Value]:
@@ -245,17 +245,16 @@ class PulseShaper(wiring.Component):
         port, tap = self.port, self.port.tap
         store = Signal()
         m.d.comb += [
-            store.eq(
-                tap.written
-                & (tap.sample < self.samples_per_symbol)
-                & (tap.symbol < self.span)
-                & ~port.control.apply.busy
-            ),
-            port.status.tap_refused.eq(tap.written & ~store),
+            store.eq(tap.written & (tap.sample < self.samples_per_symbol) & ~port.control.apply.busy),
+            port.status.tap_refused.eq(tap.written & ~(store & (tap.symbol < self.span))),
         ]
         width = min(self.lanes, self.samples_per_symbol)  # a power of two
         position, phase = tap.sample[: exact_log2(width)], tap.sample[exact_log2(width) :]
         phase_bits = len(rows[0]) - 1
+        # All places have the same words, and are far apart: so there is a register before them. It is early enough, as
+        # an apply begun in the very clock of the write lets no place read the new bank before it is done.
+        value, address = Signal(signed(SAMPLE.width), reset_less=True), Signal(phase_bits + 1, reset_less=True)
+        m.d.sync += value.eq(tap.value), address.eq(Cat(phase[:phase_bits], ~rows[0][-1]))
         taps = []
         for place, row in enumerate(rows):
             m.submodules[f"taps_{place}"] = memory = Memory(
@@ -265,16 +264,15 @@ class PulseShaper(wiring.Component):
                 attrs={"ram_style": "distributed"},
             )
             write, read = memory.write_port(granularity=1), memory.read_port()
+            enable = Signal(width, name=f"store_{place}")
+            m.d.sync += enable.eq(Cat(store & (position == n) & (tap.symbol == place) for n in range(width)))
             m.d.comb += [
-                write.addr.eq(Cat(phase[:phase_bits], ~rows[0][-1])),
+                *(word.eq(value) for word in write.data),
+                write.en.eq(enable),
+                write.addr.eq(address),
                 read.addr.eq(row),
                 read.en.eq(pipeline.advance),
             ]
-            for sample in range(width):
-                m.d.comb += (
-                    write.data[sample].eq(tap.value),
-                    write.en[sample].eq(store & (position == sample) & (tap.symbol == place)),
-                )
             taps.append(read.data)
         return taps
 
@@ -300,9 +298,12 @@ class PulseShaper(wiring.Component):
                 before[rail] = Signal(signed(SAMPLE.width), name=f"before_{place}_{rail}", reset_less=True)
                 with m.If(pipeline.advance & begins):
                     m.d.sync += before[rail].eq(weighed[-1][rail])
+            # A multiplier's own registers, which are not reset.
+            factors = [{rail: pipeline.register(symbol[rail]) for rail in RAILS} for symbol in weighed]
+            weights = [pipeline.register(tap) for tap in taps[place]]
             for lane, so_far in enumerate(sums):
                 for rail in RAILS:
-                    product = pipeline.register(weighed[lane // width][rail] * taps[place][lane % width])
+                    product = pipeline.register(factors[lane // width][rail] * weights[lane % width])
                     shape = signed(2 * SAMPLE.width + place.bit_length())
                     so_far[rail] = pipeline.register(so_far[rail] + product, shape)
             symbols = [before, *weighed[:-1]]
@@ -322,14 +323,13 @@ class PulseShaper(wiring.Component):
             for rail in RAILS:
                 shifted = pipeline.register(drop_bits(total[rail], token.shift))
                 word, overflow = saturate(round_last_bit(shifted), SAMPLE)
-                overflows.append(overflow)
+                overflows.append(pipeline.register(overflow))
                 with m.If(pipeline.advance):
                     m.d.sync += words[lane][rail].eq(word)
-        token = token.delayed(pipeline, 1)
+        token = token.delayed(pipeline, 2)
         saturated = Signal(range(len(overflows) + 1))
         with m.If(pipeline.advance & token.valid):
             m.d.comb += saturated.eq(sum(overflows))
         count = event_counter(m, COUNTER_BITS, saturated, self.port.control.clear_counters.start)
         m.d.comb += self.port.status.saturated.eq(saturated.any()), self.port.saturations.count.eq(count)
-        token = token.delayed(pipeline, 1)
         m.d.comb += o.valid.eq(token.valid), o.payload.words.eq(words), o.payload.last.eq(token.last)
