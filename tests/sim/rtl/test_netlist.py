@@ -8,7 +8,7 @@ import pytest
 from kronborg.cli import main
 
 
-@pytest.mark.parametrize(("core", "family"), [("unit_phasor", "xc7"), ("tap", "ecp5"), ("alphabet", "ecp5-apart")])
+@pytest.mark.parametrize(("core", "family"), [("unit_phasor", "xc7"), ("tap", "ecp5"), ("gaussian", "ecp5-apart")])
 def test_a_mapped_core_is_its_model_word_by_word(core: str, family: str, tmp_path: Path) -> None:
     file = tmp_path / "found.json"
     wanted = ["--core", core, "--family", family, "--symbols", "200", "--json", str(file), "--plain"]

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--family", action="append", choices=FAMILIES, help="of cells; may be given again (default: every family)"
     )
-    parser.add_argument("--symbols", type=float, default=300, metavar="N", help="of each of four runs (default 300)")
+    parser.add_argument("--symbols", type=float, default=1e4, metavar="N", help="of each of four runs (default 1e4)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of data and pauses (default 1)")
 
 
