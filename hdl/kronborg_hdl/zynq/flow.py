@@ -23,13 +23,12 @@ from ..synthesis.failure import why
 from .bitstream import bit_file, parse
 from .database import Database
 from .frames import assemble, disassemble, flat
-from .netlist import register_delays, shorten
+from .netlist import register_delays, shorten, synthesis
 from .top import CLOCK_NET, TOP, ZynqTop
 
 NEXTPNR = "nextpnr-himbaechel"
 MENDED = "mended"
 """What its version says where docs/boards.md was followed."""
-SYNTHESIS = f"synth_xilinx -family xc7 -flatten -noiopad -top {TOP}"
 GOAL_HZ = 100e6
 """That nextpnr is asked for where the board's clock is slower: it places better when more is asked."""
 PLACER = "static"
@@ -44,7 +43,7 @@ ROUTER = {
 """Settings of nextpnr's router, as a netlist may have them. A wire stays in a box around its ends, and finds no way if
 that is small. What several nets have wanted before counts fourfold, or the last hundred take turns for ever; and the
 way that is left to go double, or a search floods all of its box."""
-_SCRIPT = f"read_rtlil top.il\n{SYNTHESIS}\nwrite_json -noscopeinfo netlist.json\n"
+_SCRIPT = f"read_rtlil top.il\n{synthesis(TOP)}write_json -noscopeinfo netlist.json\n"
 _YOSYS = "from pyosys import libyosys as y; y.run_pass('script synthesis.ys', y.Design())"
 _CELLS = {
     "SLICE_LUTX": "half LUT",

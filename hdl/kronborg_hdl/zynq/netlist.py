@@ -1,5 +1,7 @@
 """A netlist of 7-series cells as nextpnr takes it: what it places wrongly is found, or said otherwise.
 
+And what Yosys maps wrongly is kept from it, see :func:`synthesis`.
+
 Three things are known of nextpnr's Xilinx target. Cascades of operands between DSP slices (ACOUT to ACIN, BCOUT to
 BCIN) are configured wrongly, so that they would compute something else and nobody would know. Sums that cascade through
 more than ten slices find no place, for a column's slices lie in groups of ten. And of a shift register in a look-up
@@ -21,6 +23,17 @@ _ADDRESS = {"SRL16E": ("A0", "A1", "A2", "A3"), "SRLC32E": ("A",)}
 """Pins that say which stage of a shift register is its output."""
 _FROM_CASCADE, _FROM_C = ("1", "0", "0"), ("1", "1", "0")
 """Bits 4 to 6 of OPMODE: where the sum that is added to comes from."""
+
+
+def synthesis(top: str, options: str = "") -> str:
+    """Yosys' commands that map what was read to 7-series cells, flat, without pins.
+
+    Registers are made as narrow as what they hold before DSP slices take them. Where the upper bits of one are its
+    sign, ``xilinx_dsp`` takes the register into the slice and leaves these bits without a driver: they became zero,
+    and half of the resampler's words wrong (Yosys 0.70).
+    """
+    command = f"synth_xilinx -family xc7 -flatten -noiopad {options} -top {top}"
+    return f"{command} -run begin:map_dsp\nwreduce t:$*dff*\n{command} -run map_dsp:\n"
 
 
 def shorten(module: Netlist) -> int:

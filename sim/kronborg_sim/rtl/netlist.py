@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from kronborg_hdl.axi.skin import Core, Skin
 from kronborg_hdl.synthesis.place_and_route import SYNTHESIS, command_of, synthesise
-from kronborg_hdl.zynq.netlist import register_delays, shorten
+from kronborg_hdl.zynq.netlist import register_delays, shorten, synthesis
 
 from .block_rams import DP16KD
 from .block_rams_xc7 import RAMB
@@ -37,9 +37,8 @@ _WAIVED = (
 )
 _NO_LINT = " ".join(f"/* verilator lint_off {code} */" for code in _WAIVED)
 _YOSYS = "from pyosys import libyosys as y; y.run_pass('script netlist.ys', y.Design())"
-_MAP = """read_rtlil core.il
-synth_xilinx -flatten -noiopad -noclkbuf -family xc7 -top {top}
-write_json -noscopeinfo netlist.json
+_MAP = f"""read_rtlil core.il
+{synthesis("{top}", "-noclkbuf")}write_json -noscopeinfo netlist.json
 """
 _SCRIPT = """read_json netlist.json
 select {top}
