@@ -1,12 +1,18 @@
 """Netlists that nextpnr would place wrongly, or not at all."""
 
 import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import ClockDomain, Const, Module, Signal, Value, signed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kronborg_hdl.zynq.netlist import LONGEST, register_delays, shorten
+from kronborg_hdl.zynq.netlist import LONGEST, register_delays, shorten, synthesis
 
 
 def cascade(length: int) -> dict:
@@ -171,3 +177,27 @@ def test_a_shift_register_of_the_falling_edge_is_refused() -> None:
     module["cells"]["delay"]["parameters"]["IS_CLK_INVERTED"] = "1"
     with pytest.raises(ValueError, match="delay shifts at the falling edge"):
         register_delays(module)
+
+
+def test_a_sum_that_a_slice_takes_keeps_its_sign(tmp_path: Path) -> None:
+    """The second sum reads it in bits that Yosys left without a driver, which made them zero."""
+    m = Module()
+    m.domains.sync = sync = ClockDomain("sync", reset_less=True)
+    enable, factors = Signal(), [Signal(signed(18), name=f"factor_{n}") for n in range(6)]
+    total: Value = Const(1 << 16, signed(40))
+    for n in range(3):
+        product, following = Signal(signed(36)), Signal(signed(40), name=f"total_{n}")
+        with m.If(enable):
+            m.d.sync += product.eq(factors[2 * n] * factors[2 * n + 1]), following.eq(total + product)
+        total = following
+    result = Signal(signed(40))
+    m.d.comb += result.eq(total)
+    ports = {port.name: (port, None) for port in (sync.clk, enable, *factors, result)}
+    (tmp_path / "sums.il").write_text(rtlil.convert(m, name="sums", ports=ports))
+    script = f"read_rtlil sums.il\n{synthesis('sums')}write_json netlist.json\n"
+    (tmp_path / "sums.ys").write_text(script)
+    yosys = "from pyosys import libyosys as y; y.run_pass('script sums.ys', y.Design())"
+    subprocess.run([sys.executable, "-c", yosys], cwd=tmp_path, check=True, capture_output=True)
+    netlist = json.loads((tmp_path / "netlist.json").read_text())["modules"]["sums"]
+    assert "DSP48E1" in {cell["type"] for cell in netlist["cells"].values()}
+    assert "x" not in netlist["netnames"]["total_0"]["bits"]
