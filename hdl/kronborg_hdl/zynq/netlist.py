@@ -30,10 +30,19 @@ def synthesis(top: str, options: str = "") -> str:
 
     Registers are made as narrow as what they hold before DSP slices take them. Where the upper bits of one are its
     sign, ``xilinx_dsp`` takes the register into the slice and leaves these bits without a driver: they became zero,
-    and half of the resampler's words wrong (Yosys 0.70).
+    and half of the resampler's words wrong (Yosys 0.70). Whatever is read and has no driver then ends the synthesis.
     """
     command = f"synth_xilinx -family xc7 -flatten -noiopad {options} -top {top}"
-    return f"{command} -run begin:map_dsp\nwreduce t:$*dff*\n{command} -run map_dsp:\n"
+    return "\n".join(
+        [
+            f"{command} -run begin:map_dsp",
+            "wreduce t:$*dff*",
+            f"{command} -run map_dsp:coarse",
+            # On a copy: what nothing reads is reported as well where it is not cleaned away.
+            *("design -push-copy", "opt_expr", "opt_clean", "check -assert", "design -pop"),
+            f"{command} -run coarse:\n",
+        ]
+    )
 
 
 def shorten(module: Netlist) -> int:

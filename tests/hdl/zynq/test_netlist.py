@@ -179,8 +179,8 @@ def test_a_shift_register_of_the_falling_edge_is_refused() -> None:
         register_delays(module)
 
 
-def test_a_sum_that_a_slice_takes_keeps_its_sign(tmp_path: Path) -> None:
-    """The second sum reads it in bits that Yosys left without a driver, which made them zero."""
+def synthesised(script: str, folder: Path) -> tuple[int, str]:
+    """Sums of products, each in a slice, by a script of Yosys: its exit code, and what it said."""
     m = Module()
     m.domains.sync = sync = ClockDomain("sync", reset_less=True)
     enable, factors = Signal(), [Signal(signed(18), name=f"factor_{n}") for n in range(6)]
@@ -193,11 +193,25 @@ def test_a_sum_that_a_slice_takes_keeps_its_sign(tmp_path: Path) -> None:
     result = Signal(signed(40))
     m.d.comb += result.eq(total)
     ports = {port.name: (port, None) for port in (sync.clk, enable, *factors, result)}
-    (tmp_path / "sums.il").write_text(rtlil.convert(m, name="sums", ports=ports))
-    script = f"read_rtlil sums.il\n{synthesis('sums')}write_json netlist.json\n"
-    (tmp_path / "sums.ys").write_text(script)
+    (folder / "sums.il").write_text(rtlil.convert(m, name="sums", ports=ports))
+    (folder / "sums.ys").write_text(f"read_rtlil sums.il\n{script}write_json netlist.json\n")
     yosys = "from pyosys import libyosys as y; y.run_pass('script sums.ys', y.Design())"
-    subprocess.run([sys.executable, "-c", yosys], cwd=tmp_path, check=True, capture_output=True)
+    ran = subprocess.run([sys.executable, "-c", yosys], cwd=folder, check=False, capture_output=True, text=True)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def test_a_sum_that_a_slice_takes_keeps_its_sign(tmp_path: Path) -> None:
+    """The second sum reads it in bits that Yosys left without a driver, which made them zero."""
+    assert synthesised(synthesis("sums"), tmp_path)[0] == 0
     netlist = json.loads((tmp_path / "netlist.json").read_text())["modules"]["sums"]
     assert "DSP48E1" in {cell["type"] for cell in netlist["cells"].values()}
     assert "x" not in netlist["netnames"]["total_0"]["bits"]
+
+
+def test_a_bit_that_is_read_and_has_no_driver_ends_the_synthesis(tmp_path: Path) -> None:
+    as_yosys_does = synthesis("sums").replace("wreduce t:$*dff*\n", "")
+    assert as_yosys_does != synthesis("sums")
+    status, said = synthesised(as_yosys_does, tmp_path)
+    assert status != 0
+    assert "is used but has no driver" in said
+    assert "ERROR: Found" in said
