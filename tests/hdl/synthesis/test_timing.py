@@ -7,7 +7,7 @@ import pytest
 from kronborg.cli import main
 from kronborg_hdl.synthesis import timing
 from kronborg_hdl.synthesis.cores import CORES, configure, small
-from kronborg_hdl.synthesis.place_and_route import Routed, read_report
+from kronborg_hdl.synthesis.place_and_route import Routed, TimingPath, read_report
 
 STORED = {row.configuration: row for row in timing.load()}
 ROW = timing.Timing("alphabet", 1, None, None, (90.0, 120.5, 99.0), "a to b: register, register", "a nextpnr", "")
@@ -85,6 +85,24 @@ def test_what_is_known_of_one_nextpnr_is_measured_again_by_another(monkeypatch: 
     (own,) = timing.run([job], known=packages, nextpnr="own")
     assert (own.path, own.tools) == ("own", f"{timing.tools().split(',')[0]}, of its own")
     assert timing.run([job], known=[own], nextpnr="another") == [own]
+
+
+def test_each_seed_is_placed_by_the_nextpnr_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+
+    def place(folder: Path, seed: int, *, nextpnr: str | None) -> Routed:
+        used.append((seed, nextpnr))
+        return Routed({"clk": 100.0}, {"clk": TimingPath("a", "b", "", 0.0, 0.0)}, {}, {})
+
+    def synthesise(design: str, top: str, folder: Path, **how: object) -> None:
+        (folder / "netlist.json").write_text(json.dumps({"modules": {top: {"cells": {}}}}))
+
+    monkeypatch.setattr(timing, "hardware", lambda configuration: "design")
+    monkeypatch.setattr(timing, "version_of", lambda nextpnr: "of its own")
+    monkeypatch.setattr(timing, "synthesise", synthesise)
+    monkeypatch.setattr(timing, "place_and_route", place)
+    timing.run([configure("alphabet", 1)], nextpnr="own")
+    assert used == [(seed, "own") for seed in timing.SEEDS]
 
 
 def test_a_core_that_abc9_cannot_map_is_mapped_without_it_and_its_row_is_of_that(
