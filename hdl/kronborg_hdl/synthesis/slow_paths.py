@@ -27,6 +27,7 @@ DEVICE = "xc7z020"
 GOAL_MHZ = 200.0
 LIMIT_NS = 1e3 / GOAL_MHZ / 2
 """Of a path's cells."""
+_LIMITS = "a sum is rounded and limited in one clock"
 _COUNTER = "a counter that stays at its largest value, sum and comparison in one clock"
 REASONS: dict[str, str] = {
     "converter_input": "a shift's rounding and the mean's sum in one clock, once a block: it could have another",
@@ -36,11 +37,18 @@ REASONS: dict[str, str] = {
     "frame_synchroniser": "a step of the solver, two sums and the choice between them, from clock to clock",
     "gaussian": "11 x 5 bits of the angle's line by adders, which saves two multipliers a symbol",
     "half_band": "words wait in shift registers, which are slow, and are added right behind them",
+    "interpolating_shaper": "a sum, its low bits from shift registers, is negated, rounded and limited in one clock",
+    "matched_filter": _LIMITS,
     "mixer": "whether a hop begins waits in a shift register, which is slow, and chooses what a word is added to",
+    "phase_smoother": "a word from a shift register, which is slow, or zero, and a sum of three behind it",
+    "pilot_tracker": "a sum or difference, by the period's half, that goes on or begins anew, from clock to clock",
     "power_meter": "a sum of 64 bits that goes on or begins anew, from clock to clock",
     "predistortion": "14 x 8 bits of a table's line by adders, which saves two multipliers a lane",
+    "pulse_shaper": _LIMITS,
     "resampler": "whether a command is due, a comparison, chooses what is added to the position, in one clock",
     "rotator": "two products are added behind their multipliers: only one of them stays within a slice",
+    "shift_and_pilots": "a difference of products, which two slices make, is rounded behind them in one clock",
+    "symbol_filter": _LIMITS,
     "symbol_record": _COUNTER,
     "unit_phasor": "two roundings of the product, the choice of one, and two limits in one clock",
 }
