@@ -36,8 +36,8 @@ LUTS = {
 REGISTERS = {"FDRE", "FDSE", "FDCE", "FDPE", "TRELLIS_FF"}
 MULTIPLIERS = {"DSP48E1", "DSP48E2", "MULT18X18D"}
 BLOCK_RAMS = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2, "DP16KD": 1}
-FREE = {"CARRY4", "CARRY8", "MUXF7", "MUXF8", "PFUMX", "L6MUX21", "GND", "VCC", "VHI", "VLO"}
-"""Parts of slices that are counted by their look-up tables."""
+FREE = {"CARRY4", "CARRY8", "MUXF7", "MUXF8", "PFUMX", "L6MUX21", "GND", "VCC", "VHI", "VLO", "DCCA"}
+"""Parts of slices that are counted by their look-up tables, and buffers of clocks, which are no part of a slice."""
 
 
 @dataclass(frozen=True)

@@ -197,9 +197,10 @@ def synthesise(
         folder: for all files.
         apart: for what is large. Each module is mapped by itself, all are made one before look-up tables are made;
             registers before and behind multipliers go into them, see :mod:`.multiplier_registers`, shift registers to
-            distributed memory, see :func:`.shift_registers.fold`, and what lies before carry chains into them, see
-            :func:`.carry_chains.fold`.
-        registered: registers before multipliers go into them: see :func:`.multiplier_registers.fold`.
+            distributed memory, see :func:`.shift_registers.fold`, what lies before carry chains into them, see
+            :func:`.carry_chains.fold`, and enables and resets of thousands of registers onto the clocks' network, see
+            :mod:`.global_nets`.
+        registered: registers before multipliers go into them, and such enables and resets onto that network.
         command: of Yosys, with its options.
 
     Raises:
@@ -209,12 +210,12 @@ def synthesise(
     (folder / "synthesis.ys").write_text(script(top, apart=apart, command=command))
     (folder / "adders.v").write_text(_ADDERS)
     _run(_python(_YOSYS), folder, "synthesis.log")
-    passes = [multiplier_registers.fold] * (registered or apart)
-    if apart:
-        passes += [multiplier_registers.fold_products, shift_registers.fold, carry_chains.fold, global_nets.fold]
-    if passes:
+    if registered or apart:
         netlist = _read(folder, "netlist.json")
-        for fold in passes:
+        passes = [multiplier_registers.fold]
+        if apart:
+            passes += [multiplier_registers.fold_products, shift_registers.fold, carry_chains.fold]
+        for fold in (*passes, global_nets.fold):
             fold(netlist["modules"][top])
         _write(folder, "netlist.json", netlist)
 

@@ -18,6 +18,7 @@ from ..axi.skin import Skin
 from ..dsp.rates import LANES
 from .cores import CORES, Configuration, configure, small
 from .devices import DEVICES
+from .global_nets import FEWEST
 from .netlist import Figures, measure
 from .place_and_route import (
     GOAL_MHZ,
@@ -63,6 +64,7 @@ median to median, and places and routes only what has changed. The tests do so f
 
 * The figure is the median of {seeds} seeds of the placer, whose luck moves it by some per cent.
 * Registers before multipliers are put into them (`multiplier_registers`), for which Yosys has no rule on an ECP5.
+* Enables and resets of {fewest} registers or more go onto the clocks' network (`global_nets`), as on a board.
 * Mapped by `abc`, since Yosys' `abc9` ends with a failed assertion: {without}.
 * Each core lies in its AXI skin among registers: paths at its edges count too, and none begins or ends at a pin.
 * **lanes**, **M** and **K** are as in `docs/resources.md`. A core that does not fit says what there is too much of.
@@ -157,7 +159,7 @@ def tools_with(nextpnr: str | None) -> str:
 def origin_of(design: str, seeds: Sequence[int] = SEEDS, command: str = SYNTHESIS, used: str | None = None) -> str:
     """SHA-256 of a design among registers, the tools (the packages if none are given), and what they are told."""
     asked = repr((Part(), GOAL_MHZ, tuple(seeds)))
-    told = (used or tools(), script(_TOP, command=command), "registered multipliers", asked, design)
+    told = (used or tools(), script(_TOP, command=command), "registered multipliers, global enables", asked, design)
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 
@@ -260,6 +262,7 @@ def markdown(rows: Iterable[Timing]) -> str:
             seeds=len(SEEDS),
             tools=_by_tools(rows),
             tolerance=100 * TOLERANCE,
+            fewest=FEWEST,
             without=", ".join(WITHOUT_ABC9),
         )
     ]

@@ -20,10 +20,11 @@ from typing import Any
 
 from ..boards.board import Board
 from ..synthesis.failure import why
+from . import enables
 from .bitstream import bit_file, parse
 from .database import Database
 from .frames import assemble, disassemble, flat
-from .netlist import register_delays, shorten, synthesis
+from .netlist import Netlist, register_delays, shorten, synthesis
 from .top import CLOCK_NET, TOP, ZynqTop
 
 NEXTPNR = "nextpnr-himbaechel"
@@ -173,6 +174,23 @@ def synthesise(top: ZynqTop, folder: Path) -> None:
     _run([sys.executable, "-c", _YOSYS], folder, "yosys")
 
 
+def prepare(module: Netlist) -> int:
+    """Make a netlist one that nextpnr takes, and that routes well. It computes the same.
+
+    Args:
+        module: changed in place.
+
+    Returns: how many cascades of sums were cut.
+
+    Raises:
+        ValueError: it has what nextpnr cannot place, or would make something else of.
+    """
+    cut = shorten(module)
+    register_delays(module)
+    enables.fold(module)
+    return cut
+
+
 def bit_file_of(assembly: str, database: Database, design: str) -> bytes:
     """The bitstream of features; it is read back, and has to say the same.
 
@@ -206,13 +224,9 @@ def _run(command: list[str], folder: Path, tool: str) -> None:
 
 
 def _prepare(path: Path) -> int:
-    """Make a netlist one that nextpnr takes, and say how it routes.
-
-    Returns: how many cascades were cut.
-    """
+    """Prepare a file with a netlist, and say in it how it is routed; returns how many cascades were cut."""
     netlist = json.loads(path.read_text())
-    cut = shorten(netlist["modules"][TOP])
-    register_delays(netlist["modules"][TOP])
+    cut = prepare(netlist["modules"][TOP])
     netlist["modules"][TOP]["settings"] = ROUTER
     path.write_text(json.dumps(netlist))
     return cut

@@ -18,7 +18,8 @@ from types import MappingProxyType
 
 from kronborg_hdl.axi.skin import Core, Skin
 from kronborg_hdl.synthesis.place_and_route import SYNTHESIS, command_of, synthesise
-from kronborg_hdl.zynq.netlist import register_delays, shorten, synthesis
+from kronborg_hdl.zynq.flow import prepare
+from kronborg_hdl.zynq.netlist import synthesis
 
 from .block_rams import DP16KD
 from .block_rams_xc7 import RAMB
@@ -97,6 +98,7 @@ endmodule
 """Yosys' is a black box. Its gate is always open: :mod:`kronborg_hdl.synthesis.global_nets`."""
 
 _ECP5_MODELS = "+/ecp5/cells_sim.v"
+_ECP5_OWN = _MULTIPLIER + DP16KD + _CLOCK_BUFFER
 
 
 def _xc7(rtlil: str, top: str, folder: Path) -> None:
@@ -106,8 +108,7 @@ def _xc7(rtlil: str, top: str, folder: Path) -> None:
     file = folder / "netlist.json"
     modules = json.loads(file.read_text())
     try:
-        shorten(modules["modules"][top])
-        register_delays(modules["modules"][top])
+        prepare(modules["modules"][top])
     except ValueError as error:
         raise RuntimeError(f"the netlist of {top} cannot be placed: {error}") from None
     file.write_text(json.dumps(modules))
@@ -137,8 +138,8 @@ class Family:
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "xc7": Family(_xc7, "+/xilinx/cells_sim.v", RAMB),
-        "ecp5": Family(partial(_ecp5, registered=True), _ECP5_MODELS, _MULTIPLIER + DP16KD),
-        "ecp5-apart": Family(partial(_ecp5, apart=True), _ECP5_MODELS, _MULTIPLIER + DP16KD + _CLOCK_BUFFER),
+        "ecp5": Family(partial(_ecp5, registered=True), _ECP5_MODELS, _ECP5_OWN),
+        "ecp5-apart": Family(partial(_ecp5, apart=True), _ECP5_MODELS, _ECP5_OWN),
     }
 )
 """By name."""

@@ -1,11 +1,17 @@
 """What thousands of registers share goes through the clocks' network, and arrives where it went before."""
 
+import json
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Signal
 
-from kronborg_hdl.synthesis.global_nets import BUFFER, LINES, fold
+from kronborg_hdl.synthesis.global_nets import BUFFER, FEWEST, LINES, fold
+from kronborg_hdl.synthesis.netlist import measure
+from kronborg_hdl.synthesis.place_and_route import synthesise
 from kronborg_hdl.synthesis.shift_registers import REGISTER
 
 CLOCK, FIRST_NET, FIRST_Q = 1, 10, 1000
@@ -71,3 +77,20 @@ def test_constants_need_no_line(constant: str) -> None:
     before = deepcopy(module)
     assert fold(module, fewest=20) == 0
     assert module == before
+
+
+@pytest.mark.parametrize(("number", "lines"), [(FEWEST - 1, 0), (FEWEST, 1)])
+def test_a_core_that_is_timed_has_its_large_enables_there(number: int, lines: int, tmp_path: Path) -> None:
+    m = Module()
+    bits, enable, out = Signal(number, reset_less=True), Signal(), Signal()
+    m.d.comb += out.eq(bits[-1])
+    with m.If(enable):
+        m.d.sync += bits.eq(~bits)
+    with m.If(enable & out):
+        m.d.sync += bits.eq(bits.rotate_left(1))
+    text = rtlil.convert(m, name="top", ports={"enable": (enable, None), "out": (out, None)}, emit_src=False)
+    synthesise(str(text), "top", tmp_path, registered=True)
+    cells = json.loads((tmp_path / "netlist.json").read_text())["modules"]["top"]["cells"]
+    kinds = [cell["type"] for cell in cells.values()]
+    assert (kinds.count(REGISTER), kinds.count(BUFFER)) == (number, lines)
+    assert measure(cells).registers == number

@@ -97,10 +97,10 @@ class SymbolFilter(wiring.Component):
         port = self.port
         m.submodules.skid = skid = SkidBuffer(self.o.payload.shape())
         wiring.connect(m, skid.o, wiring.flipped(self.o))
-        flushed = Signal(range(self.flush + 1))
-        flushing = flushed != self.flush
+        # Whether it flushes is in the enable of all registers here, and so a register and no comparison.
+        flushing, flushed = Signal(init=1), Signal(range(self.flush))
         with m.If(flushing):
-            m.d.sync += flushed.eq(flushed + 1)
+            m.d.sync += flushed.eq(flushed + 1), flushing.eq(flushed != self.flush - 1)
         accept = Signal()
         m.d.comb += [
             self.i.ready.eq(skid.i.ready & ~flushing),
