@@ -3,21 +3,23 @@
 Yosys' ABC saves tables wherever a design has as many levels elsewhere, and takes all wires for equally long. So the
 enable of a whole stage came through four tables of two inputs, each of which somebody else had a use for, and lay all
 over the device; and its own wire, to thousands of registers, is the longest there is. Where no more than six signals
-say whether a stage moves one table does it, beside those that others read.
+say whether a stage moves one table does it, and logic that wants to know it as well has another one, which can be near.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import product
 
-from .netlist import Netlist
+from .netlist import Netlist, free_net
 
 FEWEST = 100
-"""Registers, delays and slices of an enable that is worth a table of its own."""
+"""Registers, slices and memories of an enable that is worth a table of its own."""
 INPUTS = 6
 """Of the largest table."""
+_ENABLES = ("CE", "EN", "WE")
+"""How pins begin that enable registers, slices and memories."""
 _TABLES = {"INV": 1, **{f"LUT{inputs}": inputs for inputs in range(1, INPUTS + 1)}}
 """Inputs of each kind."""
 
@@ -26,35 +28,45 @@ Bit = int | str
 
 
 def fold(module: Netlist) -> int:
-    """Make each such enable by one table; tables that nobody reads then are left out.
+    """Make each such enable by one table, and what else reads it by another; tables that nobody reads are left out.
 
     Args:
         module: changed in place; it computes the same.
 
-    Returns: the enables that came through several tables and now come through one.
+    Returns: the enables that this changed.
     """
     cells = module["cells"]
     tables = {_pins(cell)[-1]: name for name, cell in cells.items() if cell["type"] in _TABLES}
-    enabled = Counter(
-        bit
-        for cell in cells.values()
-        for pin, bits in cell["connections"].items()
-        if pin.startswith("CE") and cell["port_directions"][pin] == "input"
-        for bit in bits
-    )
-    folded = 0
+    enabled: Counter[Bit] = Counter()
+    readers: dict[Bit, list[list[Bit]]] = defaultdict(list)
+    for cell in cells.values():
+        for pin, bits in cell["connections"].items():
+            if cell["port_directions"][pin] != "output":
+                for bit in bits:
+                    if pin.startswith(_ENABLES):
+                        enabled[bit] += 1
+                    else:
+                        readers[bit].append(bits)
+    free, folded = free_net(module), 0
     for enable, number in enabled.items():
         if number < FEWEST or enable not in tables:
             continue
-        cell = cells[tables[enable]]
+        name = tables[enable]
         sources = _sources(enable, cells, tables)
-        if len(sources) > INPUTS or set(sources) >= {bit for bit in _pins(cell)[:-1] if isinstance(bit, int)}:
+        single = set(sources) == {bit for bit in _pins(cells[name])[:-1] if isinstance(bit, int)}
+        if len(sources) > INPUTS or (single and not readers[enable]):
             continue
         rows = [
             _value(enable, dict(zip(sources, row, strict=True)), cells, tables)
             for row in product((False, True), repeat=len(sources))
         ]
-        _become_table(cell, sources[::-1], rows, enable)
+        cells[name] = _table(sources[::-1], rows, enable)
+        if readers[enable]:
+            cells[f"{name}.logic"] = _table(sources[::-1], rows, free)
+            tables[free] = f"{name}.logic"
+            for bits in readers[enable]:
+                bits[:] = [free if bit == enable else bit for bit in bits]
+            free += 1
         folded += 1
     _leave_out_unread(module, tables)
     return folded
@@ -97,13 +109,17 @@ def _value(net: Bit, known: dict[Bit, bool], cells: Netlist, tables: Mapping[Bit
     return known[net]
 
 
-def _become_table(cell: Netlist, inputs: list[Bit], rows: list[bool], output: Bit) -> None:
-    """Make a cell a table; its first input is the lowest bit of a row's number."""
+def _table(inputs: list[Bit], rows: list[bool], output: Bit) -> Netlist:
+    """A look-up table; its first input is the lowest bit of a row's number."""
     pins = [f"I{place}" for place in range(len(inputs))]
-    cell["type"] = f"LUT{len(inputs)}"
-    cell["parameters"] = {"INIT": "".join("01"[row] for row in reversed(rows))}
-    cell["port_directions"] = {**dict.fromkeys(pins, "input"), "O": "output"}
-    cell["connections"] = {**{pin: [bit] for pin, bit in zip(pins, inputs, strict=True)}, "O": [output]}
+    return {
+        "hide_name": 1,
+        "type": f"LUT{len(inputs)}",
+        "parameters": {"INIT": "".join("01"[row] for row in reversed(rows))},
+        "attributes": {},
+        "port_directions": {**dict.fromkeys(pins, "input"), "O": "output"},
+        "connections": {**{pin: [bit] for pin, bit in zip(pins, inputs, strict=True)}, "O": [output]},
+    }
 
 
 def _leave_out_unread(module: Netlist, tables: Mapping[Bit, str]) -> None:

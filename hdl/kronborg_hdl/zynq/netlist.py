@@ -71,7 +71,7 @@ def shorten(module: Netlist) -> int:
             if port != "PCIN":
                 raise ValueError(f"{name} takes an operand from its neighbour, which nextpnr configures wrongly")
             before[name] = giver[first][0]
-    free = _free_net(module)
+    free = free_net(module)
     cut = 0
     for name in sorted(before, key=lambda name: _length(name, before)):
         if _length(name, before) <= LONGEST:
@@ -95,7 +95,7 @@ def register_delays(module: Netlist) -> int:
     """
     cells = module["cells"]
     found = {name: cell for name, cell in cells.items() if cell["type"] in _ADDRESS}
-    used, free = _inputs(module), _free_net(module)
+    used, free = _inputs(module), free_net(module)
     for name, cell in found.items():
         ends = cell["connections"]
         address = [bit for port in _ADDRESS[cell["type"]] for bit in ends[port]]
@@ -141,7 +141,7 @@ def _inputs(module: Netlist) -> set[int | str]:
     return {bit for bits in (*ports, *pins) for bit in bits}
 
 
-def _free_net(module: Netlist) -> int:
+def free_net(module: Netlist) -> int:
     """The first number that no net has."""
     nets = (net["bits"] for net in module["netnames"].values())
     pins = (bits for cell in module["cells"].values() for bits in cell["connections"].values())

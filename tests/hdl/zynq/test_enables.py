@@ -63,14 +63,8 @@ def values(module: dict, sources: tuple[bool, ...]) -> dict[int | str, bool]:
                 known[net] = cell["parameters"]["INIT"][-1 - row] == "1"
         return known[net]
 
-    read = {
-        bit
-        for cell in module["cells"].values()
-        for pin, bits in cell["connections"].items()
-        if cell["port_directions"][pin] == "input"
-        for bit in bits
-    }
-    return {net: value(net) for net in read}
+    outputs = [cell["connections"]["O"][0] for cell in module["cells"].values() if "O" in cell["connections"]]
+    return {net: value(net) for net in outputs}
 
 
 @st.composite
@@ -89,7 +83,8 @@ def netlists(draw: st.DrawFn) -> dict:
         nets.append(output)
     for enable in draw(st.lists(st.integers(FIRST + SOURCES, output), min_size=1, max_size=3, unique=True)):
         cells |= registers(enable, draw(st.sampled_from([1, FEWEST])))
-    return {"cells": cells, "ports": {}}
+    seen = draw(st.lists(st.integers(FIRST + SOURCES, output), unique=True))
+    return {"cells": cells, "ports": {"out": {"direction": "output", "bits": seen}}, "netnames": {}}
 
 
 @given(netlists())
@@ -98,7 +93,9 @@ def test_what_is_read_stays_what_it_is(module: dict) -> None:
     fold(module)
     for sources in product((False, True), repeat=SOURCES):
         was, now = values(before, sources), values(module, sources)
-        assert {net: was[net] for net in now} == now
+        assert {net: now[net] for net in was if net in now} == {net: was[net] for net in now if net in was}
+    enables = {bit for cell in module["cells"].values() for bit in cell["connections"].get("CE", [])}
+    assert enables <= now.keys()
     kept = [name for name in before["cells"] if name.startswith("register")]
     assert [name for name in module["cells"] if name.startswith("register")] == kept
 
@@ -108,7 +105,7 @@ def chain(sources: int) -> dict:
     cells = {"table0": table([FIRST, FIRST + 1], 100, "1000")}
     for number in range(1, sources - 1):
         cells[f"table{number}"] = table([FIRST + 1 + number, 99 + number], 100 + number, "1000")
-    return {"cells": cells | registers(98 + sources, FEWEST), "ports": {}}
+    return {"cells": cells | registers(98 + sources, FEWEST), "ports": {}, "netnames": {}}
 
 
 def test_an_enable_of_six_signals_comes_through_one_table() -> None:
@@ -142,3 +139,33 @@ def test_a_table_that_something_else_reads_stays() -> None:
     assert fold(module) == 1
     assert sorted(name for name in module["cells"] if name.startswith("table")) == ["table0", "table1", "table2"]
     assert module["cells"]["table2"]["type"] == "LUT4"
+
+
+def test_logic_that_reads_enables_has_tables_of_its_own() -> None:
+    cells = {
+        "table0": table([FIRST, FIRST + 1], 100, "0100"),
+        "table1": table([FIRST + 2, 100], 101, "0010"),
+        "table2": table([FIRST + 3, 100], 102, "0100"),
+        "reader1": table([FIRST + 6, 101], 301, "1000"),
+        "reader2": table([FIRST + 7, 102], 302, "1000"),
+    }
+    out = {"direction": "output", "bits": [301, 302]}
+    module = {
+        "cells": cells | registers(101, FEWEST) | registers(102, FEWEST),
+        "ports": {"out": out},
+        "netnames": {},
+    }
+    before = copy.deepcopy(module)
+    assert fold(module) == 2
+    own = [module["cells"][f"reader{number}"]["connections"]["I1"][0] for number in (1, 2)]
+    assert len({*own, 101, 102}) == 4
+    for sources in product((False, True), repeat=SOURCES):
+        was, now = values(before, sources), values(module, sources)
+        assert [now[net] for net in (101, 102, 301, 302)] == [was[net] for net in (101, 102, 301, 302)]
+
+
+def test_an_enable_of_a_single_table_that_nothing_else_reads_stays_as_it_is() -> None:
+    module = chain(2)
+    before = copy.deepcopy(module)
+    assert fold(module) == 0
+    assert module == before
