@@ -273,19 +273,44 @@ def place_and_route(
 
 
 def pack(folder: Path, *, compress: bool = True) -> bytes:
-    """The bitstream of ``design.config``, as openFPGALoader takes it.
+    """The bitstream of ``design.config``, as openFPGALoader takes it; it is read back, and has to say the same.
 
     Args:
         folder: with that file.
         compress: as the device reads it; one that is packed besides becomes smaller without.
 
     Raises:
-        RuntimeError: the packer failed.
+        RuntimeError: the packer failed, or the bitstream says something else.
     """
+    bitstream = _packed(folder, "design.config", compress)
+    if pack_again(bitstream, folder, compress=compress) != bitstream:
+        raise RuntimeError("the bitstream, read back, has other features than it was made of")
+    return bitstream
+
+
+def pack_again(bitstream: bytes, folder: Path, *, compress: bool) -> bytes:
+    """The bitstream of the features that one has: the same, bit for bit, if they are all that is in it.
+
+    Args:
+        bitstream: as :func:`pack` makes it.
+        folder: for ``read.config``, its features. Those whose bits are all zero have none to be seen by, and of those
+            that have the same bits, as voltages of inputs do, it is any.
+        compress: as it was packed.
+
+    Raises:
+        RuntimeError: it is no bitstream, or was cut short or damaged.
+    """
+    (folder / "read.bit").write_bytes(bitstream)
+    reader = _python(_NEXTPNR.format(tool="ecpunpack"))
+    _run([*reader, "--input", "read.bit", "--textcfg", "read.config"], folder, "read_back.log")
+    return _packed(folder, "read.config", compress)
+
+
+def _packed(folder: Path, features: str, compress: bool) -> bytes:
     packer = _python(_NEXTPNR.format(tool="ecppack"))
     options = ["--compress"] * compress
-    _run([*packer, *options, "--input", "design.config", "--bit", "design.bit"], folder, "pack.log")
-    return (folder / "design.bit").read_bytes()
+    _run([*packer, *options, "--input", features, "--bit", "packed.bit"], folder, "pack.log")
+    return (folder / "packed.bit").read_bytes()
 
 
 def read_report(report: Mapping[str, Any], cells: Mapping[str, str]) -> Routed:
