@@ -54,7 +54,7 @@ def fold(module: Netlist) -> int:
         name = tables[enable]
         sources = _sources(enable, cells, tables)
         single = set(sources) == {bit for bit in _pins(cells[name])[:-1] if isinstance(bit, int)}
-        if len(sources) > INPUTS or (single and not readers[enable]):
+        if not 0 < len(sources) <= INPUTS or (single and not readers[enable]):
             continue
         rows = [
             _value(enable, dict(zip(sources, row, strict=True)), cells, tables)
