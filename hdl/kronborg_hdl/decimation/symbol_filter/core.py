@@ -120,12 +120,14 @@ class SymbolFilter(wiring.Component):
         m.d.comb += skid.i.valid.eq(valid)
 
         taps, shift = settings_in_use(m, port)
+        # In step with the pairs, so that both factors' registers may lie within the multiplier.
+        weights = [pipeline.register(tap) for tap in taps]
         overflows = []
         for rail in RAILS:
             words = [Mux(flushing, 0, word[rail]) for word in beat]
             lines = [self._line(pipeline, words[parity::SAMPLES_PER_SYMBOL]) for parity in (0, 1)]
             for symbol in range(self.symbols_per_clock):
-                total = self._sum(pipeline, lines, symbol, taps)
+                total = self._sum(pipeline, lines, symbol, weights)
                 dropped = pipeline.register(drop_bits(total, shift))
                 word, overflow = saturate(round_last_bit(dropped), SAMPLE)
                 m.d.comb += skid.i.payload.words[symbol][rail].eq(pipeline.register(word))
@@ -172,14 +174,14 @@ class SymbolFilter(wiring.Component):
         histories = [pipeline.history(word, self.flush) for word in words[::-1]]
         return [history[beat] for beat in range(self.flush + 1) for history in histories]
 
-    def _sum(self, pipeline: Pipeline, lines: list[list[Value]], symbol: int, taps: list[Value]) -> Value:
+    def _sum(self, pipeline: Pipeline, lines: list[list[Value]], symbol: int, weights: list[Signal]) -> Value:
         """A symbol's sum of products of one rail, `DISTINCT_TAPS` + 2 steps after its last sample has come."""
         total: Value = Const(0, signed(SUM_BITS))
         for k in reversed(range(DISTINCT_TAPS)):
             line, delay = lines[k % SAMPLES_PER_SYMBOL], self._delay(k)
             ahead, back = (line[self._place(k, delay, symbol, side)] for side in (1, -1))
             pair = pipeline.register(ahead + back if k else ahead)
-            total = pipeline.register(total + pipeline.register(pair * taps[k]), signed(SUM_BITS))
+            total = pipeline.register(total + pipeline.register(pair * weights[k]), signed(SUM_BITS))
         return total
 
 
