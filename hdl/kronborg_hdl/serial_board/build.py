@@ -75,7 +75,7 @@ def build(
     name = f"kronborg_{design}"
     tools = {tool: version(tool) for tool in TOOLS}
     if DESIGNS[design].apart:
-        version("scipy")  # is missed now, not after the synthesis
+        version("scipy")  # is missed now, not between two placements
     if nextpnr is not None:
         tools["nextpnr-ecp5"] = version_of(nextpnr)
     top = Top(board, DESIGNS[design].make(board))

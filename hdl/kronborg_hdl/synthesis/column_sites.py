@@ -1,16 +1,16 @@
 """Multipliers and block RAMs of an ECP5 on sites that are near what they are wired to.
 
 Sites of either kind lie in a few rows. Where most of them are taken nextpnr's static placer gives what comes last one
-that is left, half a device away, and each has some seventy wires. So a rough placement, see :mod:`.rough_placement`,
-says where everything wants to be; each kind is then put onto its sites by the assignment that takes the least wire, and
-stays there while nextpnr puts the rest around it.
+that is left, half a device away, and each has some seventy wires. So a design is placed twice. The first placement says
+where everything else wants to be; each kind is then put onto its sites by the assignment that takes the least wire, and
+stays there while the second placement puts the rest around it.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -44,32 +44,19 @@ def sites(kind: str) -> list[Site]:
     return [f"X{column + x}/Y{y}/{name}" for y in ROWS[kind] for column in BLOCKS for x, name in WITHIN[kind]]
 
 
-def place_of(site: Site) -> Place:
-    """The tile of a site."""
-    x, y = (int(part[1:]) for part in site.split("/")[:2])
-    return x, y
-
-
-def nearest(kind: str, wanted: NDArray[np.floating[Any]]) -> NDArray[np.int_]:
-    """Sites near where cells of a kind want to be, a tile for each: those that are the least way off, all together."""
-    options = np.array([place_of(site) for site in sites(kind)])
-    return options[_assign(kind, np.abs(wanted[:, None, :] - options[None, :, :]).sum(2))]
-
-
-def fix(module: Netlist, where: Mapping[str, Place]) -> int:
-    """Give all multipliers and block RAMs of a netlist a site, by where everything wants to be.
+def fix(module: Netlist, placed: Netlist) -> int:
+    """Give all multipliers and block RAMs of a netlist a site, by where everything is in a placement of it.
 
     Args:
         module: before it is placed; changed in place, attribute ``BEL``.
-        where: of each cell that has wires, by its name; of these cells too, wherever that is.
+        placed: the same as nextpnr writes it, attribute ``NEXTPNR_BEL``.
 
     Returns: the cells that have a site now.
-
-    Raises:
-        RuntimeError: there are more of a kind than sites.
     """
-    cells = module["cells"]
-    where = dict(where)
+    from scipy.optimize import linear_sum_assignment  # who places nothing needs no SciPy
+
+    cells = placed["cells"]
+    where = {name: _place(cell["attributes"]["NEXTPNR_BEL"]) for name, cell in cells.items() if _is_placed(cell)}
     ends: dict[int, list[End]] = defaultdict(list)
     for name, cell in cells.items():
         for pin, bits in cell["connections"].items():
@@ -82,28 +69,27 @@ def fix(module: Netlist, where: Mapping[str, Place]) -> int:
             if not names:
                 continue
             options = sites(kind)
-            places = np.array([place_of(site) for site in options])
+            places = np.array([_place(site) for site in options])
             wire = [_wire(places, list(_wired_to(cells[name], name, kind, ends, where))) for name in names]
-            for name, column in zip(names, _assign(kind, np.array(wire)), strict=True):
-                chosen[name] = options[column]
-                where[name] = place_of(options[column])
+            for row, column in zip(*linear_sum_assignment(wire), strict=True):
+                chosen[names[row]] = options[column]
+                where[names[row]] = _place(options[column])
     for name, site in chosen.items():
-        cells[name]["attributes"]["BEL"] = site
+        module["cells"][name]["attributes"]["BEL"] = site
     return len(chosen)
 
 
-def _assign(kind: str, costs: NDArray[Any]) -> NDArray[np.int_]:
-    """A column for each row, no two the same, at the least cost."""
-    from scipy.optimize import linear_sum_assignment  # who places nothing needs no SciPy
+def _is_placed(cell: Netlist) -> bool:
+    return str(cell["attributes"].get("NEXTPNR_BEL", "")).startswith("X")
 
-    rows, columns = linear_sum_assignment(costs)
-    if len(rows) < len(costs):
-        raise RuntimeError(f"the design has {len(costs)} {kind}, the device {len(sites(kind))}")
-    return np.asarray(columns)
+
+def _place(site: Site) -> Place:
+    x, y = (int(part[1:]) for part in site.split("/")[:2])
+    return x, y
 
 
 def _wired_to(
-    cell: dict[str, Any], name: str, kind: str, ends: dict[int, list[End]], where: Mapping[str, Place]
+    cell: dict[str, Any], name: str, kind: str, ends: dict[int, list[End]], where: dict[str, Place]
 ) -> Iterator[Place]:
     """What drives a cell's inputs, and what its outputs drive: their places, one for each wire."""
     for pin, bits in cell["connections"].items():

