@@ -499,7 +499,7 @@ async def what_is_no_whole_key_is_refused(dut: Any) -> None:
     await ClockCycles(dut.aclk, 3 * SETTLED)
     assert await bench.read("control", "seed") == 0
     begins = model.host(third, epoch, 1)
-    assert any(np.array_equal(bench.words[at : at + BLOCK_WORDS], begins) for at in range(len(bench.words)))
+    assert any(np.array_equal(bench.words[at : at + BLOCK_WORDS], begins) for at in range(0, len(bench.words), 16))
 
 
 @bench_test

@@ -55,7 +55,7 @@ class PassesWhatIsGood(Harness):
 
 
 class StopsAtOnce(Harness):
-    """After a failed test, or a clock after a write to ``source``, no new word is offered; one that was may wait.
+    """After a failed test, or a write to ``source``, no new word is offered; one that was offered may wait.
 
     Args:
         core: the entropy source.
@@ -66,9 +66,8 @@ class StopsAtOnce(Harness):
     def claim(self, m: Module) -> None:
         """See the class."""
         port, o = self.core.port, self.core.o
-        anew, erased, waits = Signal(), Signal(), Signal()
-        m.d.sync += anew.eq(port.source.written)  # which the core knows a clock later
-        m.d.sync += erased.eq(port.control.stopped | anew), waits.eq(o.valid & ~o.ready)
+        erased, waits = Signal(), Signal()
+        m.d.sync += erased.eq(port.control.stopped | port.source.written), waits.eq(o.valid & ~o.ready)
         m.d.comb += [
             Assert(~(erased & o.valid) | waits, "nothing new is offered of what was given up"),
             Cover(erased & o.valid, "an offer outlasts the failure"),

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from amaranth.sim import Simulator, SimulatorContext
 
 from kronborg_hdl.axi.skin import Skin
 from kronborg_hdl.modulation.interpolating_shaper.core import InterpolatingShaper
@@ -39,37 +38,6 @@ def test_core_equals_its_model_on_the_bench(
     )
     assert not outcome.failed, f"failed: {', '.join(outcome.failed)}\n{outcome.log[-6000:]}"
     assert len(outcome.passed) == TESTS_IN_THE_BENCH
-
-
-@pytest.mark.parametrize("last", range(4))
-def test_a_tap_written_in_the_clock_of_the_apply_is_used_with_it(last: int) -> None:
-    """No bus is so fast. A symbol waits for them, and is a frame: its samples are the taps, there and back."""
-    core, taps = InterpolatingShaper(lanes=1, samples_per_symbol=2, span=4), (1, 2, 4, 8)
-
-    async def bench(context: SimulatorContext) -> None:
-        tap, apply, given = core.port.tap, core.port.control.apply, []
-        context.set(core.port.shift.amount, 0)
-        context.set(core.o.ready, 1)
-        context.set(core.i.valid, 1)
-        context.set(core.i.payload.words[0].i, 1)
-        context.set(core.i.payload.last, 1)
-        context.set(tap.written, 1)
-        for index in (*(index for index in range(len(taps)) if index != last), last):
-            context.set(tap.value, taps[index])
-            context.set(tap.index, index)
-            context.set(apply.start, index == last)
-            await context.tick()
-        context.set(tap.written, 0)
-        context.set(apply.start, 0)
-        for _ in range(3 * core.latency):
-            _, _, valid, word = await context.tick().sample(core.o.valid, core.o.payload.words[0].i)
-            given += [word] * valid
-        assert given[:7] == [8, 4, 2, 1, 2, 4, 8]
-
-    simulator = Simulator(core)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
 
 
 @pytest.mark.parametrize(

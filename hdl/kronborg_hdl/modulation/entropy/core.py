@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ...axi.bank import register_port
-from ...axi.stream import SkidBuffer, unsigned_words
+from ...axi.stream import unsigned_words
 from .chacha20.core import WORD_BITS, Expander
 from .chacha20.model import BLOCK_WORDS, KEY_WORDS
 from .health.core import HealthTests
@@ -68,14 +68,8 @@ class Entropy(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """The hardware."""
         m = Module()
-        port = self.port
-        # Registers, for the way from there to all that is erased; the bank's next access is two clocks away at least.
-        mode, needed, restart = Signal.like(port.source.mode), Signal(), Signal()
-        m.d.sync += [
-            mode.eq(port.source.mode),
-            needed.eq((port.source.mode == Source.STREAM) | (port.source.mode == Source.DIRECT)),
-            restart.eq(port.source.written),
-        ]
+        port, mode = self.port, self.port.source.mode
+        restart = port.source.written
         taking = Signal()
         stopped = Signal()
         erase = Signal()
@@ -84,7 +78,7 @@ class Entropy(wiring.Component):
         health, expander = self.health, self.expander
         failed = health.repetition_failed | health.proportion_failed
         m.d.comb += [
-            stopped.eq(failed & needed),
+            stopped.eq(failed & ((mode == Source.STREAM) | (mode == Source.DIRECT))),
             erase.eq(restart | stopped),
             taking.eq((mode != Source.OFF) & ~restart),
             health.i.valid.eq(self.i.valid & taking),
@@ -101,45 +95,40 @@ class Entropy(wiring.Component):
             port.capabilities.sample_bits.eq(health.sample_bits),
             port.capabilities.word_bits.eq(self.word_bits),
         ]
-        # So that nothing in the health tests waits for what becomes of their beats; what stands in it is erased too.
-        passed = SkidBuffer(BEAT_BITS)
-        m.submodules.passed = ResetInserter(erase)(passed)
-        wiring.connect(m, health.o, passed.i)
-        gathered, full, taken = self._gather(m, passed.o, mode, erase)
-        seed, seeding = self._stage_seed(m, mode, erase)
-        self._offer_keys(m, seed, seeding, gathered, full & (mode == Source.STREAM), erase, taken)
-        self._give_words(m, mode, erase, gathered, full & (mode == Source.DIRECT), taken)
+        gathered, full, taken = self._gather(m, erase)
+        seed, seeding = self._stage_seed(m, erase)
+        self._offer_keys(m, seed, seeding, gathered, full & (mode == Source.STREAM) & ~stopped, taken)
+        self._give_words(m, erase, gathered, full & (mode == Source.DIRECT), taken)
         return m
 
-    def _gather(self, m: Module, beats: stream.Interface, mode: Signal, erase: Value) -> tuple[Signal, Signal, Signal]:
+    def _gather(self, m: Module, erase: Value) -> tuple[Signal, Signal, Signal]:
         """Collect beats of the stream to a key or to an output word. Returns them, whether complete, and `taken`.
 
-        `taken` is driven by who takes them, in the same clock. Whether all is erased in that clock need not be waited
-        for: what was gathered is gone either way, and what comes is not kept.
+        `taken` is driven by who takes them, in the same clock.
         """
+        health, mode = self.health, self.port.source.mode
         beats_per_word, beats_per_key = self.word_bits // BEAT_BITS, KEY_BITS // BEAT_BITS
         places = max(beats_per_word, beats_per_key)  # a power of two
         gathered = Signal(places * BEAT_BITS)
-        count, wanted = Signal(range(places + 1)), Signal(range(places + 1))
+        count = Signal(range(places + 1))
         full = Signal()
         taken = Signal()
         m.d.comb += [
-            wanted.eq(Mux(mode == Source.STREAM, beats_per_key, beats_per_word)),
-            beats.ready.eq((mode == Source.HOST) | ~full | taken),
+            full.eq(count == Mux(mode == Source.STREAM, beats_per_key, beats_per_word)),
+            health.o.ready.eq((mode == Source.HOST) | ~full | taken),
         ]
         with m.If(taken):
-            m.d.sync += gathered.eq(0), count.eq(0), full.eq(0)
-        with m.If(beats.valid & beats.ready & (mode != Source.HOST)):
+            m.d.sync += gathered.eq(0), count.eq(0)
+        with m.If(health.o.valid & health.o.ready & (mode != Source.HOST)):
             position = Mux(taken, 0, count[: exact_log2(places)])
-            m.d.sync += gathered.word_select(position, BEAT_BITS).eq(beats.payload)
-            m.d.sync += count.eq(position + 1), full.eq(position + 1 == wanted)
+            m.d.sync += gathered.word_select(position, BEAT_BITS).eq(health.o.payload), count.eq(position + 1)
         with m.If(erase):
-            m.d.sync += gathered.eq(0), count.eq(0), full.eq(0)
+            m.d.sync += gathered.eq(0), count.eq(0)
         return gathered, full, taken
 
-    def _stage_seed(self, m: Module, mode: Signal, erase: Value) -> tuple[Signal, Signal]:
+    def _stage_seed(self, m: Module, erase: Value) -> tuple[Signal, Signal]:
         """The host's key until it is in use: the last eight words, and whether they are offered to the expander."""
-        port = self.port
+        port, mode = self.port, self.port.source.mode
         seed = Signal(KEY_BITS)
         count = Signal(range(KEY_WORDS + 1))
         seeding = Signal()
@@ -160,15 +149,13 @@ class Entropy(wiring.Component):
             m.d.sync += seed.eq(0), count.eq(0), seeding.eq(0)
         return seed, seeding
 
-    def _offer_keys(
-        self, m: Module, seed: Value, seeding: Value, gathered: Value, full: Value, erase: Value, taken: Signal
-    ) -> None:
+    def _offer_keys(self, m: Module, seed: Value, seeding: Value, gathered: Value, full: Value, taken: Signal) -> None:
         """Hand keys to the expander, the host's before the stream's, each with a nonce of its own."""
         key = self.expander.key
         epoch = Signal(2 * WORD_BITS, reset_less=True)
         key_words = Mux(seeding, seed, gathered[:KEY_BITS])
         m.d.comb += [
-            key.valid.eq(seeding | (full & ~erase)),
+            key.valid.eq(seeding | full),
             key.payload.words.eq(Cat(key_words, self.port.instance.number, epoch)),
             key.payload.replaces.eq(seeding),
             self.expander.limit.eq(self.port.blocks_per_key.count),
@@ -177,23 +164,21 @@ class Entropy(wiring.Component):
         ]
         with m.If(key.valid & key.ready):
             m.d.sync += epoch.eq(epoch + 1)
-        with m.If(full & ~seeding & key.ready):
-            m.d.comb += taken.eq(1)
+            with m.If(~seeding):
+                m.d.comb += taken.eq(1)
 
-    def _give_words(self, m: Module, mode: Signal, erase: Value, gathered: Value, full: Value, taken: Signal) -> None:
+    def _give_words(self, m: Module, erase: Value, gathered: Value, full: Value, taken: Signal) -> None:
         """The output register, from the expander's block in beats or from gathered samples."""
-        expander, o = self.expander, self.o
+        expander, mode, o = self.expander, self.port.source.mode, self.o
         beats = BLOCK_BITS // self.word_bits
         beat = Signal(range(beats))
-        there = Signal()
         give = Signal()
         load = Signal()
         last = Signal()
         given = Signal()
         m.d.comb += [
             last.eq(beat == beats - 1),
-            there.eq(Mux(mode == Source.DIRECT, full, expander.o.valid)),
-            give.eq(there & ~erase),
+            give.eq(Mux(mode == Source.DIRECT, full, expander.o.valid) & ~erase),
             load.eq(~o.valid | o.ready),
         ]
         with m.If(load):
@@ -211,11 +196,10 @@ class Entropy(wiring.Component):
                     beat.eq(beat + 1),
                     given.eq(1),
                 ]
-        with m.If(load & there):
-            with m.If(mode == Source.DIRECT):
-                m.d.comb += taken.eq(1)
-            with m.Else():
-                m.d.comb += expander.o.ready.eq(last)
+                with m.If(mode == Source.DIRECT):
+                    m.d.comb += taken.eq(1)
+                with m.Else():
+                    m.d.comb += expander.o.ready.eq(last)
         with m.If(erase):
             m.d.sync += beat.eq(0), given.eq(0)
 

@@ -101,7 +101,7 @@ class FrameController(wiring.Component):
     """
 
     registers = REGISTERS
-    latency = 5
+    latency = 4
     """Clocks from CONTROL.run, with the source ready, to a frame's first beat at ``o`` when nothing pauses."""
     multipliers = 0
 
@@ -117,8 +117,7 @@ class FrameController(wiring.Component):
         )
         # Sections of full length, and a beat behind the last one.
         self._place_shape = unsigned(LENGTH_BITS + ceil_log2(len(Section)) - exact_log2(symbols_per_clock))
-        self._words_shape = complex_words(symbols_per_clock)["words"].shape
-        word = self._words_shape.elem_shape
+        word = complex_words(1)["words"].shape.elem_shape
         self._settings_shape = data.StructLayout(
             {
                 "ends": data.ArrayLayout(self._place_shape, len(Section)),
@@ -141,17 +140,15 @@ class FrameController(wiring.Component):
         settings, loaded = self._take_settings(m, boundary)
         planned = self._plan_beats(m, pipeline, boundary, settings, loaded)
         placed = planned.later(pipeline)
-        # A step for the memory, and one for what comes out of it late.
-        read = placed.later(pipeline)
-        chosen = read.later(pipeline)
-        preamble = data.View(self._words_shape, pipeline.register(Value.cast(self._read_preamble(m, pipeline, placed))))
-        constant = pipeline.register(self._constant_word(m, pipeline, placed, settings))
+        chosen = placed.later(pipeline)
+        preamble = self._read_preamble(m, pipeline, placed)
+        constant = self._constant_word(m, pipeline, placed, settings)
         starved = self._choose_words(m, chosen, preamble, constant, skid.i)
         count = event_counter(
             m, COUNTER_BITS, Mux(starved, limits.symbols_per_clock, 0), port.control.clear_counters.start
         )
         m.d.comb += [
-            self.active.eq(planned.valid | placed.valid | read.valid | chosen.valid),
+            self.active.eq(planned.valid | placed.valid | chosen.valid),
             port.control.active.eq(self.active),
             port.control.loaded.eq(loaded),
             port.status.starved.eq(starved),
@@ -253,9 +250,8 @@ class FrameController(wiring.Component):
         """The preamble's memory: filled by the host, read beat after beat. Returns the words a step later."""
         port, n = self.port, self.limits.symbols_per_clock
         capacity = self.limits.preamble_capacity
-        m.submodules.preamble = memory = Memory(
-            shape=self._words_shape, depth=capacity // n, init=[], attrs={"ram_style": "block"}
-        )
+        words = complex_words(n)["words"].shape
+        m.submodules.preamble = memory = Memory(shape=words, depth=capacity // n, init=[], attrs={"ram_style": "block"})
         write, read = memory.write_port(granularity=1), memory.read_port()
         index = Signal.like(port.preamble_index.symbol)
         store = Signal()

@@ -200,12 +200,9 @@ class InterpolatingShaper(wiring.Component):
             store.eq(port.tap.written & (port.tap.index < self.span) & ~port.control.apply.busy),
             port.status.tap_refused.eq(port.tap.written & ~store),
         ]
-        # A clock later, which is early enough: an apply begun in the clock of the write takes them two steps later.
-        stored, index, value = Signal(), Signal.like(port.tap.index), Signal.like(port.tap.value)
-        m.d.sync += stored.eq(store), index.eq(port.tap.index), value.eq(port.tap.value)
         for k, tap in enumerate(written):
-            with m.If(stored & (index == k)):
-                m.d.sync += tap.eq(value)
+            with m.If(store & (port.tap.index == k)):
+                m.d.sync += tap.eq(port.tap.value)
         return list(taps)
 
     def _shared_taps(self, m: Module, pipeline: Pipeline, beats: FrameBeats, clock: Value) -> list[Value]:

@@ -83,7 +83,7 @@ def sequence_beats(
     # Within a frame: its last symbol was taken, and so many beats of zeros follow the one under way.
     closing, closes = Signal(init=flush), Signal()
     left, follow = Signal(range(tail + 1), init=tail if flush else 0), Signal(range(tail + 1))
-    none_follow, first = Signal(), Signal(init=1)
+    first = Signal(init=1)
     pending, loaded, load = Signal(), Signal(), Signal()
     shift = Signal.like(port.shift.amount, init=0)
 
@@ -95,9 +95,7 @@ def sequence_beats(
         complete.eq(phase == clocks_per_symbol - 1),
         closes.eq(closing | (starts & i.payload.last)),
         follow.eq(Mux(starts, Mux(closing, left - 1, tail), left)),
-        # follow == 0, without waiting for it: settings change with the last beat, which goes to all registers.
-        none_follow.eq(Mux(starts, Mux(closing, left == 1, tail == 0), left == 0)),
-        ends.eq(complete & closes & none_follow),
+        ends.eq(complete & closes & (follow == 0)),
         boundary.eq(Mux(active, ends, first)),
         load.eq(pending & boundary),
         port.control.loaded.eq(loaded),

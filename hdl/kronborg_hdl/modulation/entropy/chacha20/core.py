@@ -137,11 +137,10 @@ class Expander(wiring.Component):
         """High in the one of C steps in which a block enters the ring and another leaves it."""
         if self.clocks_per_block == 1:
             return Const(1)
-        phase, is_open = Signal(range(self.clocks_per_block)), Signal(init=1)  # from a register: all over the core
-        ends = phase == self.clocks_per_block - 1
+        phase = Signal(range(self.clocks_per_block))
         with m.If(pipeline.advance):
-            m.d.sync += phase.eq(Mux(ends, 0, phase + 1)), is_open.eq(ends)
-        return is_open
+            m.d.sync += phase.eq(Mux(phase == self.clocks_per_block - 1, 0, phase + 1))
+        return phase == 0
 
     def _manage_keys(self, m: Module, entering: data.View, leaving: data.View, step: Value, leaves: Tag) -> Tag:
         """Take keys, erase them, and say which block enters the ring. `step` is high when one may."""
@@ -153,8 +152,6 @@ class Expander(wiring.Component):
         # Blocks in the ring, by whether their key's number is odd: two keys at most have any.
         users = [Signal(range(self.ring + 1), name=f"users_{n}") for n in range(2)]
         left = [Signal(name=f"left_{n}") for n in range(2)]
-        # users[n] == 0, from a register: who gives keys waits for it.
-        none = [Signal(init=1, name=f"none_{n}") for n in range(2)]
         enter = Signal()
         ends = Signal()
         m.d.sync += last_counter.eq(self.limit - 1)
@@ -162,32 +159,24 @@ class Expander(wiring.Component):
             enter.eq(step & keyed & ~spent),
             ends.eq(enter & (counter >= last_counter)),
             self.keyed.eq(keyed),
-            self.dry.eq(spent & none[0] & none[1]),
+            self.dry.eq(spent & ~users[0].any() & ~users[1].any()),
         ]
         with m.If(enter):
             m.d.sync += counter.eq(counter + 1), spent.eq(ends)
         for n in range(2):
-            entered = enter & (odd == n)
             m.d.comb += left[n].eq(step & leaves.valid & (leaves.odd == n))
-            m.d.sync += [
-                users[n].eq(users[n] + entered - left[n]),
-                none[n].eq(~entered & (none[n] | ((users[n] == 1) & left[n]))),
-            ]
-        none_before = Mux(odd, none[0], none[1])
-        # Where a block leaves in each clock the last one's own clock; else the one behind it is soon enough.
-        last_leaves = (Mux(odd, users[0], users[1]) == 1) & Mux(odd, left[0], left[1])
-        with m.If(none_before | (last_leaves if self.clocks_per_block == 1 else 0)):
+            m.d.sync += users[n].eq(users[n] + (enter & (odd == n)) - left[n])
+        before = Mux(odd, users[0], users[1])
+        with m.If((before == 0) | ((before == 1) & Mux(odd, left[0], left[1]))):
             m.d.sync += leaving.eq(entering)
 
-        offer, accept = self.key.payload, Signal()
-        m.d.comb += accept.eq(self.key.valid & self.key.ready)
-        if self.clocks_per_block > 2:
-            # Two clocks behind the last block are soon enough, and who gives keys has a register to wait for.
-            its_turn = none_before & (~keyed | spent | offer.replaces)
-            m.d.sync += self.key.ready.eq(self.key.valid & its_turn & ~accept)
-        else:
-            m.d.comb += self.key.ready.eq(none_before & (~keyed | spent | ends | offer.replaces))
-        with m.If(accept):
+        offer = self.key.payload
+        its_turn = Signal()
+        m.d.comb += [
+            its_turn.eq(~keyed | spent | ends | offer.replaces),
+            self.key.ready.eq((before == 0) & its_turn),
+        ]
+        with m.If(self.key.valid & self.key.ready):
             m.d.sync += odd.eq(~odd), keyed.eq(1), spent.eq(0), counter.eq(0)
             m.d.sync += entering.eq(offer.words)
             with m.If(~offer.replaces):
